@@ -1,0 +1,40 @@
+# Each target sets up everything it needs in .venv on a machine with Python >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo install test test-slow test-nightly lint bench clean
+
+demo: .venv/installed
+	$(BIN)/peakedtheory expand --vocab 50304 --plot expansion.png
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/tested: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	touch $@
+
+test: .venv/tested
+	$(BIN)/python -m pytest
+
+test-slow: .venv/tested
+	$(BIN)/python -m pytest -m slow
+
+test-nightly: .venv/tested
+	$(BIN)/python -m pytest -m nightly
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/tested
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -exec rm -rf {} +

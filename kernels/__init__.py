@@ -1,0 +1,1 @@
+"""Compiled Monte Carlo core: Numba only, no Python objects, no input or output."""

@@ -1,0 +1,1 @@
+"""Numerical theory of learning peaked distributions."""

@@ -1,0 +1,1 @@
+"""Command line of peakedtheory, one module per command group."""

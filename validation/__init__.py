@@ -1,0 +1,1 @@
+"""Training experiments in torch that the theory is compared with."""
