@@ -1,0 +1,49 @@
+"""Input checks at the border: one line that names the argument, the rule, the value and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+
+def fail(argument: str, rule: str, value: str, remedy: str) -> NoReturn:
+    """Raise ValueError in the one form all messages have."""
+    raise ValueError(f"{argument}: {rule}, got {value}; {remedy}")
+
+
+def real_array(argument: str, value: Any) -> np.ndarray:
+    """Return `value` as a float array without NaN; complex, text and empty input is refused."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
+        array = array.astype(float)
+    except (TypeError, ValueError):
+        fail(argument, "must be real numbers", repr(value)[:60], "pass a float or an array of floats")
+    if array.size == 0:
+        fail(argument, "must not be empty", f"an array of shape {array.shape}", "pass at least one value")
+    if np.isnan(array).any():
+        fail(argument, "must not contain NaN", repr(value)[:60], "drop or replace the missing values")
+    return array
+
+
+def inverse_temperature(value: Any, argument: str = "beta", *, allow_infinite: bool = False) -> np.ndarray:
+    """Return inverse temperatures: real, nonnegative, finite unless infinity has a meaning."""
+    array = real_array(argument, value)
+    if (array < 0).any():
+        fail(argument, "must be >= 0", f"{array.min():g}", "negative temperatures are not defined here; flip the energies")
+    if not allow_infinite and np.isinf(array).any():
+        fail(argument, "must be finite", "inf", "use the low-temperature expansion for the limit")
+    return array
+
+
+def number_of_energies(value: Any, argument: str = "n") -> np.ndarray:
+    """Return counts of energies: whole numbers of at least one, as floats (10^12 is fine)."""
+    array = real_array(argument, value)
+    if (array < 1).any() or (array != np.round(array)).any() or np.isinf(array).any():
+        bad = array[(array < 1) | (array != np.round(array)) | np.isinf(array)].flat[0]
+        fail(argument, "must be whole numbers >= 1", f"{bad:g}", "n is the number of classes, the vocabulary size")
+    if (array > 1e15).any():
+        fail(argument, "must be at most 1e15", f"{array.max():g}", "double precision cannot count further")
+    return array
