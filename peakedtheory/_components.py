@@ -128,8 +128,9 @@ class Density:
         above, below = self.above(a), self.below(b)
         return np.maximum(np.where(above < below, above - self.above(b), below - self.below(a)), 0.0)
 
-    def _bisect(self, edges: np.ndarray) -> np.ndarray:
+    def _bisect(self, edges: np.ndarray, resolved: float = _RESOLVED) -> np.ndarray:
         a, b = edges[:-1], edges[1:]
+        previous = np.full(a.size, np.inf)
         accepted = [edges]
         total = a.size
         while a.size:
@@ -142,7 +143,8 @@ class Density:
             mass = self._mass(a, b)
             magnitude = np.maximum(np.abs(a), np.abs(b))
             # On panels so short that x itself is coarse the density is known no better than this.
-            done = roughness < _RESOLVED + 4e-16 * magnitude / half
+            done = roughness < resolved + 4e-16 * magnitude / half
+            done |= (roughness < 1e-9) & (roughness > 0.25 * previous)  # the density's own rounding noise
             done |= mass <= np.maximum(1e-18 * self.above(a), _SMALLEST_TAIL)
             done |= half <= 4e-16 * magnitude
             split = ~done
@@ -153,8 +155,13 @@ class Density:
                     f"energies: the density is not resolved by {_MAX_PANELS} panels (it oscillates or is not"
                     f" a density near energy {-mid[split][0]:.6g}); pass a smoother one or a sample"
                 )
+            previous = np.tile(roughness[split], 2)
             a, b = np.concatenate([a[split], mid[split]]), np.concatenate([mid[split], b[split]])
         return np.unique(np.concatenate(accepted))
+
+    def refined(self, resolved: float) -> np.ndarray:
+        """Return panel edges on which the Legendre coefficients fall to `resolved`."""
+        return self._bisect(self.edges, resolved)
 
     @property
     def landmarks(self) -> np.ndarray:

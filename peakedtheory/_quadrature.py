@@ -142,7 +142,8 @@ def general_thermodynamics(
         Rows ln Z, minus the internal energy, energy variance, entropy.
     """
     averages = Averages(components, beta, float(n.max()))
-    edges, centre = _initial_panels(averages, n)
+    edges, transitions = _initial_panels(averages, n)
+    centre = transitions[0]
     reference = mean if np.isfinite(mean) else -centre / beta
 
     def integrands(s: np.ndarray) -> np.ndarray:
@@ -156,8 +157,8 @@ def general_thermodynamics(
 
     unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
     floor = np.array([1e-3, 1e-12 * unit, _ZERO * unit**2, _ZERO, 1.0])[:, None]
-    # v = s + βx carries the rounding of its two terms, both about as large as Φ, here the centre.
-    inner = _INNER + 2.2e-16 * abs(centre)
+    # v = s + βx carries the rounding of its two terms, both about as large as Φ.
+    inner = _INNER + 2.2e-16 * np.abs(transitions).max()
     values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
@@ -171,8 +172,8 @@ def general_thermodynamics(
     return values, errors
 
 
-def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return panel edges that span the transition of φⁿ for every n, and the edge nearest its centre."""
+def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return panel edges that span the transition of φⁿ for every n, and its place for the extreme n."""
     landmarks = np.unique(np.concatenate([part.landmarks for _, part in averages.components]))
     images = np.sort(-averages.beta * landmarks)
     centre = -averages.beta * float(np.median([part.centre for _, part in averages.components]))
@@ -200,7 +201,7 @@ def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, floa
     grid = np.concatenate([[t - steps, t + steps] for t in transitions for steps in (4.0 ** np.arange(1, 512),)], axis=None)
     inner = np.concatenate([images, images - 3.0, images + 3.0, images - 30.0, images + 30.0, grid])
     inner = inner[(inner > low) & (inner < high)]
-    return np.unique(np.concatenate([[low], inner, transitions, [high]])), transitions[0]
+    return np.unique(np.concatenate([[low], inner, transitions, [high]])), np.array(transitions)
 
 
 def _adaptive(
