@@ -87,7 +87,7 @@ class LowestLevels:
         return np.minimum(sum(w * part.above(x) for w, part in self.components), 1.0)
 
     def log_cdf(self, x: np.ndarray) -> np.ndarray:
-        """ln P(X <= x), accurate at both ends."""
+        """ln P(X <= x) off the atoms, accurate at both ends."""
         q = self.above(x)
         p = sum(w * part.below(x) for w, part in self.components)
         with np.errstate(divide="ignore"):
@@ -135,18 +135,19 @@ class LowestLevels:
                  for weight, x in zip(part.weight, part.x, strict=True)]  # fmt: skip
         total = 0.0
         for w, x in atoms:
-            below = np.exp(self.log_cdf(np.array([x])))[0]
-            upto = 1.0 - float(self.above(np.array([x]))[0])
-            if self.n * math.log(upto) < -80.0:
+            above = float(self.above(np.array([x]))[0])
+            log_upto = math.log1p(-above)
+            log_below = math.log1p(-above - w) if above + w < 1.0 - 1e-15 else -math.inf
+            if self.n * log_upto < -80.0:
                 continue
             s = np.arange(-40.0 - math.log(self.n), 4.5, 0.125)
             t = np.exp(s)
-            some = upto**self.n - below**self.n
+            share = min(w / (1.0 - above), 1.0)
             with np.errstate(divide="ignore"):
-                generating = upto**self.n * np.exp(
-                    self.n * np.log1p(w / upto * np.expm1(-t))
-                ) - below**self.n
-            total += 0.125 * float(np.sum(np.exp(-t) * some - generating))
+                log_generating = self.n * (log_upto + np.log1p(np.maximum(share * np.expm1(-t), -1.0)))
+            empty = math.exp(self.n * log_below)
+            some = math.exp(self.n * log_upto) - empty
+            total += 0.125 * float(np.sum(np.exp(-t) * some - (np.exp(log_generating) - empty)))
         return total
 
     def _derivative(self, order: int, truncate: int = 0) -> np.ndarray:

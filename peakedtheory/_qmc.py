@@ -2,7 +2,8 @@
 
 Independent scramblings of one point set are independent, unbiased estimates, so the error of their mean
 follows from their spread with Student's t (Owen, "Monte Carlo Theory, Methods and Examples", ch. 17). No
-single set knows its own error.
+single set knows its own error. Where rare low energies decide an average (β well below √(2 ln n) at huge n,
+tails close to the limit of existence) the scramblings' means are skewed, and the error is somewhat too small.
 """
 
 from __future__ import annotations

@@ -211,8 +211,8 @@ def tabulate_quantile(energies: Quantiles, least: float) -> QuantileTable:
             break
     if not error <= _ACCEPTED:
         raise ValueError(
-            f"energies: their quantile function must be smooth for order statistics, but interpolation errs by "
-            f"{error:.1e}; use method='plain'"
+            f"energies: their quantile function must be smooth for order statistics, but interpolation "
+            f"errs by {error:.1e}; use method='plain'"
         )
     return QuantileTable(
         np.ascontiguousarray(coefficients), first, split, float(left[0]), GREATEST_HAZARD, error
@@ -220,7 +220,7 @@ def tabulate_quantile(energies: Quantiles, least: float) -> QuantileTable:
 
 
 def _hazard_range(n: int, k: int) -> tuple[float, float]:
-    """Return bounds that s_k = Σ_{j<k} E_j / ((n - j) ln 2) leaves with probabilities below _UNLIKELY."""
+    """Return bounds that s_k = Σ_{j<k} E_j / ((n-j) ln 2) leaves with probabilities below _UNLIKELY."""
     # ΣE is gamma distributed; its lower quantile from the leading term g^k / k!, which bounds the probability
     low = float(np.exp((np.log(_UNLIKELY) + lgamma(k + 1)) / k))
     high = float(special.gammainccinv(k, _UNLIKELY))
@@ -297,21 +297,23 @@ def tabulate_rest(quantile: QuantileTable, beta: Floats, n: int, k: int) -> Rest
     floor = np.array([k**r * spread**s for r, s in REST_ORDERS])
     scale = np.maximum(np.max(np.abs(exact), axis=-1), floor)[..., None]
     for degree in _REST_DEGREES:
-        nodes = chebyshev.chebpts1(degree + 1)
-        series = evaluate(nodes) @ np.linalg.inv(chebyshev.chebvander(nodes, degree)).T
-        polynomials = np.apply_along_axis(_powers_of, -1, series)
+        polynomials = _interpolate(evaluate(chebyshev.chebpts1(degree + 1)))
         error = float(np.max(np.abs(polynomials @ np.vander(checks, degree + 1).T - exact) / scale))
         if error <= _REST_TOLERANCE:
             break
     return RestTable(np.ascontiguousarray(polynomials), float(centre), float(1.0 / half), error, spread)
 
 
-def _powers_of(series: Floats) -> Floats:
-    """Convert a Chebyshev series to powers, highest first, keeping its length."""
-    powers = np.zeros_like(series)
-    converted = chebyshev.cheb2poly(series)
-    powers[: converted.size] = converted
-    return powers[::-1]
+def _interpolate(values: Floats) -> Floats:
+    """Convert values at the Chebyshev nodes to coefficients of powers, highest first."""
+    degree = values.shape[-1] - 1
+    nodes = chebyshev.chebpts1(degree + 1)
+    # in two steps: only the series' fast decay tames the large entries of the second matrix
+    series = values @ np.linalg.inv(chebyshev.chebvander(nodes, degree)).T
+    to_powers = np.zeros((degree + 1, degree + 1))
+    for k, unit in enumerate(np.eye(degree + 1)):
+        to_powers[k, : k + 1] = chebyshev.cheb2poly(unit[: k + 1])
+    return (series @ to_powers)[..., ::-1]
 
 
 def order_statistics_tables(

@@ -8,13 +8,13 @@ The coefficients are those of docs/expansions.md: averages over the lowest energ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.polynomial import hermite_e
-from scipy.interpolate import pade
-from scipy.special import gammaln, psi, zeta
+from scipy.special import gammainc, gammaln, psi, zeta
 
 from peakedtheory import _cumulants, _order_statistics
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies
@@ -133,12 +133,19 @@ class Expansion:
             ]
             terms += [self._next_term(b)]
             # Row i cuts after term i: the next two terms and, past the leading one, the last term kept.
-            rows = [4.0 * np.max(terms[max(i, 1) : i + 3], axis=0) for i in range(len(terms) - 1)]
+            rows = [
+                4.0 * np.maximum(np.max(terms[max(i, 1) : i + 3], axis=0), self._beyond(b, self._first + i))
+                for i in range(len(terms) - 1)
+            ]
         return np.array(rows) if rows else np.array([self._next_term(b)])
 
     def _next_term(self, b: np.ndarray) -> np.ndarray:
         """Estimate of the first term that was not computed."""
         raise NotImplementedError
+
+    def _beyond(self, b: np.ndarray, order: int) -> np.ndarray:
+        """What no term shows, however many are computed, when the series is cut after `order`."""
+        return np.zeros(b.shape)
 
     @property
     def valid_range(self) -> tuple[float, float]:
@@ -172,9 +179,18 @@ class LowTemperatureExpansion(Expansion):
         """Density a of the gap between the two lowest energies at zero, 12 c_2/π²; NaN below order 2."""
         return float(self.coefficients[2] / (0.5 * zeta(2))) if self.order >= 2 else math.nan
 
+    @property
+    def crossover(self) -> float:
+        """Inverse temperature where the low-temperature regime begins; NaN where it is not known.
+
+        The gap rate a, at which the expected number of energies within 1/β of the lowest is of order one
+        (c_0 for standard normal energies), or ln n over the gap of a discrete spectrum.
+        """
+        return math.log(self.n) / self.gap if self.gap > 0.0 else self.gap_rate
+
     def _next_term(self, b: np.ndarray) -> np.ndarray:
         if self.gap > 0.0:
-            return np.log1p((self.n - 1.0) * np.exp(-b * self.gap))
+            return np.log1p((self.n - 1.0) * np.exp(-np.where(b > 0.0, b * self.gap, 0.0)))
         if self.order < 2:
             return np.full(b.shape, math.log(self.n))
         k = self.order + 1
@@ -211,6 +227,8 @@ class LowTemperatureExpansion(Expansion):
         ValueError
             For an expansion of order below 2.
         """
+        from scipy.interpolate import pade  # slow to import
+
         if self.order < 2:
             fail("order", "must be at least 2 to resum", str(self.order), "compute more coefficients")
         b = inverse_temperature(beta)
@@ -232,9 +250,24 @@ class HighTemperatureExpansion(Expansion):
         return np.arange(self.order + 1.0)
 
     def _next_term(self, b: np.ndarray) -> np.ndarray:
-        # Coefficients decay slowly: the last two even-odd pairs, continued by one power of β.
-        last = np.abs(self.coefficients[max(self.order - 1, 0) :]).max()
-        return last * b ** (self.order + 1.0)
+        k = self.order
+        terms = np.abs(self.coefficients)[:, None] * b.ravel() ** np.arange(k + 1.0)[:, None]
+        last, previous = (terms[max(j, 1) : j + 2].max(axis=0, initial=0.0) for j in (k - 1, k - 3))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(previous > 0.0, last / previous, 0.0)
+            following = np.where(ratio < 1.0, last * ratio / (1.0 - ratio), np.inf)
+        if k < 4:  # too few terms for a ratio: the next cumulant is of order one in units of the variance
+            following = terms[min(k, 2)] ** (0.5 * (k + 1.0)) if k >= 2 else terms[k]
+        return following.reshape(b.shape)
+
+    def _beyond(self, b: np.ndarray, order: int) -> np.ndarray:
+        # What ends the high-temperature phase is (e^z - 1)/(2n), z = Var(βε): low orders do not show it.
+        z = 2.0 * abs(self.coefficients[2]) * b**2
+        with np.errstate(over="ignore"):
+            return gammainc(order // 2 + 1.0, z) * np.exp(np.minimum(z, 700.0)) / (2.0 * self.n)
+
+
+Series = TypeVar("Series", bound=Expansion)
 
 
 def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> LowTemperatureExpansion:
@@ -354,6 +387,17 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
     if order >= 1:
         values[1] -= distribution.location
     return HighTemperatureExpansion(values + 0.0, errors, count, distribution)
+
+
+def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, order: int) -> Series:
+    """Return `expansion(n, energies, order)`, or the longest one below `order` that these energies have."""
+    for shorter in range(_checked_order(order, _order_statistics.MAX_ORDER), 0, -1):
+        try:
+            return expansion(n, energies, shorter)
+        except ValueError as error:
+            if not str(error).startswith("order:"):
+                raise
+    return expansion(n, energies, 0)
 
 
 def _normal_derivative(x: np.ndarray, j: int) -> np.ndarray:

@@ -1,1 +1,39 @@
 """Command line of peakedtheory, one module per command group."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from peakedtheory.cli import entropy, expand, verify
+
+app = typer.Typer(
+    name="peakedtheory",
+    help="Numerical theory of learning peaked distributions: softmax, cross-entropy and the one-third law.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for module in (expand, entropy, verify):
+    app.command(module.NAME)(module.command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    if version:
+        from importlib import metadata
+
+        typer.echo(metadata.version("peakedtheory"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one line and exit status 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,202 @@
+"""Speed of plain sampling against its peers and against the machine's own ceiling.
+
+    python benchmarks/bench_sampling.py [--threads 1] [--rounds 9] [--torch PYTHON] [--json FILE]
+
+Every round runs each contender once, one after the other; ratios are medians of the rounds' ratios. The torch
+peers run in a process of their own, with the interpreter given by --torch (none: left out). The ceiling of a
+case is the time of its parts run alone on data in the first-level cache: generator and normals for
+each logit, and the register-only sums (one fused product, one addition, three fused sums) for each
+(logit, β); on the general grid one exponential more. Times are ns per (logit, β).
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import _peers
+import numba
+import numpy as np
+from numba import njit
+from peakedtheory.kernels import accumulate, lanes, sampling
+
+U = np.uint64
+CASES = [  # n, β, arithmetic
+    (128, 32, True),
+    (128, 32, False),
+    (4096, 32, True),
+    (131072, 100, True),
+    (131072, 20, False),
+]
+FILL, PRODUCTS, EXPONENTIALS = sampling.fill_normals, accumulate._add_products, accumulate._add_exponentials
+
+
+@njit
+def calibration(count, x):
+    for i in range(count):
+        x = (x * x) ^ i
+    return x
+
+
+@njit
+def normals_alone(repeats, words, x):
+    for i in range(repeats):
+        FILL(U(1), U(0), U(i), 0, 16, False, words, x)
+
+
+@njit
+def products_alone(repeats, weights, ratios, distances, sums, tiny):
+    for _ in range(repeats):
+        PRODUCTS(weights, ratios, distances, sums, 16, tiny)
+
+
+@njit
+def exponentials_alone(repeats, slope, offsets, distances, sums, floor):
+    for _ in range(repeats):
+        EXPONENTIALS(slope, offsets, distances, sums, 16, floor)
+
+
+@njit
+def scratch(size, like):
+    return lanes.aligned(size, like)
+
+
+def kernel(n, betas, arithmetic, threads, out, top):
+    """Fill arrays that are reused, as an estimate in bounded memory does."""
+    table, given = np.empty((0, 6), np.float32), np.empty((0, 0), np.float32)
+    sampling.sample_moments(
+        U(1), U(0), U(0), top.size, n, betas, arithmetic, 0, table, 1.0, given, threads, out, top
+    )
+
+
+class Ceiling:
+    """The parts of the kernel run alone, on data that stays in the first-level cache."""
+
+    def __init__(self):
+        one = np.ones(1, np.float32)
+        size = 16 * lanes.LANES
+        self.words = np.empty(size, np.uint32)
+        self.x, self.ratios, self.sums = scratch(size, one), scratch(size, one), scratch(size, one)
+        self.distances, self.zeros = scratch(size, one), scratch(size, one)
+        self.distances[:], self.ratios[:], self.zeros[:] = 1.0, 0.9, 0.0
+        self.size = size
+
+    def seconds(self, arithmetic, repeats=1500):
+        """Seconds per logit of the normals, and per (logit, β) of the sums."""
+        self.x[:] = 1.0
+        self.sums[:] = 0.0
+        start = time.perf_counter()
+        if arithmetic:
+            products_alone(repeats, self.x, self.ratios, self.distances, self.sums, np.float32(2.0**-62))
+            number = 4
+        else:
+            exponentials_alone(
+                repeats, np.float32(1.0), self.zeros, self.distances, self.sums, np.float32(-62.0)
+            )
+            number = 1
+        sums = (time.perf_counter() - start) / (repeats * self.size * number)
+        start = time.perf_counter()
+        normals_alone(repeats, self.words, self.x)
+        return (time.perf_counter() - start) / (repeats * self.size), sums
+
+
+class Torch:
+    def __init__(self, python, threads):
+        command = [python, str(Path(_peers.__file__)), str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.version = self.process.stdout.readline().split()[-1]
+
+    def seconds(self, name, n, count, betas):
+        self.process.stdin.write(f"{name} {n} {count} {betas[0]} {betas[-1]} {betas.size}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
+def timed(function, *arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def measure(n, number, arithmetic, options, torch, naive, ceiling):
+    betas = np.linspace(0.2, 20.0, number)
+    target = 6_000_000  # (logit, β) of a peer's run
+    peer = max(1, target // (n * number))
+    torch_count = max(peer, 262_144 // n)
+    own = -(-8 * peer // lanes.LANES) * lanes.LANES if n <= sampling.SMALL else 4 * peer
+    out, top = np.empty((own, number, 4)), np.empty(own)
+    contenders = {
+        "kernel": lambda: timed(kernel, n, betas, arithmetic, options.threads, out, top) / own,
+        "NumPy": lambda: timed(_peers.numpy_scipy, n, peer, betas) / peer,
+        "Numba": lambda: timed(naive, n, peer, betas) / peer,
+    }
+    if torch:
+        for name in ("eager", "compile"):
+            contenders[f"torch {name}"] = lambda name=name: (
+                torch.seconds(name, n, torch_count, betas) / torch_count
+            )
+    for run in contenders.values():
+        run()
+    rounds = []
+    for _ in range(options.rounds):
+        seconds = {name: run() / (n * number) for name, run in contenders.items()}
+        draw, sums = ceiling.seconds(arithmetic)
+        seconds["ceiling"] = (draw / number + sums) / options.threads
+        seconds["normals"] = draw
+        rounds.append(seconds)
+    medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    ratios = {name: statistics.median(r[name] / r["kernel"] for r in rounds) for name in rounds[0]}
+    best = {name: min(r[name] for r in rounds) / min(r["kernel"] for r in rounds) for name in rounds[0]}
+    return {
+        "n": n,
+        "betas": number,
+        "grid": "arithmetic" if arithmetic else "general",
+        "ns": {name: 1e9 * value for name, value in medians.items()},
+        "ratio": ratios,
+        "best_ratio": best,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--torch", metavar="PYTHON", help="interpreter that has torch")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    numba.set_num_threads(options.threads)
+    one = np.linspace(0.0, 1.0, 4)
+    first = timed(kernel, 128, one, True, options.threads, np.empty((64, 4, 4)), np.empty(64))
+    torch = Torch(options.torch, options.threads) if options.torch else None
+    naive, ceiling = _peers.naive_numba(), Ceiling()
+    calibration(10, 3)
+    ghz = 4 * 2e7 / timed(calibration, 20_000_000, 3) / 1e9
+    print(f"first call {first:.2f} s; calibration loop {ghz:.2f} GHz; {options.threads} thread(s)")
+    results = []
+    for n, number, arithmetic in CASES:
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = measure(n, number, arithmetic, options, torch, naive, ceiling)
+        result["cpu_per_wall"] = (time.process_time() - cpu) / (time.perf_counter() - wall)
+        results.append(result)
+        print(f"n = {n}, {number} β, {result['grid']} grid (cpu/wall {result['cpu_per_wall']:.2f})")
+        for name, value in result["ns"].items():
+            if name != "normals":
+                print(
+                    f"    {name:14s} {value:8.4f} ns   {result['ratio'][name]:7.2f} x the kernel's time "
+                    f"(best/best {result['best_ratio'][name]:.2f})"
+                )
+        print(f"    normals alone  {result['ns']['normals']:8.4f} ns a logit")
+    if options.json:
+        options.json.write_text(
+            json.dumps(
+                {"threads": options.threads, "ghz": ghz, "first_call": first, "cases": results}, indent=1
+            )
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""Flows of Adam and sign descent: every weight moves by its gradient over its own root mean square.
+
+A weight is θ/√m with teacher entry ω/√m, ω uniform of unit variance, so the student is a function θ(ω), followed on
+Gauss-Legendre nodes, plus independent noise of variance s²; the second moment v(ω) is a variable of its own
+(docs/dynamics.md, Eqs. 27-33). Time is counted in steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import erf
+
+from peakedtheory._noise import noise_table
+from peakedtheory.schedules import Schedule
+
+if TYPE_CHECKING:
+    from peakedtheory.dynamics import SGD, Adam, Force, SignGD, State
+
+_NODES = 6
+
+
+def _teacher_entries() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes ω > 0 and weights of the uniform entries of unit variance; θ is odd in ω."""
+    x, w = np.polynomial.legendre.leggauss(2 * _NODES)
+    return math.sqrt(3.0) * x[_NODES:], w[_NODES:] / w[_NODES:].sum()
+
+
+def adaptive_flow(
+    tau: np.ndarray,
+    force: Force,
+    optimizer: Adam | SignGD | SGD,
+    alignment0: float,
+    residual0: float,
+    decay: float,
+    plan: Schedule | None,
+) -> State:
+    """Solve for θ(ω), s² and ln v(ω) against ln of the step count."""
+    from peakedtheory.dynamics import Adam, State, integrate
+
+    table = noise_table(int(force.n), force.beta_star)
+    omega, weight = _teacher_entries()
+    n, m = force.n, float(optimizer.width)
+    per_weight = 1.0 / (n * optimizer.batch)
+    signs = not isinstance(optimizer, Adam)
+    memory = 0.0 if signs else optimizer.beta2  # type: ignore[union-attr]
+    slope_star = force.table.slope - force.drive_star
+    if plan is None:
+        step_of = tau / optimizer.learning_rate
+
+        def rate(_: float) -> float:
+            return optimizer.learning_rate
+    else:
+        step_of = np.interp(tau, plan.tau, np.arange(plan.steps + 1.0))
+        middles, heights = np.arange(plan.steps) + 0.5, plan.rates
+
+        def rate(t: float) -> float:
+            return float(np.interp(t, middles, heights))
+
+    def moments(theta: np.ndarray, square: float) -> tuple[float, float]:
+        alignment = float(weight @ (omega * theta))
+        return alignment, max(float(weight @ (theta - alignment * omega) ** 2) + square, 0.0)
+
+    def gradients(theta: np.ndarray, square: float) -> tuple[np.ndarray, float, float]:
+        """√m times the mean gradient at each ω, the stiffness k, and the gradient variance of one weight."""
+        alignment, residual = moments(theta, square)
+        pull, stiffness = force(alignment, residual)
+        # Φ'(β*) ω - Φ'(β) θ/β, over n, split so that nothing cancels along the teacher.
+        mean = pull * omega - stiffness * (theta - alignment * omega)
+        noise = table(max(alignment, 0.0), math.sqrt(residual)) * per_weight
+        return mean, stiffness, noise
+
+    def response(
+        mean: np.ndarray, stiffness: float, noise: float, square: float, second: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """√m times the mean step per unit rate, its decay of independent noise, and the variance of a step."""
+        if signs:
+            spread = math.sqrt(2.0 * (noise + stiffness**2 * square / m) + 1e-300)
+            step = erf(mean / math.sqrt(m) / spread)
+            slope = 2.0 / math.sqrt(math.pi) / spread * np.exp(-np.minimum((mean / math.sqrt(m) / spread) ** 2, 700.0))
+            return math.sqrt(m) * step, stiffness * slope, 1.0 - step**2
+        root = np.sqrt(second)
+        return mean / root, stiffness / root, noise / second
+
+    def second_moment(mean: np.ndarray, stiffness: float, noise: float, square: float) -> np.ndarray:
+        return (mean**2 + stiffness**2 * square) / m + noise + 1e-60
+
+    def rhs(x: float, y: np.ndarray) -> np.ndarray:
+        t = math.exp(x)
+        theta, square = y[:_NODES], max(float(y[_NODES]), 0.0)
+        mean, stiffness, noise = gradients(theta, square)
+        second = np.exp(np.clip(y[_NODES + 1 :], -700.0, 700.0))
+        step, damping, variance = response(mean, stiffness, noise, square, second)
+        eta = rate(t)
+        out = np.empty_like(y)
+        out[:_NODES] = eta * (step - decay * theta)
+        out[_NODES] = -2.0 * eta * square * (float(weight @ damping) + decay) + eta**2 * m * float(weight @ variance)
+        if signs:
+            out[_NODES + 1 :] = 0.0
+        else:
+            target = second_moment(mean, stiffness, noise, square)
+            # The bias-corrected second moment is a mean over the last min(t, 1/(1-β2)) steps.
+            forget = -math.log(memory) / -math.expm1((t + 1.0) * math.log(memory)) if memory > 0 else 1.0
+            out[_NODES + 1 :] = forget * (target / second - 1.0)
+        return t * out
+
+    theta0 = alignment0 * omega
+    start_square = residual0**2
+    mean, stiffness, noise = gradients(theta0, start_square)
+    start = np.concatenate([theta0, [start_square], np.log(second_moment(mean, stiffness, noise, start_square))])
+    origin = 1e-2
+    grid = np.log(np.maximum(step_of, 0.0) + origin)
+    y = integrate(rhs, start, grid, math.log(origin))
+    alignment, residual, rates_d, rates_s = (np.empty(tau.size) for _ in range(4))
+    for i, (x, row) in enumerate(zip(grid, y, strict=True)):
+        theta, square = row[:_NODES], max(float(row[_NODES]), 0.0)
+        alignment[i], residual[i] = moments(theta, square)
+        change = rhs(x, row) / (math.exp(x) * max(rate(math.exp(x)), 1e-300))
+        rates_d[i] = weight @ (omega * change[:_NODES])
+        rates_s[i] = 2.0 * (weight @ (theta * change[:_NODES])) - 2.0 * alignment[i] * rates_d[i] + change[_NODES]
+    return State(alignment, residual, rates_d, rates_s)

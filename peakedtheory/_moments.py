@@ -1,0 +1,121 @@
+"""Rows of per-sample quantities, and their moments merged block by block.
+
+Given the energies of one sample, S = ln Z - β<x>, L(β, β*) = ln Z - ln Z* - (β-β*)<x>* and dL/dβ = <x> - <x>*
+(Liu et al. 2026, Eqs. 5-10 and 44; x = -ε) are linear in (ln Z, <x>) of that sample. Forming them sample by
+sample gives standard errors that contain every covariance exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each quantity of a sample stands in a row.
+
+    Attributes
+    ----------
+    beta : ndarray, shape (K,)
+        Distinct inverse temperatures, ascending.
+    pairs : ndarray of int, shape (P, 2)
+        Positions in `beta` of each (β, β*).
+    """
+
+    beta: np.ndarray
+    pairs: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of quantities of a sample."""
+        return 5 * self.beta.size + 1 + 2 * len(self.pairs)
+
+    def quantities(self, out: np.ndarray, maximum: np.ndarray) -> np.ndarray:
+        """Return rows (ln Z, <x>, Var x, Σp², S, max x, L, dL/dβ) from (samples, K, 4) and (samples,)."""
+        k, p = self.beta.size, len(self.pairs)
+        rows = np.empty((out.shape[0], self.size))
+        for q in range(4):
+            rows[:, q * k : (q + 1) * k] = out[:, :, q]
+        ln_z, mean = rows[:, :k], rows[:, k : 2 * k]
+        entropy = rows[:, 4 * k : 5 * k]
+        np.multiply(mean, -self.beta, out=entropy)
+        entropy += ln_z
+        rows[:, 5 * k] = maximum
+        if p:
+            student, teacher = self.pairs.T
+            gap = self.beta[student] - self.beta[teacher]
+            rows[:, 5 * k + 1 : 5 * k + 1 + p] = ln_z[:, student] - ln_z[:, teacher] - gap * mean[:, teacher]
+            rows[:, 5 * k + 1 + p :] = mean[:, student] - mean[:, teacher]
+        return rows
+
+    def split(self, row: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the parts of a row by name."""
+        k, p = self.beta.size, len(self.pairs)
+        ends = np.cumsum([k, k, k, k, k, 1, p, p])
+        names = ("ln_z", "mean", "variance", "squares", "entropy", "maximum", "loss", "gradient")
+        return dict(zip(names, np.split(row, ends[:-1]), strict=True))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and sums of squared deviations of the rows of some samples.
+
+    Attributes
+    ----------
+    count : int
+        Number of independent rows.
+    mean, squares : ndarray, shape (Q,)
+        Mean and sum of squared deviations from it.
+    products : ndarray, shape (K, K) or (0, 0)
+        Sums of products of deviations of the first K entries, where they are kept.
+    """
+
+    count: int
+    mean: np.ndarray
+    squares: np.ndarray
+    products: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @classmethod
+    def of(cls, rows: np.ndarray, joint: int = 0) -> Moments:
+        """Return the moments of rows (samples, Q), with products of the first `joint` entries.
+
+        `rows` is overwritten.
+        """
+        count = rows.shape[0]
+        start = rows[0].copy()
+        rows -= start  # so that what does not fluctuate comes out exact
+        mean = rows.mean(axis=0)
+        rows -= mean
+        squares = np.einsum("ij,ij->j", rows, rows)
+        # einsum and not a matrix product, whose order of summation may depend on the number of threads
+        products = np.einsum("ij,ik->jk", rows[:, :joint], rows[:, :joint])
+        return cls(count, start + mean, squares, products)
+
+    def __add__(self, other: Moments) -> Moments:
+        """Merge two disjoint sets of samples (Chan, Golub and LeVeque 1983)."""
+        count = self.count + other.count
+        change = other.mean - self.mean
+        share = other.count / count
+        weight = self.count * share
+        joint = self.products.shape[0]
+        part = change[:joint]
+        return Moments(
+            count,
+            self.mean + share * change,
+            self.squares + other.squares + weight * change * change,
+            self.products + other.products + weight * part[:, None] * part,
+        )
+
+    @property
+    def standard_error(self) -> np.ndarray:
+        """Standard error of the mean; infinite for a single sample."""
+        if self.count < 2:
+            return np.full(self.mean.shape, np.inf)
+        return np.sqrt(self.squares / (self.count * (self.count - 1.0)))
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance of the mean of the first entries, shape (K, K)."""
+        return self.products / (self.count * max(self.count - 1.0, 1.0))

@@ -1,0 +1,183 @@
+"""`peakedtheory estimate`: Monte Carlo averages with standard errors, beside the exact values."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from peakedtheory._checks import fail
+from peakedtheory.cli._common import (
+    EnergiesOption,
+    JsonFlag,
+    OutputFile,
+    PlotFile,
+    Vocabulary,
+    parse_grid,
+    print_json,
+    print_table,
+    save_figure,
+)
+
+if TYPE_CHECKING:
+    from peakedtheory.montecarlo import Estimate, MonteCarloResult
+
+NAME = "estimate"
+_TABLES = (
+    {"free_energy": "F", "internal_energy": "U", "entropy": "S (nats)"},
+    {"loss": "L(β, β*)", "loss_gradient": "dL/dβ"},
+)
+
+
+def command(
+    vocab: Vocabulary,
+    beta: Annotated[
+        str, typer.Option("--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID")
+    ] = "0.1,0.3,1,2,3,5,7,10,20,50,100",
+    beta_star: Annotated[
+        float | None, typer.Option("--beta-star", help="Teacher's inverse temperature: adds the loss and its gradient.")
+    ] = None,
+    energies: EnergiesOption = "normal",
+    samples: Annotated[int | None, typer.Option("--samples", help="Number of samples.")] = None,
+    rtol: Annotated[float | None, typer.Option("--rtol", help="Relative standard error of ⟨ln Z⟩ to reach.")] = None,
+    atol: Annotated[float | None, typer.Option("--atol", help="Absolute standard error of ⟨ln Z⟩ to reach.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed; drawn and reported if not given.")] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="auto, plain, order-statistics or qmc.", metavar="NAME")
+    ] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="single or double, for plain sampling.")] = "single",
+    workers: Annotated[int, typer.Option("--workers", help="Processes to share the work; 0 for none but this one.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Resume file: an interrupted run goes on from it.", metavar="FILE")
+    ] = None,
+    json: JsonFlag = False,
+    plot: PlotFile = None,
+    output: OutputFile = None,
+) -> None:
+    """Estimate free energies, entropies and losses of N energies by Monte Carlo, beside the exact values."""
+    from peakedtheory.montecarlo import estimate
+
+    grid = parse_grid("beta", beta)
+    with _processes(workers) as executor:
+        result = estimate(
+            grid,
+            vocab,
+            energies,
+            beta_star=beta_star,
+            samples=samples,
+            rtol=rtol,
+            atol=atol,
+            rng=seed,
+            method=method,
+            precision=precision,
+            executor=executor,
+            checkpoint=checkpoint,
+            progress=True,
+        )
+    exact = _exact(result)
+    if json:
+        print_json(_as_json(result, exact))
+    else:
+        _print(result, exact)
+    if result.interrupted:
+        typer.echo(f"warning: interrupted after {result.samples} samples; the errors are those of what was done", err=True)
+    if output is not None:
+        from peakedtheory._output import save_dataset
+
+        dataset = result.to_xarray()
+        for name, values in exact.items():
+            dataset[f"{name}_exact"] = (dataset.beta.dims, np.asarray(values))
+        options = {"vocab": vocab, "beta": beta, "samples": samples, "rtol": rtol, "atol": atol, "workers": workers}
+        save_dataset(dataset, output, options | {"seed": result.attributes()["seed"]})
+        typer.echo(f"results written to {output}", err=True)
+    if plot is not None:
+        from peakedtheory._estimate_plots import plot_estimate
+
+        save_figure(plot_estimate(result), plot)
+
+
+@contextlib.contextmanager
+def _processes(workers: int) -> Iterator[Any]:
+    """Yield an executor of worker processes, or None; Ctrl-C is left to this process."""
+    if workers < 0:
+        fail("workers", "must be >= 0", str(workers), "0 computes in this process")
+    if workers == 0:
+        yield None
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    executor = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _exact(result: MonteCarloResult) -> dict[str, Any]:
+    """Return the exact values; L = Φ(β) - Φ(β*) - (β - β*)Φ'(β*) from them, far below the standard errors."""
+    from peakedtheory.thermodynamics import QUANTITIES, thermodynamics
+
+    here = thermodynamics(result.beta, result.n, result.energies)
+    exact = {name: getattr(here, name) for name in QUANTITIES}
+    if result.beta_star is not None:
+        star = thermodynamics(result.beta_star, result.n, result.energies)
+        gap = result.beta - result.beta_star
+        exact["loss"] = here.log_partition - star.log_partition + gap * star.internal_energy
+        exact["loss_gradient"] = star.internal_energy - here.internal_energy
+    return exact
+
+
+def _print(result: MonteCarloResult, exact: dict[str, Any]) -> None:
+    made = result.provenance
+    title = f"n = {result.n} {result.name} energies: {result.samples} samples, {made.method}, seed {result.seed.entropy}"
+    _print_columns(result, exact, _TABLES[0], title)
+    if result.loss is not None:
+        _print_columns(result, exact, _TABLES[1], f"Student at β, teacher at β* = {result.beta_star:g}")
+    typer.echo("Δ: (estimate - exact) in standard errors")
+
+
+def _print_columns(result: MonteCarloResult, exact: dict[str, Any], names: dict[str, str], title: str) -> None:
+    from peakedtheory._estimates import with_error
+
+    header = ["β"]
+    for symbol in names.values():
+        header += [symbol, "Δ"]
+    rows = []
+    for i, b in enumerate(result.beta):
+        row = [f"{b:g}"]
+        for name in names:
+            one: Estimate = result.estimates()[name]
+            mean, error = float(one.mean[i]), float(one.standard_error[i])
+            away = deviation(mean, error, float(exact[name][i]))
+            row += [with_error(mean, error), f"{away:+.2f}" if np.isfinite(away) else "–"]
+        rows.append(row)
+    print_table(title, header, rows)
+
+
+def deviation(mean: float, error: float, exact: float) -> float:
+    """Return (mean - exact)/error, NaN where nothing fluctuates."""
+    return (mean - exact) / error if error > 1e-14 * abs(mean) and np.isfinite(error) else float("nan")
+
+
+def _as_json(result: MonteCarloResult, exact: dict[str, Any]) -> dict[str, Any]:
+    estimates = {}
+    for name, one in result.estimates().items():
+        estimates[name] = {
+            "mean": one.mean,
+            "standard_error": one.standard_error,
+            "bias_bound": one.bias_bound,
+            **({"exact": exact[name]} if name in exact else {}),
+        }
+    attributes = result.attributes() | {"interrupted": result.interrupted, "converged": result.converged}
+    return {**attributes, "beta": result.beta, "beta_star": result.beta_star, **estimates}

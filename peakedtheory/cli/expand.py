@@ -1,0 +1,171 @@
+"""`peakedtheory expand`: exact free energies and their expansions for a vocabulary size."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from scipy.special import zeta
+
+from peakedtheory._checks import fail
+from peakedtheory.cli._common import (
+    EnergiesOption,
+    JsonFlag,
+    OutputFile,
+    PlotFile,
+    Vocabulary,
+    difference,
+    number,
+    parse_grid,
+    print_json,
+    print_table,
+    save_figure,
+)
+
+if TYPE_CHECKING:
+    from peakedtheory.expansions import HighTemperatureExpansion, LowTemperatureExpansion
+    from peakedtheory.thermodynamics import Thermodynamics
+
+NAME = "expand"
+
+
+def command(
+    vocab: Vocabulary,
+    energies: EnergiesOption = "normal",
+    order: Annotated[int, typer.Option("--order", help="Highest order of both expansions, 2 to 8.")] = 6,
+    beta: Annotated[
+        str, typer.Option("--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID")
+    ] = "0.1,0.3,1,2,3,5,7,10,20,50,100",
+    json: JsonFlag = False,
+    plot: PlotFile = None,
+    output: OutputFile = None,
+) -> None:
+    """Expand the free energy of N i.i.d. energies at low and high temperature, beside the exact values."""
+    from peakedtheory import as_energies, thermodynamics
+    from peakedtheory.expansions import high_temperature_expansion, longest_expansion, low_temperature_expansion
+
+    if not 2 <= order <= 8:
+        fail("order", "must be a whole number from 2 to 8", str(order), "six are plenty for most uses")
+    distribution = as_energies(energies)
+    grid = parse_grid("beta", beta)
+    exact = thermodynamics(grid, vocab, distribution)
+    low = longest_expansion(low_temperature_expansion, vocab, distribution, order)
+    high = longest_expansion(high_temperature_expansion, vocab, distribution, order)
+    for series, name in ((low, "low"), (high, "high")):
+        if series.order < order:
+            typer.echo(f"note: {distribution.name} energies have a {name}-temperature series to order {series.order}", err=True)
+    if json:
+        print_json(_as_json(exact, low, high))
+    else:
+        _print(exact, low, high)
+    if output is not None:
+        _save(output, exact, low, high, {"vocab": vocab, "energies": distribution.name, "order": order, "beta": beta})
+    if plot is not None:
+        from peakedtheory.plotting import plot_expansion
+
+        save_figure(plot_expansion(low, high), plot)
+
+
+def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> None:
+    n = low.n
+    lines = [f"n = {n:.0f} {exact.energies.name} energies"]
+    lines += [f"c{k} = {_coefficient(c)}" for k, c in enumerate(low.coefficients[:3])]
+    if exact.energies.name == "normal":
+        crude = math.sqrt(2.0 * math.log(n))
+        lines.append(f"√(2 ln n) = {crude:.10f}, {100 * (crude / low.coefficients[0] - 1):+.1f} % from c0")
+    typer.echo("\n".join(lines) + "\n")
+    a = low.gap_rate
+    rows = []
+    for k in range(max(low.order, high.order) + 1):
+        limit = zeta(k) * a ** (k - 1) / k if k >= 2 and math.isfinite(a) else math.nan
+        rows.append(
+            [
+                str(k),
+                *((_coefficient(low.coefficients[k]), f"{low.error[k]:.0e}") if k <= low.order else ("–", "–")),
+                number(limit),
+                *((_coefficient(high.coefficients[k]), f"{high.error[k]:.0e}") if k <= high.order else ("–", "–")),
+            ]
+        )
+    print_table(
+        "Coefficients: F = -Σ c_k β^-k (low temperature), ⟨ln Z⟩ = Σ a_k β^k (high temperature)",
+        ["k", "c_k", "± ", "c_k, n → ∞ form", "a_k", "± "],
+        rows,
+    )
+    rows = []
+    for i, b in enumerate(np.atleast_1d(exact.beta)):
+        cold, warm = _free_energy(low, float(b)), _free_energy(high, float(b))
+        f = float(exact.free_energy[i])
+        rows.append(
+            [
+                f"{b:g}",
+                number(f),
+                number(float(exact.internal_energy[i])),
+                number(float(exact.entropy[i])),
+                number(cold),
+                difference(cold - f),
+                number(warm),
+                difference(warm - f),
+            ]
+        )
+    print_table(
+        "Exact values and best truncations (differences are expansion minus exact)",
+        ["β", "F exact", "U exact", "S exact", "F low-T", "diff", "F high-T", "diff"],
+        rows,
+    )
+    typer.echo("valid to 1 % of the temperature-dependent part: " + _ranges(low, high))
+
+
+def _ranges(low: Any, high: Any) -> str:
+    cold = f"low-T series for β > {low.valid_range[0]:.3g}"
+    warm = f"high-T series for β < {high.valid_range[1]:.3g}"
+    return ", ".join(text for text in (cold, warm) if "nan" not in text) or "neither series"
+
+
+def _coefficient(value: float) -> str:
+    return "0" if abs(value) < 1e-14 else number(float(value))
+
+
+def _free_energy(series: Any, beta: float) -> float:
+    """The best truncation, or NaN where it leaves more than one nat open."""
+    if beta == 0.0 or series.truncation_error(beta, order=int(series.best_order(beta))) > 1.0:
+        return math.nan
+    return float(series.free_energy(beta, order=int(series.best_order(beta))))
+
+
+def _as_json(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> dict[str, Any]:
+    from peakedtheory.thermodynamics import QUANTITIES
+
+    return {
+        "n": low.n,
+        "energies": exact.energies.name,
+        "sqrt_2_ln_n": math.sqrt(2.0 * math.log(low.n)),
+        "low_temperature": {
+            "coefficients": low.coefficients,
+            "error": low.error,
+            "valid_range": low.valid_range,
+        },
+        "high_temperature": {
+            "coefficients": high.coefficients,
+            "error": high.error,
+            "valid_range": high.valid_range,
+        },
+        "beta": np.atleast_1d(exact.beta),
+        **{name: np.atleast_1d(getattr(exact, name)) for name in QUANTITIES},
+        "error": {name: np.atleast_1d(getattr(exact.error, name)) for name in QUANTITIES},
+    }
+
+
+def _save(path: Any, exact: Any, low: Any, high: Any, options: dict[str, Any]) -> None:
+    from peakedtheory._output import save_dataset
+
+    dataset = exact.to_xarray()
+    for name, series in (("low_temperature", low), ("high_temperature", high)):
+        dataset[f"{name}_coefficients"] = (f"{name}_order", series.coefficients)
+        dataset[f"{name}_coefficients_error"] = (f"{name}_order", series.error)
+        positive = np.where(dataset.beta > 0, dataset.beta, np.nan)
+        values = [series.free_energy(b) if b > 0 else np.nan for b in np.nan_to_num(positive)]
+        dataset[f"{name}_free_energy"] = (dataset.beta.dims, values)
+    save_dataset(dataset, path, options)
+    typer.echo(f"results written to {path}", err=True)

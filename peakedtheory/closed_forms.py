@@ -1,0 +1,110 @@
+"""Closed forms of the aligned flow in its three regimes and across the end of the power law.
+
+Liu et al. 2026, Eqs. 59 (linear start), 48-49 (power law), 60-63 (exponential end), for n Gaussian logits, with the
+exact c0 = ⟨max⟩ and c2 = (π²/12) c0 in place of √(2 ln n); docs/dynamics.md, Eqs. 21-26.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._interpolant import interpolant
+
+
+class ClosedForm(NamedTuple):
+    """Inverse temperature β and loss L in nats, of the shape of τ."""
+
+    beta: Any
+    loss: Any
+
+
+def _arguments(tau: Any, n: Any, c_eff: float) -> tuple[np.ndarray, float]:
+    times, count = real_array("tau", tau), number_of_energies(n)
+    if (times < 0).any():
+        fail("tau", "must be >= 0", f"{times.min():g}", "dynamic time starts at zero")
+    if not (math.isfinite(c_eff) and c_eff > 0):
+        fail("c_eff", "must be a finite positive number", f"{c_eff}", "it is 1 for gradient descent")
+    if count.ndim:
+        fail("n", "must be one number", f"shape {count.shape}", "loop over it")
+    return times, float(count)
+
+
+def _star(beta_star: Any, *, allow_infinite: bool = True) -> float:
+    star = inverse_temperature(beta_star, "beta_star", allow_infinite=allow_infinite)
+    if star.ndim or star <= 0:
+        fail("beta_star", "must be one number > 0", f"{beta_star}", "loop over teachers")
+    return float(star)
+
+
+def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
+    """Return β = (c_eff/n) Φ'(β*) τ and L to first order, for τ much below n (Liu et al. 2026, Eq. 59).
+
+    Examples
+    --------
+    >>> print(f"{linear_start(1.0, float('inf'), 128).beta:.6f}")
+    0.020270
+    """
+    times, count = _arguments(tau, n, c_eff)
+    star = _star(beta_star)
+    table = interpolant(count)
+    slope = table.slope - float(table.drives(np.array(star)))
+    beta = c_eff * slope * times / count
+    loss = float(table.aligned_loss(np.array(0.0), star)) - slope * beta
+    return ClosedForm(beta[()], loss[()])
+
+
+def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
+    """Return β = (3 c_eff c2 τ/n)^(1/3) and L = c2/β, for c0 << β << β* (Liu et al. 2026, Eqs. 48-49).
+
+    Examples
+    --------
+    >>> print(f"{power_law(1e6, 128).loss:.5f}")
+    0.05792
+    """
+    times, count = _arguments(tau, n, c_eff)
+    c2 = np.pi**2 / 12.0 * interpolant(count).slope
+    beta = np.cbrt(3.0 * c_eff * c2 * times / count)
+    with np.errstate(divide="ignore"):
+        return ClosedForm(beta[()], (c2 / beta)[()])
+
+
+def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_eff: float = 1.0) -> ClosedForm:
+    """Return β = β* - deviation·exp(-c_eff Φ''(β*) τ/n) and L = Φ''(β*)(β* - β)²/2 (Liu et al. 2026, Eqs. 60-63).
+
+    `deviation` is β* - β at τ = 0, small against β*.
+    """
+    times, count = _arguments(tau, n, c_eff)
+    star = _star(beta_star, allow_infinite=False)
+    variance = float(interpolant(count).variance(np.array(star)))
+    left = deviation * np.exp(-c_eff * variance * times / count)
+    return ClosedForm((star - left)[()], (0.5 * variance * left**2)[()])
+
+
+def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
+    """Return the power law with its end: L = (c2/β*)(1-b)²/b where artanh b - b = τ/T, T = nβ*³/(c_eff c2).
+
+    Exact to leading order in c0/β and c0/β*: b = β/β* solves db/dτ = (1/b² - 1)/T (docs/dynamics.md, Eq. 26).
+
+    Examples
+    --------
+    >>> print(f"{finite_beta_star_law(1e6, 1e4, 128).loss:.5f}")
+    0.05748
+    """
+    times, count = _arguments(tau, n, c_eff)
+    star = _star(beta_star, allow_infinite=False)
+    c2 = np.pi**2 / 12.0 * interpolant(count).slope
+    ratio = times * c_eff * c2 / (count * star**3)
+    # b = tanh y with y - tanh y = τ/T, whose left side is convex: Newton from above converges.
+    y = np.maximum(np.cbrt(3.0 * ratio), 0.0) + ratio
+    for _ in range(60):
+        b = np.tanh(y)
+        excess = np.where(y < 0.05, y**3 / 3 - 2 * y**5 / 15 + 17 * y**7 / 315, y - b) - ratio
+        y = y - np.where(b > 0, excess / np.maximum(b * b, 1e-300), 0.0)
+    b = np.tanh(y)
+    left = 2.0 / (np.exp(np.minimum(2.0 * y, 700.0)) + 1.0)  # 1 - tanh y without cancellation
+    with np.errstate(divide="ignore"):
+        return ClosedForm((star * b)[()], (c2 / star * left**2 / b)[()])

@@ -1,0 +1,437 @@
+"""Monte Carlo averages of ln Z, F, U, S, the energy variance, the loss and its gradient, on whole grids of β.
+
+`estimate` serves any distribution of the energies, Python samplers and compiled functions, by plain sampling,
+order statistics or randomised quasi-Monte Carlo; `estimate_from_logits` serves logits that are given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from peakedtheory._blocks import Run, WorkerError
+from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._estimates import Estimate, MonteCarloResult, Provenance, assemble
+from peakedtheory._goals import Goal
+from peakedtheory._moments import Layout, Moments
+from peakedtheory._progress import reporter
+from peakedtheory._results import scalar_or_array
+from peakedtheory._samplers import OrderStatisticsSampler, Sampler, ScrambledSampler, Seed
+from peakedtheory._sources import (
+    METHODS,
+    Request,
+    digest,
+    from_distribution,
+    from_function,
+    from_rows,
+    has_heavy_lower_tail,
+    is_callable_source,
+)
+from peakedtheory.energies import Energies, as_energies
+
+__all__ = ["Estimate", "MonteCarloResult", "WorkerError", "estimate", "estimate_from_logits"]
+
+PRECISIONS = ("single", "double")
+_MOST_KEPT = 1 << 24
+_VERSION = 1
+
+
+def estimate(
+    beta: Any,
+    n: Any,
+    energies: Any = None,
+    *,
+    beta_star: Any = None,
+    samples: int | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    rng: Any = None,
+    method: str = "auto",
+    executor: Any = None,
+    progress: bool | Callable[[int, int | None], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    precision: str = "single",
+    covariance: bool = False,
+    keep_samples: bool = False,
+) -> MonteCarloResult:
+    """Estimate averages over n energies by Monte Carlo, with standard errors.
+
+    Parameters
+    ----------
+    beta : array_like
+        Inverse temperatures β >= 0. All of them use the same samples; evenly spaced ones are cheapest.
+    n : int
+        Number of energies (classes, vocabulary size).
+    energies : optional
+        Distribution of one energy ε, as `as_energies` takes it (standard normal by default); a Python
+        function (rng, size) -> energies with size = (samples, n), whose rows may be correlated; or a
+        function compiled with Numba that maps u, uniform on (0, 1), to an energy.
+    beta_star : array_like, optional
+        Teacher's inverse temperatures, broadcast against `beta`; asks for the loss and its gradient.
+    samples : int, optional
+        Number of samples, exactly. By default as many as take about two seconds on one core.
+    rtol, atol : float, optional
+        Sample until the standard error of ⟨ln Z⟩ is at most max(atol, rtol |⟨ln Z⟩|) at every β.
+    rng : None, int, SeedSequence, Generator or BitGenerator, optional
+        Source of the seed (SPEC 7). The seed itself is recorded in the result; the same one gives the
+        same bits with any number of threads and any executor.
+    method : {"auto", "plain", "order-statistics", "qmc"}, optional
+        "plain" draws all energies; "order-statistics" draws the lowest 16 and averages over the others,
+        at a cost that hardly depends on n; "qmc" does so at scrambled Sobol points. "auto" takes order
+        statistics for smooth distributions and n > 64.
+    executor : optional
+        Anything with submit(function, *arguments) that returns something with result(): an executor of
+        concurrent.futures (start processes by the spawn method), or dask's Client.get_executor().
+    progress : bool or callable, optional
+        True shows a bar on a terminal; a function is called with (samples done, samples planned).
+    checkpoint : path, optional
+        Resume file. An interrupted run that is called again in the same way goes on from there.
+    precision : {"single", "double"}, optional
+        Arithmetic of the plain method's inner loops; sums are in double precision either way. Single
+        precision errs by about 1e-7 in ln Z relative to β times the largest energy.
+    covariance : bool, optional
+        Keep the covariance of ⟨ln Z⟩ between all β, which the fits need.
+    keep_samples : bool, optional
+        Keep ln Z of each sample, for quantiles and histograms; plain method only.
+
+    Returns
+    -------
+    MonteCarloResult
+        After Ctrl-C: what is known by then, with `interrupted` true.
+
+    Raises
+    ------
+    ValueError
+        For bad arguments, energies without a mean lowest value or without a finite variance of it,
+        samplers that return a wrong shape or NaN, and resume files of another estimate.
+    WorkerError
+        If a task failed three times; its `result` holds what the finished tasks give.
+
+    Examples
+    --------
+    >>> result = estimate([1.0, 5.0], 50304, beta_star=5.0, samples=20_000, rng=1)
+    >>> error = result.log_partition.standard_error
+    >>> bool(abs(result.log_partition.mean[1] - 22.3126269139) < 5 * error[1])
+    True
+    """
+    count = _single_number(n)
+    function = is_callable_source(energies)
+    distribution = None if function else as_energies(energies)
+    if distribution is not None:
+        _require_moments(distribution, count)
+    _one_of("method", method, METHODS)
+    _one_of("precision", precision, PRECISIONS)
+    goal = Goal.of(samples, rtol, atol)
+    beta_array, star, layout, index, pair_shape = _layout(beta, beta_star, 1.0 if function else distribution.scale)  # type: ignore[union-attr]
+    request = Request(layout, np.unique(index), count, resolve_seed(rng), method, precision, bool(covariance), bool(keep_samples))
+    if method == "qmc":
+        request = replace(request, points=goal.points())
+    sampler, source = (
+        from_function(request, energies) if function else from_distribution(request, distribution)  # type: ignore[arg-type]
+    )
+    if keep_samples:
+        _check_kept(sampler, goal, layout)
+    made = Provenance(
+        method=_method_of(sampler),
+        precision="double" if isinstance(sampler, OrderStatisticsSampler) else precision,
+        seeds=(request.seed,),
+        identity=_identity(sampler, layout, source, source if distribution is None else distribution.name, precision),
+        layout=layout,
+        beta_index=index,
+        pair_shape=pair_shape,
+        bias=sampler.bias_bound() if isinstance(sampler, OrderStatisticsSampler) else np.zeros(layout.size),
+        points=sampler.points if isinstance(sampler, ScrambledSampler) else 1,
+    )
+    return _perform(sampler, made, goal, beta_array, star, count, distribution, executor, progress, checkpoint)
+
+
+def estimate_from_logits(
+    logits: Any,
+    beta: Any = 1.0,
+    *,
+    beta_star: Any = None,
+    precision: str = "double",
+    executor: Any = None,
+    progress: bool | Callable[[int, int | None], None] | None = None,
+    covariance: bool = False,
+    keep_samples: bool = False,
+) -> MonteCarloResult:
+    """Average over given logits, whose rows are independent samples: Z(β) = Σ_i exp(β y_i).
+
+    Parameters
+    ----------
+    logits : array_like, shape (samples, n), or path
+        Logits y = -ε, or a .npy file (read in pieces, never as a whole) or an .npz file with one array.
+        Minus infinity rules a class out.
+    beta : array_like, optional
+        Factors on the logits; 1 for the logits as they are.
+    beta_star, precision, executor, progress, covariance, keep_samples : optional
+        As in `estimate`.
+
+    Returns
+    -------
+    MonteCarloResult
+        Standard errors hold for independent rows.
+
+    Raises
+    ------
+    ValueError
+        If the file or array is not two-dimensional and real, or holds NaN or plus infinity.
+
+    Examples
+    --------
+    >>> result = estimate_from_logits([[0.0, 0.0], [1.0, 1.0]])
+    >>> round(result.entropy.mean, 12) == round(float(np.log(2)), 12)
+    True
+    """
+    _one_of("precision", precision, PRECISIONS)
+    rows, name = _open_logits(logits)
+    source = str(logits) if isinstance(rows, np.memmap) else rows
+    beta_array, star, layout, index, pair_shape = _layout(beta, beta_star, 1.0)
+    seed = Seed(int.from_bytes(digest(rows[: 1 + 1000000 // rows.shape[1]]).encode()[:8], "big"))
+    request = Request(layout, np.unique(index), rows.shape[1], seed, "plain", precision, bool(covariance), bool(keep_samples))
+    sampler = from_rows(request, source)
+    goal = Goal(samples=rows.shape[0])
+    if keep_samples:
+        _check_kept(sampler, goal, layout)
+    made = Provenance(
+        method="given",
+        precision=precision,
+        seeds=(seed,),
+        identity=_identity(sampler, layout, "logits", name, precision),
+        layout=layout,
+        beta_index=index,
+        pair_shape=pair_shape,
+        bias=np.zeros(layout.size),
+        points=1,
+    )
+    return _perform(sampler, made, goal, beta_array, star, rows.shape[1], None, executor, progress, None)
+
+
+def _perform(
+    sampler: Sampler,
+    made: Provenance,
+    goal: Goal,
+    beta: np.ndarray,
+    star: np.ndarray | None,
+    n: int,
+    energies: Energies | None,
+    executor: Any,
+    progress: Any,
+    checkpoint: Any,
+) -> MonteCarloResult:
+    """Run blocks until the goal is reached, and assemble the result."""
+    size = made.layout.beta.size
+    shift = made.layout.beta * (energies.location / energies.scale if energies is not None else 0.0)
+    with reporter(progress) as report:
+        planned = [goal.rows(sampler)]
+        run = Run(
+            sampler,
+            made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]},
+            executor,
+            None if checkpoint is None else Path(checkpoint),
+            lambda done: report(done * made.points, planned[0] * made.points),
+        )
+        target = max(planned[0], run.target) if goal.by_tolerance else planned[0]
+        interrupted, converged = False, True
+
+        def result(moments: Moments, kept: np.ndarray) -> MonteCarloResult:
+            return _assembled(made, moments, kept, beta, star, n, energies, shift, interrupted, converged)
+
+        try:
+            while True:
+                planned[0] = target
+                moments, kept = run.advance(target)
+                if not goal.by_tolerance:
+                    break
+                _require_reachable(goal, made, moments, size, shift)
+                excess = goal.excess(moments, size, shift)
+                if excess <= 1.0:
+                    break
+                target = goal.next_rows(moments, excess, sampler.block)
+        except KeyboardInterrupt:
+            so_far = run.so_far()
+            if so_far is None:
+                raise
+            moments, kept = so_far
+            interrupted = True
+            converged = not goal.by_tolerance or goal.excess(moments, size, shift) <= 1.0
+        except WorkerError as error:
+            so_far = run.so_far()
+            if so_far is not None:
+                interrupted, converged = True, False
+                error.result = result(*so_far)
+            raise
+        return result(moments, kept)
+
+
+def _assembled(
+    made: Provenance,
+    moments: Moments,
+    kept: np.ndarray,
+    beta: np.ndarray,
+    star: np.ndarray | None,
+    n: int,
+    energies: Energies | None,
+    shift: np.ndarray,
+    interrupted: bool,
+    converged: bool,
+) -> MonteCarloResult:
+    values = None
+    if len(kept):
+        values = (kept - shift)[:, made.beta_index.ravel()].reshape(-1, *beta.shape)
+        values.flags.writeable = False
+    return assemble(
+        made,
+        moments,
+        beta=scalar_or_array(beta.copy()),
+        beta_star=None if star is None else scalar_or_array(star.copy()),
+        n=n,
+        energies=energies,
+        kept=values,
+        interrupted=interrupted,
+        converged=converged,
+    )
+
+
+def _require_reachable(goal: Goal, made: Provenance, moments: Moments, size: int, shift: np.ndarray) -> None:
+    """Refuse tolerances below what the method itself neglects."""
+    target = np.maximum(goal.atol, goal.rtol * np.abs(moments.mean[:size] - shift))
+    bound = made.bias[:size]
+    if (bound > target).any():
+        worst = int(np.argmax(bound - target))
+        fail(
+            "rtol, atol",
+            f"must exceed the bias bound of {made.method}, {bound[worst]:.1e}",
+            f"a tolerance of {target[worst]:.1e}",
+            "use thermodynamics, which is exact",
+        )
+
+
+def resolve_seed(rng: Any) -> Seed:
+    """Return the seed that `rng` stands for; a generator moves on by drawing it."""
+    if rng is None:
+        sequence = np.random.SeedSequence()
+    elif isinstance(rng, np.random.SeedSequence):
+        sequence = rng
+    elif isinstance(rng, (np.random.Generator, np.random.BitGenerator)):
+        generator = np.random.default_rng(rng)
+        sequence = np.random.SeedSequence([int(v) for v in generator.integers(0, 1 << 32, 4, dtype=np.uint64)])
+    elif isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
+        sequence = np.random.SeedSequence(int(rng))
+    else:
+        fail("rng", "must be None, an integer >= 0, or a NumPy seed sequence or generator", repr(rng)[:60], "pass an integer")
+    entropy = sequence.entropy
+    numbers = tuple(int(v) for v in entropy) if isinstance(entropy, (list, tuple, np.ndarray)) else int(entropy or 0)
+    return Seed(numbers, tuple(int(k) for k in sequence.spawn_key))
+
+
+def _layout(
+    beta: Any, beta_star: Any, scale: float
+) -> tuple[np.ndarray, np.ndarray | None, Layout, np.ndarray, tuple[int, ...]]:
+    """Distinct standardised inverse temperatures, where each requested one is, and the pairs (β, β*)."""
+    beta_array = inverse_temperature(beta)
+    if beta_star is None:
+        unique, index = np.unique(beta_array * scale, return_inverse=True)
+        return beta_array, None, Layout(unique, np.empty((0, 2), int)), index.reshape(beta_array.shape), ()
+    star = inverse_temperature(beta_star, "beta_star")
+    try:
+        shape = np.broadcast_shapes(beta_array.shape, star.shape)
+    except ValueError:
+        fail("beta, beta_star", "must broadcast", f"shapes {beta_array.shape} and {star.shape}", "add an axis, beta[:, None]")
+    unique, index = np.unique(np.concatenate([beta_array.ravel(), star.ravel()]) * scale, return_inverse=True)
+    mine, its = index[: beta_array.size].reshape(beta_array.shape), index[beta_array.size :].reshape(star.shape)
+    pairs = np.stack([np.broadcast_to(mine, shape).ravel(), np.broadcast_to(its, shape).ravel()], axis=1)
+    return beta_array, star, Layout(unique, pairs), mine, shape
+
+
+def _method_of(sampler: Sampler) -> str:
+    if isinstance(sampler, ScrambledSampler):
+        return "qmc"
+    return "order-statistics" if isinstance(sampler, OrderStatisticsSampler) else "plain"
+
+
+def _identity(sampler: Sampler, layout: Layout, source: str, name: str, precision: str) -> dict[str, Any]:
+    """Return what two runs must share to be merged or resumed."""
+    return {
+        "version": _VERSION,
+        "energies": name,
+        "n": sampler.n,
+        "method": _method_of(sampler),
+        "source": source,
+        "beta": [float(b) for b in layout.beta],
+        "pairs": layout.pairs.tolist(),
+        "precision": precision,
+        "block": sampler.block,
+        "points": sampler.points if isinstance(sampler, ScrambledSampler) else 1,
+        "covariance": sampler.joint,
+        "keep_samples": sampler.keep,
+    }
+
+
+def _require_moments(energies: Energies, n: int) -> None:
+    energies.require_maximum(float(n))
+    if has_heavy_lower_tail(energies):
+        fail(
+            "energies",
+            "must have a finite variance of their lowest value, or no standard error is honest",
+            energies.name,
+            "use thermodynamics, which needs only the mean",
+        )
+
+
+def _check_kept(sampler: Sampler, goal: Goal, layout: Layout) -> None:
+    if isinstance(sampler, OrderStatisticsSampler):
+        fail("keep_samples", "needs the plain method, as others average within a sample", _method_of(sampler), "use method='plain'")
+    if goal.by_tolerance:
+        fail("keep_samples", "needs a fixed number of samples", "a tolerance", "give samples")
+    if goal.rows(sampler) * layout.beta.size > _MOST_KEPT:
+        fail(
+            "keep_samples",
+            f"may keep at most {_MOST_KEPT} numbers",
+            str(goal.rows(sampler) * layout.beta.size),
+            "take fewer samples or fewer beta",
+        )
+
+
+def _open_logits(logits: Any) -> tuple[np.ndarray, str]:
+    """Return the logits, memory-mapped where they are a .npy file, and their name."""
+    name = "given logits"
+    if isinstance(logits, (str, os.PathLike)):
+        name = str(logits)
+        try:
+            loaded = np.load(logits, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            fail("logits", "must name a readable .npy or .npz file", f"{name} ({error})", "save the array with numpy.save")
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            if len(loaded.files) != 1:
+                fail("logits", "must be a file with one array", f"{name} with {loaded.files}", "save it with numpy.save")
+            loaded = loaded[loaded.files[0]]
+        array = loaded
+    else:
+        array = logits if isinstance(logits, np.ndarray) else real_array("logits", logits)
+    if array.ndim != 2 or array.dtype.kind not in "biuf" or array.shape[0] < 2 or array.shape[1] < 1:
+        fail(
+            "logits",
+            "must be a real array of shape (samples >= 2, n)",
+            f"shape {array.shape}, {array.dtype}",
+            "put one sample in each row",
+        )
+    return array, name
+
+
+def _single_number(n: Any) -> int:
+    array = number_of_energies(n)
+    if array.ndim:
+        fail("n", "must be a single number here", f"an array of shape {array.shape}", "loop over the sizes")
+    return int(array)
+
+
+def _one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        fail(argument, f"must be one of {', '.join(allowed)}", repr(value), "choose one of them")

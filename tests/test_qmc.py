@@ -1,0 +1,65 @@
+"""Scrambled Sobol points as exponentials: distribution, independence of chunks, error of their mean."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from peakedtheory._qmc import combine, scramblings, sobol_exponentials
+
+SEED = np.random.SeedSequence(20260203)
+
+
+def test_points_do_not_depend_on_chunks():
+    whole = np.concatenate(list(sobol_exponentials(1024, 5, SEED, chunk=1024)))
+    parts = np.concatenate(list(sobol_exponentials(1024, 5, SEED, chunk=64)))
+    assert np.array_equal(whole, parts)
+    assert whole.shape == (1024, 5)
+
+
+def test_each_coordinate_is_exponential_and_stratified():
+    points = np.concatenate(list(sobol_exponentials(4096, 16, SEED)))
+    assert points.min() >= 0.0
+    uniform = -np.expm1(-points)
+    # a scrambled net puts one point into each of 4096 equal intervals of every coordinate
+    assert np.array_equal(
+        np.sort((uniform * 4096).astype(int), axis=0), np.tile(np.arange(4096)[:, None], 16)
+    )
+    # and its position inside is uniform
+    assert stats.kstest((uniform * 4096 % 1.0).ravel(), "uniform").pvalue > 1e-3
+
+
+def test_a_smooth_mean_converges_faster_than_by_sampling():
+    errors = []
+    for points in (256, 4096):
+        means = [
+            np.exp(-e).prod(axis=1).mean()
+            for s in scramblings(SEED, 16)
+            for e in sobol_exponentials(points, 4, s)
+        ]
+        errors.append(np.sqrt(np.mean((np.array(means) - 0.5**4) ** 2)))
+    assert errors[1] < errors[0] / 8  # random points would gain a factor of four
+
+
+def test_scramblings_differ_and_their_number_does_not_matter():
+    few, many = scramblings(SEED, 3), scramblings(SEED, 9)
+    points = [next(sobol_exponentials(16, 2, s)) for s in many]
+    assert all(np.array_equal(next(sobol_exponentials(16, 2, s)), points[i]) for i, s in enumerate(few))
+    assert len({p.tobytes() for p in points}) == 9
+
+
+def test_combination_is_the_mean_with_its_covariance():
+    values = np.random.default_rng(1).normal(size=(8, 3, 4))
+    result = combine(values)
+    assert result.degrees_of_freedom == 7
+    np.testing.assert_allclose(result.mean, values.mean(axis=0))
+    np.testing.assert_allclose(result.standard_error, values.std(axis=0, ddof=1) / np.sqrt(8))
+    np.testing.assert_allclose(result.covariance[1], np.cov(values[:, 1].T) / 8)
+
+
+def test_bad_numbers_are_named():
+    with pytest.raises(ValueError, match="points: must be a power of two, got 1000; take 1024"):
+        next(sobol_exponentials(1000, 2, SEED))
+    with pytest.raises(ValueError, match="chunk: must be a power of two"):
+        next(sobol_exponentials(1024, 2, SEED, chunk=48))
+    with pytest.raises(ValueError, match=r"replicates: .*got 1"):
+        combine(np.ones((1, 2)))
