@@ -1,8 +1,9 @@
 """Flows of Adam and sign descent: every weight moves by its gradient over its own root mean square.
 
-A weight is θ/√m with teacher entry ω/√m, ω uniform of unit variance, so the student is a function θ(ω), followed on
-Gauss-Legendre nodes, plus independent noise of variance s²; the second moment v(ω) is a variable of its own
-(docs/dynamics.md, Eqs. 27-33). Time is counted in steps.
+A weight is θ/√m with teacher entry ω/√m, ω uniform of unit variance, so the student is a function θ(ω),
+followed on
+Gauss-Legendre nodes, plus independent noise of variance s²; the running first and second moments
+of the gradient are variables of their own (docs/dynamics.md, Eqs. 27-33). Time is counted in steps.
 """
 
 from __future__ import annotations
@@ -13,13 +14,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import erf
 
+from peakedtheory._flow import State, integrate
 from peakedtheory._noise import noise_table
 from peakedtheory.schedules import Schedule
 
 if TYPE_CHECKING:
-    from peakedtheory.dynamics import SGD, Adam, Force, SignGD, State
+    from peakedtheory._flow import Force
+    from peakedtheory.dynamics import Adam, SignGD
 
 _NODES = 6
+_SECOND = slice(_NODES + 1, 2 * _NODES + 1)
+_FIRST = slice(2 * _NODES + 1, 3 * _NODES + 1)
+
+
+def _forget(decay: float, step: float) -> float:
+    """Rate at which a bias-corrected running mean, over the last min(t, 1/(1 - decay)) steps, forgets."""
+    return math.log(decay) / math.expm1((step + 1.0) * math.log(decay)) if decay > 0 else 1.0
 
 
 def _teacher_entries() -> tuple[np.ndarray, np.ndarray]:
@@ -31,26 +41,25 @@ def _teacher_entries() -> tuple[np.ndarray, np.ndarray]:
 def adaptive_flow(
     tau: np.ndarray,
     force: Force,
-    optimizer: Adam | SignGD | SGD,
+    optimizer: Adam | SignGD,
     alignment0: float,
     residual0: float,
     decay: float,
     plan: Schedule | None,
 ) -> State:
-    """Solve for θ(ω), s² and ln v(ω) against ln of the step count."""
-    from peakedtheory.dynamics import Adam, State, integrate
+    """Solve for θ(ω), s², ln v(ω) and the first moment μ(ω) against ln of the step count."""
+    from peakedtheory.dynamics import Adam
 
     table = noise_table(int(force.n), force.beta_star)
     omega, weight = _teacher_entries()
     n, m = force.n, float(optimizer.width)
     per_weight = 1.0 / (n * optimizer.batch)
     signs = not isinstance(optimizer, Adam)
-    memory = 0.0 if signs else optimizer.beta2  # type: ignore[union-attr]
-    slope_star = force.table.slope - force.drive_star
+    memory, inertia = (0.0, 0.0) if signs else (optimizer.beta2, optimizer.beta1)  # type: ignore[union-attr]
     if plan is None:
         step_of = tau / optimizer.learning_rate
 
-        def rate(_: float) -> float:
+        def rate(t: float) -> float:
             return optimizer.learning_rate
     else:
         step_of = np.interp(tau, plan.tau, np.arange(plan.steps + 1.0))
@@ -75,11 +84,16 @@ def adaptive_flow(
     def response(
         mean: np.ndarray, stiffness: float, noise: float, square: float, second: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """√m times the mean step per unit rate, its decay of independent noise, and the variance of a step."""
+        """√m times the mean step per unit rate, the decay of independent noise, the variance of a step."""
         if signs:
             spread = math.sqrt(2.0 * (noise + stiffness**2 * square / m) + 1e-300)
             step = erf(mean / math.sqrt(m) / spread)
-            slope = 2.0 / math.sqrt(math.pi) / spread * np.exp(-np.minimum((mean / math.sqrt(m) / spread) ** 2, 700.0))
+            slope = (
+                2.0
+                / math.sqrt(math.pi)
+                / spread
+                * np.exp(-np.minimum((mean / math.sqrt(m) / spread) ** 2, 700.0))
+            )
             return math.sqrt(m) * step, stiffness * slope, 1.0 - step**2
         root = np.sqrt(second)
         return mean / root, stiffness / root, noise / second
@@ -91,25 +105,26 @@ def adaptive_flow(
         t = math.exp(x)
         theta, square = y[:_NODES], max(float(y[_NODES]), 0.0)
         mean, stiffness, noise = gradients(theta, square)
-        second = np.exp(np.clip(y[_NODES + 1 :], -700.0, 700.0))
-        step, damping, variance = response(mean, stiffness, noise, square, second)
+        second = np.exp(np.clip(y[_SECOND], -700.0, 700.0))
+        drive = y[_FIRST] if inertia > 0 else mean
+        step, damping, variance = response(drive, stiffness, noise, square, second)
         eta = rate(t)
         out = np.empty_like(y)
         out[:_NODES] = eta * (step - decay * theta)
-        out[_NODES] = -2.0 * eta * square * (float(weight @ damping) + decay) + eta**2 * m * float(weight @ variance)
-        if signs:
-            out[_NODES + 1 :] = 0.0
-        else:
-            target = second_moment(mean, stiffness, noise, square)
-            # The bias-corrected second moment is a mean over the last min(t, 1/(1-β2)) steps.
-            forget = -math.log(memory) / -math.expm1((t + 1.0) * math.log(memory)) if memory > 0 else 1.0
-            out[_NODES + 1 :] = forget * (target / second - 1.0)
+        out[_NODES] = -2.0 * eta * square * (float(weight @ damping) + decay) + eta**2 * m * float(
+            weight @ variance
+        )
+        out[_SECOND] = 0.0
+        if not signs:
+            out[_SECOND] = _forget(memory, t) * (second_moment(mean, stiffness, noise, square) / second - 1.0)
+        out[_FIRST] = _forget(inertia, t) * (mean - y[_FIRST]) if inertia > 0 else 0.0
         return t * out
 
     theta0 = alignment0 * omega
     start_square = residual0**2
     mean, stiffness, noise = gradients(theta0, start_square)
-    start = np.concatenate([theta0, [start_square], np.log(second_moment(mean, stiffness, noise, start_square))])
+    second = second_moment(mean, stiffness, noise, start_square)
+    start = np.concatenate([theta0, [start_square], np.log(second), mean])
     origin = 1e-2
     grid = np.log(np.maximum(step_of, 0.0) + origin)
     y = integrate(rhs, start, grid, math.log(origin))
@@ -119,5 +134,7 @@ def adaptive_flow(
         alignment[i], residual[i] = moments(theta, square)
         change = rhs(x, row) / (math.exp(x) * max(rate(math.exp(x)), 1e-300))
         rates_d[i] = weight @ (omega * change[:_NODES])
-        rates_s[i] = 2.0 * (weight @ (theta * change[:_NODES])) - 2.0 * alignment[i] * rates_d[i] + change[_NODES]
+        rates_s[i] = (
+            2.0 * (weight @ (theta * change[:_NODES])) - 2.0 * alignment[i] * rates_d[i] + change[_NODES]
+        )
     return State(alignment, residual, rates_d, rates_s)

@@ -174,17 +174,25 @@ class Run:
             return
         waiting: deque[tuple[Span, Any]] = deque()
         todo = iter(spans)
+        broken: WorkerError | None = None
         try:
             while True:
-                while len(waiting) < _OUTSTANDING and (span := next(todo, None)) is not None:
-                    waiting.append((span, self._submit(span)))
+                while (
+                    broken is None and len(waiting) < _OUTSTANDING and (new := next(todo, None)) is not None
+                ):
+                    try:
+                        waiting.append((new, self._submit(new)))
+                    except WorkerError as error:
+                        broken = error  # after what is under way has been collected
                 if not waiting:
-                    return
+                    break
                 span, future = waiting.popleft()
                 yield self._result(span, future)
         finally:
             for _, future in waiting:
                 getattr(future, "cancel", lambda: None)()
+        if broken is not None:
+            raise broken
 
     def _submit(self, span: Span) -> Any:
         try:
@@ -209,20 +217,21 @@ class Run:
         reason = str(error).splitlines()[0] if str(error) else "no message"
         return WorkerError(
             f"executor: the task of samples {span[0]}..{span[1] - 1} failed {attempts} time(s)"
-            f" ({type(error).__name__}: {reason}); {self.samples} finished samples are kept {where};"
+            f" ({type(error).__name__}: {reason}); finished samples are kept {where};"
             " start worker processes with the spawn method, check their memory, and run again"
         )
 
     def save(self) -> None:
         """Write the resume file, at once or not at all."""
-        if self.checkpoint is None or self.moments is None:
+        if self.checkpoint is None:
             return
+        moments = self.moments or Moments(0, np.empty(0), np.empty(0))
         arrays = {
             "identity": np.array(json.dumps(self.identity)),
-            "blocks": np.array([self.blocks, self.target, self.moments.count]),
-            "mean": self.moments.mean,
-            "squares": self.moments.squares,
-            "products": self.moments.products,
+            "blocks": np.array([self.blocks, self.target, moments.count]),
+            "mean": moments.mean,
+            "squares": moments.squares,
+            "products": moments.products,
             "kept": self._joined([]),
         }
         with atomic_path(self.checkpoint) as temporary, temporary.open("wb") as file:
@@ -231,12 +240,19 @@ class Run:
     def _load(self, path: Path) -> None:
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in ("identity", "blocks", "mean", "squares", "products", "kept")}
+                arrays = {
+                    name: file[name] for name in ("identity", "blocks", "mean", "squares", "products", "kept")
+                }
                 identity = json.loads(str(arrays["identity"]))
         except (OSError, ValueError, KeyError, EOFError) as error:
-            fail("checkpoint", "must be a resume file of estimate", f"{path} ({error})", "name another file, or delete it")
+            fail(
+                "checkpoint",
+                "must be a resume file of estimate",
+                f"{path} ({error})",
+                "name another file, or delete it",
+            )
         mine = json.loads(json.dumps(self.identity))
-        for key in mine.keys() | identity.keys():
+        for key in [*mine, *identity]:
             if mine.get(key) != identity.get(key):
                 fail(
                     "checkpoint",
@@ -245,7 +261,8 @@ class Run:
                     "name another file, or delete it",
                 )
         self.blocks, self.target, count = (int(v) for v in arrays["blocks"])
-        self.moments = Moments(count, arrays["mean"], arrays["squares"], arrays["products"])
+        if count:
+            self.moments = Moments(count, arrays["mean"], arrays["squares"], arrays["products"])
         self.kept = [arrays["kept"]] if arrays["kept"].size else []
 
 

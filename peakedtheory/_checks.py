@@ -32,7 +32,12 @@ def inverse_temperature(value: Any, argument: str = "beta", *, allow_infinite: b
     """Return inverse temperatures: real, nonnegative, finite unless infinity has a meaning."""
     array = real_array(argument, value)
     if (array < 0).any():
-        fail(argument, "must be >= 0", f"{array.min():g}", "negative temperatures are not defined here; flip the energies")
+        fail(
+            argument,
+            "must be >= 0",
+            f"{array.min():g}",
+            "negative temperatures are not defined here; flip the energies",
+        )
     if not allow_infinite and np.isinf(array).any():
         fail(argument, "must be finite", "inf", "use the low-temperature expansion for the limit")
     return array
@@ -43,7 +48,12 @@ def number_of_energies(value: Any, argument: str = "n") -> np.ndarray:
     array = real_array(argument, value)
     if (array < 1).any() or (array != np.round(array)).any() or np.isinf(array).any():
         bad = array[(array < 1) | (array != np.round(array)) | np.isinf(array)].flat[0]
-        fail(argument, "must be whole numbers >= 1", f"{bad:g}", "n is the number of classes, the vocabulary size")
+        fail(
+            argument,
+            "must be whole numbers >= 1",
+            f"{bad:g}",
+            "n is the number of classes, the vocabulary size",
+        )
     if (array > 1e15).any():
         fail(argument, "must be at most 1e15", f"{array.max():g}", "double precision cannot count further")
     return array

@@ -7,8 +7,10 @@ quadrature nodes for averages over the Gumbel kernel in v = s + beta x.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -185,7 +187,7 @@ class Density:
             top -= max(margin, 1e-13 * abs(top))
         low = np.clip((v_min - s) / beta, bottom, top)
         high = np.clip((V_MAX - s) / beta, bottom, top)
-        kernel = (_KERNEL_EDGES[_KERNEL_EDGES >= v_min] - s[:, None]) / beta
+        kernel = (_KERNEL_EDGES[v_min <= _KERNEL_EDGES] - s[:, None]) / beta
         mine = self.edges[(self.edges > low.min()) & (self.edges < high.max())]
         cuts = np.concatenate([kernel, np.broadcast_to(mine, (s.size, mine.size))], axis=1)
         cuts = np.sort(np.clip(cuts, low[:, None], high[:, None]), axis=1)
@@ -235,3 +237,61 @@ def _geometric_edges(centre: float, width: float, end: float, tail: Function) ->
     if gone.size:
         return edges[: gone[0] + 1]
     return np.append(edges, end) if np.isfinite(end) else edges
+
+
+def _tail_index(tail: Any, end: float) -> float:
+    """Return α of a tail ~ x^-α, infinite for lighter ones, from its slope far out."""
+    if np.isfinite(end):
+        return math.inf
+    with np.errstate(all="ignore"):
+        near, far, farther = np.log10(tail(np.array([1e20, 1e22, 1e24])))
+        slope = (near - far) / 2.0
+        is_power = np.isfinite(slope) and abs((far - farther) / 2.0 - slope) < 1e-3
+    return float(slope) if is_power else math.inf
+
+
+def tail_indices(part: Atoms | Density) -> tuple[float, float]:
+    """Tail indices of x = -ε upwards (low energies) and downwards (high energies)."""
+    if isinstance(part, Atoms):
+        return math.inf, math.inf
+    return _tail_index(part.above, part.upper), _tail_index(lambda x: part.below(-x), -part.lower)
+
+
+def central_moments(components: tuple[Component, ...], order: int) -> np.ndarray:
+    """Return (mean energy, 0, μ₂, …, μ_order) from the quadrature nodes; infinite where a moment does not exist."""
+    nodes = [(w * weight, -x) for w, part in components for x, weight in [part.raw()]]
+    weight = np.concatenate([w for w, _ in nodes])
+    energy = np.concatenate([e for _, e in nodes])
+    ascending = np.argsort(energy)
+    weight, energy = weight[ascending], energy[ascending]
+
+    exists = min((index for _, part in components for index in tail_indices(part)), default=math.inf)
+
+    out = np.zeros(order + 1)
+    out[0] = math.fsum(weight * energy) if exists > 1 else math.inf
+    centred = energy - out[0] if math.isfinite(out[0]) else energy
+    for r in range(2, order + 1):
+        out[r] = math.fsum(weight * centred**r) if r < exists else math.inf
+    return out
+
+
+def moved(part: Atoms | Density, location: float, scale: float) -> Atoms | Density:
+    """Return the distribution of x when the energies become location + scale ε."""
+    if isinstance(part, Atoms):
+        return Atoms(scale * part.x - location, part.weight)
+
+    def back(x: np.ndarray) -> np.ndarray:
+        return (x + location) / scale
+
+    return Density(
+        lambda x: part.pdf(back(x)) / scale,
+        lambda x: part.above(back(x)),
+        lambda x: part.below(back(x)),
+        scale * part.lower - location,
+        scale * part.upper - location,
+        scale * part.centre - location,
+        scale * part.width,
+        tuple(scale * part.edges[(part.edges > part.lower) & (part.edges < part.upper)] - location)
+        if part.edges.size < 200
+        else (),
+    )

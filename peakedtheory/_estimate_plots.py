@@ -20,7 +20,9 @@ _COLORS = {"free_energy": COLD, "internal_energy": WARM, "entropy": EXTRA}
 _LABELS = {"free_energy": "F", "internal_energy": "U", "entropy": "S (nats)"}
 
 
-def plot_free_energy(result: MonteCarloResult, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
+def plot_free_energy(
+    result: MonteCarloResult, axes: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
     """Draw F and U with their standard errors over the exact curves.
 
     Raises
@@ -35,7 +37,13 @@ def plot_free_energy(result: MonteCarloResult, axes: matplotlib.axes.Axes | None
     exact = None if result.energies is None else thermodynamics(fine, result.n, result.energies)
     for name in ("free_energy", "internal_energy"):
         if exact is not None:
-            axes.plot(fine, getattr(exact, name), color=EXACT, lw=1, label="exact" if name == "free_energy" else None)
+            axes.plot(
+                fine,
+                getattr(exact, name),
+                color=EXACT,
+                lw=1,
+                label="exact" if name == "free_energy" else None,
+            )
         one = result.estimates()[name]
         inside = np.asarray(result.beta) > 0
         axes.errorbar(
@@ -71,7 +79,9 @@ def plot_estimate(result: MonteCarloResult) -> Figure:
             error = np.asarray(one.standard_error)[inside]
             off = np.asarray(one.mean)[inside] - getattr(exact, name)
             seen = error > 0
-            bottom.plot(beta[seen], off[seen] / error[seen], "o-", ms=3, lw=0.8, color=color, label=_LABELS[name])
+            bottom.plot(
+                beta[seen], off[seen] / error[seen], "o-", ms=3, lw=0.8, color=color, label=_LABELS[name]
+            )
     for level in (-2, 0, 2):
         bottom.axhline(level, color=GUIDE, lw=1, ls="-" if level == 0 else ":")
     bottom.set(xscale="log", xlabel="inverse temperature β", ylabel="(estimate - exact) / standard error")
@@ -82,5 +92,10 @@ def plot_estimate(result: MonteCarloResult) -> Figure:
 def _positive(result: MonteCarloResult) -> np.ndarray:
     beta = np.asarray(result.beta, dtype=float)
     if beta.ndim != 1 or not (beta > 0).any():
-        fail("result", "plot needs a one-dimensional beta with positive values", f"shape {beta.shape}", "estimate on a grid")
+        fail(
+            "result",
+            "plot needs a one-dimensional beta with positive values",
+            f"shape {beta.shape}",
+            "estimate on a grid",
+        )
     return beta[beta > 0]

@@ -91,23 +91,24 @@ def estimates_by_name(
         return values[beta_index]
 
     def make(center: np.ndarray, spread: np.ndarray, limit: np.ndarray) -> Estimate:
-        parts = (np.array(v, dtype=float) for v in (center, spread, limit))
-        return Estimate(*(scalar_or_array(v) for v in parts), samples=samples)
+        value, error, bound = (scalar_or_array(np.array(v, dtype=float)) for v in (center, spread, limit))
+        return Estimate(value, error, bound, samples)
 
     def simple(name: str, factor: float = 1.0, shift: float = 0.0) -> Estimate:
         size = abs(factor)
-        values = (shift + factor * mean[name], size * error[name], size * bound[name])
-        return make(*(at_beta(v) for v in values))
+        value = shift + factor * mean[name]
+        return make(at_beta(value), size * at_beta(error[name]), size * at_beta(bound[name]))
 
     beta = layout.beta[beta_index] / scale
     log_partition = at_beta(mean["ln_z"]) - beta * location
     hot = beta == 0.0
     safe = np.where(hot, 1.0, beta)
-    limit = location - scale * at_beta(mean["mean"]) if n == 1 else np.full(beta.shape, -np.inf)
+    # F at β = 0: the energy itself where there is one only
+    at_zero = location - scale * at_beta(mean["mean"]) if n == 1 else np.full(beta.shape, -np.inf)
     result = {
         "log_partition": make(log_partition, at_beta(error["ln_z"]), at_beta(bound["ln_z"])),
         "free_energy": make(
-            np.where(hot, limit, -log_partition / safe),
+            np.where(hot, at_zero, -log_partition / safe),
             np.where(hot, scale * at_beta(error["mean"]) if n == 1 else 0.0, at_beta(error["ln_z"]) / safe),
             np.where(hot, 0.0, at_beta(bound["ln_z"]) / safe),
         ),
@@ -121,8 +122,8 @@ def estimates_by_name(
     }
     if len(layout.pairs):
         for name, key, factor in (("loss", "loss", 1.0), ("loss_gradient", "gradient", scale)):
-            values = (factor * part[key].reshape(pair_shape) for part in (mean, error, bound))
-            result[name] = make(*values)
+            center, spread, limit = (factor * part[key].reshape(pair_shape) for part in (mean, error, bound))
+            result[name] = make(center, spread, limit)
     return result
 
 
@@ -261,7 +262,9 @@ class MonteCarloResult:
                 )
         if set(mine.seeds) & set(theirs.seeds):
             shared = next(iter(set(mine.seeds) & set(theirs.seeds)))
-            fail("other", "must have another seed, or the runs are not independent", str(shared), "change rng")
+            fail(
+                "other", "must have another seed, or the runs are not independent", str(shared), "change rng"
+            )
         kept = None
         if self.log_partition_samples is not None and other.log_partition_samples is not None:
             kept = np.concatenate([self.log_partition_samples, other.log_partition_samples])
@@ -285,7 +288,12 @@ class MonteCarloResult:
         """Return (density, edges) of the distribution of ln Z at a single β, as numpy.histogram does."""
         kept = self._kept()
         if kept.ndim > 1:
-            fail("histogram", "needs a single beta", f"shape {kept.shape[1:]}", "estimate at one inverse temperature")
+            fail(
+                "histogram",
+                "needs a single beta",
+                f"shape {kept.shape[1:]}",
+                "estimate at one inverse temperature",
+            )
         return np.histogram(kept, bins=bins, density=True)
 
     def _kept(self) -> np.ndarray:
@@ -303,8 +311,8 @@ class MonteCarloResult:
         for name, value in self.estimates().items():
             variables[name] = np.broadcast_to(value.mean, shape)
             variables[f"{name}_standard_error"] = np.broadcast_to(value.standard_error, shape)
-        units = {name: "nat" for name in ("log_partition", "entropy", "loss")}
-        units |= {f"{name}_standard_error": "nat" for name in units}
+        units = dict.fromkeys(("log_partition", "entropy", "loss"), "nat")
+        units |= dict.fromkeys([f"{name}_standard_error" for name in units], "nat")
         return to_dataset(variables, coordinates, units, self.attributes())
 
     def attributes(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def gaussian_thermodynamics(beta: float, n: np.ndarray) -> tuple[np.ndarray, np.
     # The rule doubles its correct digits with each halving of the step, so a relative change of e
     # between the two lattices leaves about e² on the finer one. Both contain the last node.
     change = np.abs(values - integrals(np.s_[::-2], 2.0 * step))
-    errors = np.minimum(change, 10.0 * change**2 / (values + 1e-300)) + _ROUNDING[:, None] * values
+    errors = np.minimum(change, change**2 / (values + 1e-300)) + _ROUNDING[:, None] * values
     values[0] -= s[-1] + np.euler_gamma
     errors[0] += _ROUNDING[0] * (abs(s[-1]) + beta)
     values[1] *= beta
@@ -104,7 +104,12 @@ def _direct_averages(beta: float, n_min: float, n_max: float) -> tuple:
     g = -(survival @ weight)
     kernel = t * (1.0 + survival)
     m, first, second = (kernel @ np.stack([weight, x * weight, x * x * weight], axis=1)).T
-    return s, STEP, np.log1p(-np.minimum(g, 1.0 - 1e-17)), m, second / m - (first / m) ** 2, None
+    return s, STEP, _log_complement(g), m, second / m - (first / m) ** 2, None
+
+
+def _log_complement(g: np.ndarray) -> np.ndarray:
+    """ln(1 - g) for g up to one, where it ends at ln(eps)."""
+    return np.log1p(-np.minimum(g, 1.0 - 2.3e-16))
 
 
 @functools.lru_cache(maxsize=8)
@@ -143,8 +148,9 @@ def _lattice_averages(beta: float, n_min: float, n_max: float) -> tuple:
         tail, density = _normal_tail_and_density((v - s[:, None]) / beta)
     g = tail @ kernels[:, 0]
     m, first_moment, second_moment, w = (density @ kernels).T / beta
-    variance = (second_moment / m - (first_moment / m) ** 2) / beta**2
-    return s, STEP * stride, np.log1p(-np.minimum(g, 1.0 - 1e-17)), m, variance, w
+    safe = np.where(m > 0.0, m, 1.0)  # the density underflows at the ends, where nothing is left to weigh
+    variance = np.maximum(second_moment / safe - (first_moment / safe) ** 2, 0.0) / beta**2
+    return s, STEP * stride, _log_complement(g), m, variance, w
 
 
 def _normal_tail_and_density(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,10 +11,10 @@ from peakedtheory._moments import Moments
 from peakedtheory._samplers import Sampler, ScrambledSampler
 
 _DEFAULT_SECONDS = 2.0
-_SCRAMBLINGS = 16
-_POINTS = 4096
+_SCRAMBLINGS = 32
+_POINTS = 2048
 #: Points of a scrambling where a tolerance is to be met; the number of scramblings then grows.
-_POINTS_FOR_TOLERANCE = 1 << 14
+_POINTS_FOR_TOLERANCE = 1 << 13
 _FIRST_ROUND = 512
 
 
@@ -29,13 +29,28 @@ class Goal:
         """Check the arguments of `estimate`."""
         if samples is not None:
             if rtol is not None or atol is not None:
-                fail("samples", "excludes rtol and atol", f"samples={samples}, rtol={rtol}, atol={atol}", "give one of them")
+                fail(
+                    "samples",
+                    "excludes rtol and atol",
+                    f"samples={samples}, rtol={rtol}, atol={atol}",
+                    "give one of them",
+                )
             if isinstance(samples, bool) or not float(samples).is_integer() or samples < 2:
-                fail("samples", "must be a whole number >= 2", repr(samples), "one sample has no standard error")
+                fail(
+                    "samples",
+                    "must be a whole number >= 2",
+                    repr(samples),
+                    "one sample has no standard error",
+                )
             return cls(int(samples))
         for name, value in (("rtol", rtol), ("atol", atol)):
             if value is not None and not (np.ndim(value) == 0 and np.isfinite(value) and value > 0):
-                fail(name, "must be positive", repr(value), "give the standard error to reach, for example 1e-4")
+                fail(
+                    name,
+                    "must be positive",
+                    repr(value),
+                    "give the standard error to reach, for example 1e-4",
+                )
         return cls(None, float(rtol or 0.0), float(atol or 0.0))
 
     @property
@@ -43,7 +58,7 @@ class Goal:
         return self.samples is None and (self.rtol > 0 or self.atol > 0)
 
     def points(self) -> int:
-        """Points of each scrambling, such that at least sixteen scramblings make up the samples."""
+        """Points of each scrambling, such that at least 32 scramblings make up the samples."""
         if self.samples is None:
             return _POINTS_FOR_TOLERANCE if self.by_tolerance else _POINTS
         if self.samples < 2 * _SCRAMBLINGS:
@@ -55,7 +70,7 @@ class Goal:
             better = _SCRAMBLINGS << max(int(np.log2(self.samples / _SCRAMBLINGS)), 1)
             fail(
                 "samples",
-                "must be 16 to 256 times a power of two for qmc",
+                "must be 32 to 512 times a power of two for qmc",
                 str(self.samples),
                 f"take {better}",
             )

@@ -12,7 +12,9 @@ V_MAX = 3.8
 
 _EIN_TERMS = 20
 # Ein(t) = sum_k (-1)^(k+1) t^k / (k k!), highest power first for Horner's rule, one power of t taken out.
-_EIN = np.array([(-1) ** (k + 1) / (k * float(np.prod(np.arange(1.0, k + 1)))) for k in range(_EIN_TERMS, 0, -1)])
+_EIN = np.array(
+    [(-1) ** (k + 1) / (k * float(np.prod(np.arange(1.0, k + 1)))) for k in range(_EIN_TERMS, 0, -1)]
+)
 
 
 def entropy_kernel(v: np.ndarray) -> np.ndarray:

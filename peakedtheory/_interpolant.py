@@ -1,8 +1,10 @@
 """Fast, accurate stand-ins for Φ' and Φ along one axis of β, from which flows and losses are evaluated.
 
 With Φ' → c0 as β → ∞ two positive functions are tabulated, both with relative accuracy:
-the drive g(β) = c0 - Φ'(β) = ∫_β^∞ Φ'' dt and the hard-label loss Λ(β) = Φ(β) - c0 β - c1 = ∫_β^∞ (t - β) Φ'' dt.
-The slope dL/dβ = g(β*) - g(β) and the loss L = Λ(β) - Λ(β*) + (β - β*) g(β*) follow (Liu et al. 2026, Eqs. 10, 44).
+the drive g(β) = c0 - Φ'(β) = ∫_β^∞ Φ'' dt and the hard-label loss Λ(β) = Φ(β) - c0 β - c1 = ∫_β^∞ (t - β)
+Φ'' dt.
+The slope dL/dβ = g(β*) - g(β) and the loss L = Λ(β) - Λ(β*) + (β - β*) g(β*) follow (Liu et al. 2026, Eqs.
+10, 44).
 """
 
 from __future__ import annotations
@@ -76,8 +78,10 @@ class Interpolant:
         self.n, self.energies = float(n), energies
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
-        self._degree, self._accuracy, self._width, self._last = _FINE if energies.core is STANDARD_NORMAL else _COARSE
-        if n < 8:  # few energies: Φ'' itself is only good to rounding of the integrals that far out
+        self._degree, self._accuracy, self._width, self._last = (
+            _FINE if energies.core is STANDARD_NORMAL else _COARSE
+        )
+        if n < 100:  # the engine loses the integrals of few energies beyond 1e4
             self._last = 3e3
         edges, panels = self._panels()
         self._tabulate(edges, panels)
@@ -143,7 +147,9 @@ class Interpolant:
         slope = -variance * jacobian / drive
         # d ln Φ''/du, by the panels' own polynomials, gives the second derivative of ln g.
         dc = np.array([cheb.chebder(p) for p in panels]).T
-        rate = np.append((cheb.chebval(local[:-1], dc) / half).ravel(), cheb.chebval(1.0, dc[:, -1]) / half[-1])
+        rate = np.append(
+            (cheb.chebval(local[:-1], dc) / half).ravel(), cheb.chebval(1.0, dc[:, -1]) / half[-1]
+        )
         self._drive = Quintic(u, np.log(drive), slope, slope * (rate + 1.0 - slope))
         lower = -drive * jacobian / loss
         self._loss = Quintic(u, np.log(loss), lower, lower * (slope + 1.0 - lower))
@@ -151,7 +157,7 @@ class Interpolant:
         self.slope = float(drive[0])
         self._cells = self._drive.coefficients.T.tolist()
         self._edges = edges.tolist()
-        self._per_panel = [(_CELLS / (b - a)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self._per_panel = (_CELLS / np.diff(edges)).tolist()
         self._top_drive = float(drive_top)
 
     def drive(self, beta: float) -> float:
@@ -193,7 +199,9 @@ class Interpolant:
         value, slope = table(u)
         with np.errstate(divide="ignore", under="ignore"):
             beyond = np.where(beta > self.top, (self.top / np.maximum(beta, self.top)) ** power, 1.0)
-            slope = np.where(beta > self.top, -power / np.maximum(beta, self.top), slope * self.scale * np.exp(-u))
+            slope = np.where(
+                beta > self.top, -power / np.maximum(beta, self.top), slope * self.scale * np.exp(-u)
+            )
         return np.exp(value) * beyond, slope
 
     def aligned_loss(self, beta: np.ndarray, beta_star: float) -> np.ndarray:
@@ -201,7 +209,8 @@ class Interpolant:
         beta = np.asarray(beta, dtype=float)
         if math.isinf(beta_star):
             return self.hard_loss(beta)
-        drive, loss = float(self.drives(beta_star)), float(self.hard_loss(beta_star))
+        star = np.array(beta_star)
+        drive, loss = float(self.drives(star)), float(self.hard_loss(star))
         total = self.hard_loss(beta) - loss + (beta - beta_star) * drive
         near = np.abs(beta - beta_star) < 0.3 * beta_star
         half = 0.5 * (beta_star - np.where(near, beta, beta_star))

@@ -50,6 +50,28 @@ class Layout:
             rows[:, 5 * k + 1 + p :] = mean[:, student] - mean[:, teacher]
         return rows
 
+    def rounding(self, mean: np.ndarray, unit: float) -> np.ndarray:
+        """Return a row of bounds on what rounding adds to each quantity.
+
+        With weights that err by `unit` in relative terms, ln Z errs by as much, and an average over
+        distances d = max x - x by that times their mean.
+        """
+        seen = self.split(mean)
+        distance = np.maximum(seen["maximum"][0] - seen["mean"], 0.0)
+        student, teacher = self.pairs.T
+        gap = np.abs(self.beta[student] - self.beta[teacher])
+        row = (
+            np.ones(self.beta.size),
+            distance,
+            2.0 * (distance**2 + seen["variance"]),
+            np.ones(self.beta.size),
+            1.0 + self.beta * distance,
+            np.abs(seen["maximum"]),
+            2.0 + gap * distance[teacher],
+            distance[student] + distance[teacher],
+        )
+        return unit * np.concatenate(row)
+
     def split(self, row: np.ndarray) -> dict[str, np.ndarray]:
         """Return the parts of a row by name."""
         k, p = self.beta.size, len(self.pairs)

@@ -1,7 +1,9 @@
-"""Gradient noise of mini-batches: V(D, ρ, β*) = ⟨Σ (p_i - q_i)²⟩ for n Gaussian logits, docs/dynamics.md Eqs. 9-14.
+"""Gradient noise of mini-batches, V(D, ρ, β*) = ⟨Σ (p_i - q_i)²⟩: docs/dynamics.md, Eqs. 10-14.
 
-The student's logits are D z + ρ w, the teacher's β* z. Near a decision boundary two classes matter and V is closed
-(`boundary_noise`); elsewhere it is an average over the highest of n normals, with importance sampling of the gap
+The student's logits are D z + ρ w, the teacher's β* z. Near a decision boundary two classes matter and V is
+closed
+(`boundary_noise`); elsewhere it is an average over the highest of n normals, with importance sampling of the
+gap
 between the two highest, tabulated once per (n, β*).
 """
 
@@ -99,32 +101,35 @@ def noise_variance(alignment: float, residual: float, beta_star: float, n: int) 
     survival, uniform, z_rest, w = _ranks(int(n))
     beta = math.hypot(alignment, residual)
     rate = math.sqrt(2.0 * math.log(n)) + 0.5
-    width = min(1.0, 3.0 * rate * (1.0 / max(beta_star, 1e-9) + (1.0 + residual) / max(beta, 1e-9)))
+    width = min(1.0, 0.6 * rate * (1.0 / max(beta_star, 1e-9) + (1.0 + residual) / max(beta, 1e-9)))
     # The gap in units of the tail: half of the draws are Exp(1), half are as narrow as the boundary layer.
-    narrow = np.arange(uniform.size) % 2 == 0
+    # Each half of a Sobol sequence is balanced by itself.
+    narrow = np.arange(uniform.size) < uniform.size // 2
     gap = -np.log(uniform) * np.where(narrow, width, 1.0)
     weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / width, 700.0)) / width)
     first = -ndtri(survival[:, 0] * np.exp(-gap))
     z = np.concatenate([first[:, None], z_rest], axis=1)
     rest = n - z.shape[1]
+    tail: np.ndarray | float = 0.0
     p, q = _softmax(alignment * z + residual * w), None
     if rest > 0:
         p, q, tail = _with_tail(z, w, alignment, residual, beta_star, rest)
     elif math.isfinite(beta_star):
-        q, tail = _softmax(beta_star * z), 0.0
-    else:
-        tail = 0.0
+        q = _softmax(beta_star * z)
     if q is None:
         q = np.zeros_like(p)
         q[:, 0] = 1.0
     if rest > 0 and residual > 0.0:
-        # Where w matters in the tail a few of its draws dominate Σp², whose exact mean (Stein) bounds the tail.
+        # Where w matters in the tail a few of its draws dominate Σp², whose exact mean (Stein) bounds the
+        # tail.
         exact = 1.0 + float(thermodynamics(beta, n).internal_energy) / beta
         missing = max(exact - float((weight * (p * p).sum(axis=1)).mean()), 0.0)
         tail = tail * min(1.0, missing / max(float((weight * tail).mean()), 1e-300))
     values = weight * (((p - q) ** 2).sum(axis=1) + tail)
-    pairs = values.reshape(-1, 2).mean(axis=1)
-    return float(values.mean()), float(pairs.std() / math.sqrt(pairs.size))
+    halves = [values[narrow], values[~narrow]]
+    # As if the points were independent, which overstates the error of a balanced sequence.
+    error = 0.5 * math.sqrt(sum(float(h.var()) / h.size for h in halves))
+    return float(values.mean()), error
 
 
 def _softmax(y: np.ndarray) -> np.ndarray:
@@ -140,7 +145,7 @@ def _with_tail(
     base = math.log(rest) - log_ndtr(last)
 
     def log_sum(d: float, extra: float) -> np.ndarray:
-        """ln of rest·⟨e^(d z) | z < last⟩, times exp(extra)."""
+        """Ln of rest·⟨e^(d z) | z < last⟩, times exp(extra)."""
         return base + 0.5 * d * d + log_ndtr(last - d) + extra
 
     # ⟨e^(ρw)⟩ over `rest` draws cannot exceed its frozen value √(2 ln rest)ρ: rarer draws are absent.
@@ -183,7 +188,9 @@ class NoiseTable:
         else:
             small = 1e-3
             self._turn = noise_variance(beta_star, small, beta_star, n)[0] / small**2
-            self._stretch = noise_variance(beta_star * (1 + small), 0.0, beta_star, n)[0] / (small * beta_star) ** 2
+            self._stretch = (
+                noise_variance(beta_star * (1 + small), 0.0, beta_star, n)[0] / (small * beta_star) ** 2
+            )
         table = np.empty((x.size, y.size))
         for i, d in enumerate(np.expm1(x)):
             for j, rho in enumerate(np.sinh(y)):

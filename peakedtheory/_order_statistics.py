@@ -74,7 +74,9 @@ class LowestLevels:
         Function (x, j) -> j-th derivative of the density; interpolated where it is not given.
     """
 
-    def __init__(self, components: tuple[Component, ...], n: float, derivatives: Derivatives | None = None) -> None:
+    def __init__(
+        self, components: tuple[Component, ...], n: float, derivatives: Derivatives | None = None
+    ) -> None:
         self.components, self.n = components, n
         edges = []
         for _, part in components:
@@ -87,7 +89,7 @@ class LowestLevels:
         return np.minimum(sum(w * part.above(x) for w, part in self.components), 1.0)
 
     def log_cdf(self, x: np.ndarray) -> np.ndarray:
-        """ln P(X <= x) off the atoms, accurate at both ends."""
+        """Ln P(X <= x) off the atoms, accurate at both ends."""
         q = self.above(x)
         p = sum(w * part.below(x) for w, part in self.components)
         with np.errstate(divide="ignore"):
@@ -179,7 +181,7 @@ class LowestLevels:
             return value[0], 0.1 * rounding
         # Derivatives amplify the rounding of the highest Legendre coefficients: leave some out and compare.
         change = max(abs(value[0] - self._coefficient(order, drop)[0]) for drop in (1, 2, 3))
-        return value[0], rounding + 5.0 * change
+        return value[0], rounding + 20.0 * change
 
     def _coefficient(self, order: int, truncate: int) -> tuple[float, float]:
         y, weight, _, _ = self._nodes
@@ -236,12 +238,14 @@ class LowestLevels:
         unit = max(part.width for _, part in self.components)
         for j in range(max(wanted - 2, 0)):
             derived = np.polynomial.legendre.legder(self._series, j, axis=1) if j else self._series
-            values = derived @ np.polynomial.legendre.legvander(ends, derived.shape[1] - 1).T / half[:, None] ** j
+            values = (
+                derived @ np.polynomial.legendre.legvander(ends, derived.shape[1] - 1).T / half[:, None] ** j
+            )
             jump = np.abs(values[1:, 0] - values[:-1, 1])
             typical = np.maximum(scale[1:], scale[:-1]) / unit**j
-            broken = (jump > 10.0 ** (-6 + j) * (np.abs(values[1:, 0]) + np.abs(values[:-1, 1]) + typical)) & (
-                weight * jump * scale[1:] * unit ** (2 + j) > 1e-9
-            )
+            broken = (
+                jump > 10.0 ** (-6 + j) * (np.abs(values[1:, 0]) + np.abs(values[:-1, 1]) + typical)
+            ) & (weight * jump * scale[1:] * unit ** (2 + j) > 1e-9)
             if broken.any():
                 return j + 2
         return wanted

@@ -197,8 +197,12 @@ def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.n
         )
     low, high = s[below[-1]], s[above[0]]
     # Most panels are wanted where n φ' is largest, at ln(n (1 - φ)) = 0.
-    transitions = [s[np.argmin(np.abs(np.log(np.maximum(-count * log_phi, 1e-300))))] for count in (n.min(), n.max())]
-    grid = np.concatenate([[t - steps, t + steps] for t in transitions for steps in (4.0 ** np.arange(1, 512),)], axis=None)
+    transitions = [
+        s[np.argmin(np.abs(np.log(np.maximum(-count * log_phi, 1e-300))))] for count in (n.min(), n.max())
+    ]
+    grid = np.concatenate(
+        [[t - steps, t + steps] for t in transitions for steps in (4.0 ** np.arange(1, 512),)], axis=None
+    )
     inner = np.concatenate([images, images - 3.0, images + 3.0, images - 30.0, images + 30.0, grid])
     inner = inner[(inner > low) & (inner < high)]
     return np.unique(np.concatenate([[low], inner, transitions, [high]])), np.array(transitions)

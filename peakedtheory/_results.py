@@ -25,7 +25,9 @@ def describe(title: str, rows: dict[str, Any], errors: dict[str, Any] | None = N
     for name, value in rows.items():
         if np.ndim(value) == 0:
             error = f" ± {errors[name]:.1e}" if errors and name in errors else ""
-            lines.append(f"  {name:<16}{value:.13g}{error}" if isinstance(value, float) else f"  {name:<16}{value}")
+            lines.append(
+                f"  {name:<16}{value:.13g}{error}" if isinstance(value, float) else f"  {name:<16}{value}"
+            )
         else:
             array = np.asarray(value)
             lines.append(f"  {name:<16}{array.shape} from {array.flat[0]:.6g} to {array.flat[-1]:.6g}")
@@ -33,7 +35,10 @@ def describe(title: str, rows: dict[str, Any], errors: dict[str, Any] | None = N
 
 
 def to_dataset(
-    variables: dict[str, Any], coordinates: dict[str, np.ndarray], units: dict[str, str], attributes: dict[str, Any]
+    variables: dict[str, Any],
+    coordinates: dict[str, np.ndarray],
+    units: dict[str, str],
+    attributes: dict[str, Any],
 ) -> xarray.Dataset:
     """Label `variables`, all of the shape that the `coordinates` broadcast to.
 

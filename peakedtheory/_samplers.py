@@ -23,6 +23,7 @@ _BLOCK_TAG = 0x626C6F63
 _ENTRIES = 1 << 21  # numbers that a block may hold in memory
 _BLOCK_SECONDS = 0.15  # so that progress and Ctrl-C come through
 _MOST_SAMPLES = 1 << 14
+_PILOT = (1 << 32) - 1  # number of a block that no run reaches
 
 # Numba's simplest threading layer aborts the process when two threads enter parallel loops at once.
 _kernel_lock = threading.Lock()
@@ -72,7 +73,7 @@ class Seed:
         return key, stream & np.uint64(0xFFFFFFFF)
 
     def block(self, index: int) -> np.random.Generator:
-        """Generator of one block."""
+        """Return the generator of one block."""
         child = np.random.SeedSequence(self.entropy, spawn_key=(*self.spawn_key, _BLOCK_TAG, index))
         return np.random.Generator(np.random.Philox(child))
 
@@ -282,9 +283,12 @@ class OrderStatisticsSampler(Sampler):
 
     def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.seed.block(first // self.block)
-        return self.evaluate(rng.standard_exponential((count, self.tables.k)))[:2]
+        out, maximum, _ = self.evaluate(rng.standard_exponential((count, self.tables.k)))
+        return out, maximum
 
-    def evaluate(self, exponentials: np.ndarray, *, bounds: bool = False) -> tuple[np.ndarray, ...]:
+    def evaluate(
+        self, exponentials: np.ndarray, *, bounds: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return outputs, largest x, and bounds on what each output neglects if asked for."""
         from peakedtheory.kernels.order_statistics import order_statistics
 
@@ -312,7 +316,7 @@ class OrderStatisticsSampler(Sampler):
 
     def bias_bound(self) -> np.ndarray:
         """Return a row of bounds on the bias of each quantity: expansion and interpolation."""
-        pilot = self.seed.block(-1 & 0xFFFFFFFF).standard_exponential((1024, self.tables.k))
+        pilot = self.seed.block(_PILOT).standard_exponential((1024, self.tables.k))
         bound = self.evaluate(pilot, bounds=True)[2].mean(axis=0) + self.tables.error
         layout = self.layout
         ln_z, mean = bound[:, 0], bound[:, 1]

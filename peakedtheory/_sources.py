@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._components import Atoms
+from peakedtheory._components import Atoms, tail_indices
 from peakedtheory._moments import Layout
 from peakedtheory._samplers import (
     AtomsSampler,
@@ -37,7 +37,6 @@ from peakedtheory.energies import (
     Energies,
     FiniteWidth,
     Mixture,
-    _tail_indices,
 )
 
 METHODS = ("auto", "plain", "order-statistics", "qmc")
@@ -65,7 +64,12 @@ class FromPython:
                 "draw `size` energies, one sample in each row",
             )
         if energies.dtype.kind not in "biuf":
-            fail("energies", "the sampler must return real numbers", f"dtype {energies.dtype}", "convert them to float")
+            fail(
+                "energies",
+                "the sampler must return real numbers",
+                f"dtype {energies.dtype}",
+                "convert them to float",
+            )
         if not np.isfinite(energies).all():
             row, column = np.argwhere(~np.isfinite(energies))[0]
             fail(
@@ -201,7 +205,12 @@ def _is_distribution(energies: Any) -> bool:
 def from_function(request: Request, function: Any) -> tuple[Sampler, str]:
     """Return the sampler of a Python or Numba function, and what identifies it."""
     if request.method not in ("auto", "plain"):
-        fail("method", "must be plain for energies from a function", request.method, "pass a distribution, or method='plain'")
+        fail(
+            "method",
+            "must be plain for energies from a function",
+            request.method,
+            "pass a distribution, or method='plain'",
+        )
     _require_memory(request.n)
     fill = FromFunction(function) if hasattr(function, "py_func") else FromPython(function)
     inner = getattr(function, "py_func", function)
@@ -233,7 +242,9 @@ def from_distribution(request: Request, energies: Energies) -> tuple[Sampler, st
             f"{method} for {core.name}",
             "use method='plain'",
         )
-    if method in ("order-statistics", "qmc") or (method == "auto" and smooth and request.n > _MANY and not request.keep):
+    if method in ("order-statistics", "qmc") or (
+        method == "auto" and smooth and request.n > _MANY and not request.keep
+    ):
         try:
             return _order_statistics(request, core)
         except ValueError:
@@ -279,9 +290,13 @@ def _order_statistics(request: Request, core: Energies) -> tuple[Sampler, str]:
 def _plain(request: Request, core: Energies) -> tuple[Sampler, str]:
     if core is STANDARD_NORMAL or isinstance(core, FiniteWidth):
         if request.n >= (1 << 33 if request.precision == "double" else 1 << 34):
-            fail("n", "must be below 2^33 for plain sampling", str(request.n), "use method='order-statistics'")
+            fail(
+                "n", "must be below 2^33 for plain sampling", str(request.n), "use method='order-statistics'"
+            )
         width = core.width if isinstance(core, FiniteWidth) else 0
-        return PlainSampler(**request.common, grid=request.grid, table=request.table(), width=width), f"width {width}"
+        return PlainSampler(
+            **request.common, grid=request.grid, table=request.table(), width=width
+        ), f"width {width}"
     if isinstance(core, Discrete):
         if core.values.size <= max(64, 4 * request.n):
             sampler = AtomsSampler(**request.common, x=-core.values, weights=core.weights)
@@ -307,7 +322,7 @@ def has_heavy_lower_tail(energies: Energies) -> bool:
     """Whether the lowest energy has an infinite variance, so that no standard error is honest."""
     if isinstance(energies, FiniteWidth):
         return False
-    return any(_tail_indices(part)[0] <= 2.0 + 1e-6 for _, part in energies.core.components)
+    return any(tail_indices(part)[0] <= 2.0 + 1e-6 for _, part in energies.core.components)
 
 
 def without_caches(energies: Energies) -> Energies:

@@ -1,6 +1,7 @@
 """Closed forms of the aligned flow in its three regimes and across the end of the power law.
 
-Liu et al. 2026, Eqs. 59 (linear start), 48-49 (power law), 60-63 (exponential end), for n Gaussian logits, with the
+Liu et al. 2026, Eqs. 59 (linear start), 48-49 (power law), 60-63 (exponential end), for n Gaussian logits,
+with the
 exact c0 = ⟨max⟩ and c2 = (π²/12) c0 in place of √(2 ln n); docs/dynamics.md, Eqs. 21-26.
 """
 
@@ -73,9 +74,9 @@ def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
 
 
 def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_eff: float = 1.0) -> ClosedForm:
-    """Return β = β* - deviation·exp(-c_eff Φ''(β*) τ/n) and L = Φ''(β*)(β* - β)²/2 (Liu et al. 2026, Eqs. 60-63).
+    """Return β = β* - deviation·exp(-c_eff Φ''(β*) τ/n) and L = Φ''(β*)(β* - β)²/2.
 
-    `deviation` is β* - β at τ = 0, small against β*.
+    These are Eqs. 60-63 of Liu et al. 2026 at any temperature; `deviation` is β* - β at τ = 0, small against β*.
     """
     times, count = _arguments(tau, n, c_eff)
     star = _star(beta_star, allow_infinite=False)

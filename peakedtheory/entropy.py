@@ -85,7 +85,11 @@ def match_entropy(entropy: Any, n: Any, energies: Any = None) -> EntropyMatch:
     for index in np.ndindex(h.shape):
         values[index], errors[index] = _solve(float(h[index]), float(count[index]), distribution)
     return EntropyMatch(
-        scalar_or_array(values), scalar_or_array(errors), scalar_or_array(h.copy()), scalar_or_array(count.copy()), distribution
+        scalar_or_array(values),
+        scalar_or_array(errors),
+        scalar_or_array(h.copy()),
+        scalar_or_array(count.copy()),
+        distribution,
     )
 
 

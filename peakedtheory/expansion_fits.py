@@ -1,4 +1,4 @@
-"""Expansion coefficients fitted to Monte Carlo estimates of ⟨ln Z⟩, with honest errors, beside the exact ones.
+"""Expansion coefficients fitted to Monte Carlo estimates of ⟨ln Z⟩, with honest errors, beside exact ones.
 
 ⟨ln Z⟩ = c_0 β + c_1 + c_2/β + … at low temperature (Liu et al. 2026, Eq. 13) and ln n + a_1 β + a_2 β² + … at
 high temperature, fitted by generalised least squares. The orders left out enter as further coefficients of
@@ -8,15 +8,17 @@ the error bars contain the truncation.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import stats
 from scipy.special import zeta
 
 from peakedtheory._checks import fail
 from peakedtheory._estimates import MonteCarloResult
+from peakedtheory.energies import Energies
 from peakedtheory.expansions import Expansion, high_temperature_expansion, low_temperature_expansion
 
 #: Low temperature: β must exceed this multiple of the gap rate that the energy variance shows.
@@ -26,10 +28,9 @@ HIGH_WINDOW = 0.5
 _ORDERS_BEYOND = 12
 _PRIOR_WIDTH = 1.5
 _MOST_POINTS = 24
-_SINGLE_ROUNDING = 2e-7
-_DOUBLE_ROUNDING = 1e-14
 _RIDGE = 1e-12  # of the variances: below this the estimated covariance has no digits
 _IMPLAUSIBLE = 0.01
+_LEAST_SPAN = 1.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,9 +87,11 @@ class ExpansionFit:
 
     def __repr__(self) -> str:
         low, high = self.window
+        name = "Low" if self.letter == "c" else "High"
         lines = [
-            f"{'Low' if self.letter == 'c' else 'High'}-temperature fit to {self.points} beta from {low:.4g} to {high:.4g}:"
-            f" chi²/dof = {self.chi_squared:.1f}/{self.degrees_of_freedom}, p = {self.p_value:.2g}"
+            f"{name}-temperature fit to {self.points} beta"
+            f" from {low:.4g} to {high:.4g}: chi²/dof = {self.chi_squared:.1f}/{self.degrees_of_freedom},"
+            f" p = {self.p_value:.2g}"
         ]
         away = self.deviations()
         for k, (value, error) in enumerate(zip(self.coefficients, self.standard_error, strict=True)):
@@ -120,13 +123,14 @@ def fit_low_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansio
 
     Notes
     -----
-    Window: the β from which on β >= 1.5 a everywhere, a(β) = (6/π²) β³ Φ'' being the gap rate that the
-    energy variance shows; the series converges geometrically for β > a in the extreme-value limit, where
-    c_k = ζ(k) a^(k-1)/k. Twelve further orders are carried with standard deviations of 1.5 times that.
-    While p < 0.01, as where a gap makes the corrections exponential, the lowest β is dropped.
-    The covariance of ⟨ln Z⟩ is regularised by the variance of rounding, of the method's bias bound, and by
+    Window: the β from which on β >= 1.5 a everywhere and a rises no further than twofold, a(β) =
+    (6/π²) β³ Φ'' being the gap rate that the energy variance shows (it grows as β³ at high temperature); it
+    must span a factor of 1.5 in β. The series converges geometrically for β > a in the extreme-value
+    limit, where c_k = ζ(k) a^(k-1)/k. Twelve further orders are carried with standard deviations of 1.5
+    times that. While p < 0.01, as where a gap makes the corrections exponential, the lowest β is dropped.
+    The covariance of ⟨ln Z⟩ is regularised by the square of the bias bound, rounding included, and by
     10^-12 of its diagonal. At most 24 β, and a third as many as there are independent rows, are used,
-    evenly spaced in 1/β: quasi-Monte Carlo should have at least 64 scramblings.
+    evenly spaced in 1/β: ten for quasi-Monte Carlo with its 32 scramblings.
 
     Examples
     --------
@@ -142,13 +146,15 @@ def fit_low_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansio
         local = 6.0 / np.pi**2 * data.beta**3 * data.variance
     # the largest local rate from each β on
     onwards = np.maximum.accumulate(local[::-1])[::-1]
-    inside = (data.beta > 0) & (data.beta >= LOW_WINDOW * onwards)
-    gap_rate = float(local[inside].max()) if inside.any() else 0.0
-    data = data.inside(inside, order + 1, f"beta >= {LOW_WINDOW} gap rates (about {LOW_WINDOW * local[-1]:.3g})", 1.0 / data.beta)
+    inside = (data.beta > 0) & (data.beta >= LOW_WINDOW * onwards) & (local >= 0.5 * onwards)
+    inside &= bool(inside.any() and data.beta[-1] >= _LEAST_SPAN * data.beta[inside][0])
+    gap_rate = float(local[inside].max(initial=0.0))
+    spacing = -1.0 / np.maximum(data.beta, 1e-300)
+    data = data.inside(inside, order + 1, f"of low temperatures, beta >= {LOW_WINDOW} gap rates", spacing)
     exponents = 1.0 - np.arange(order + 1.0 + _ORDERS_BEYOND)
     beyond = np.arange(order + 1, order + 1 + _ORDERS_BEYOND)
     widths = _PRIOR_WIDTH * zeta(np.maximum(beyond, 2)) * gap_rate ** (beyond - 1.0) / beyond
-    exact = _exact(low_temperature_expansion, estimates, order)
+    exact = _exact(low_temperature_expansion, estimates.n, estimates.energies, order)
     free = np.ones(order + 1, bool)
     fit = _solve(data, exponents, free, np.zeros(order + 1), widths, exact, "c")
     while fit.p_value < _IMPLAUSIBLE and data.beta.size > order + 2:
@@ -195,13 +201,13 @@ def fit_high_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansi
     data = _Data.of(estimates, order, smallest_order=1)
     sigma = float(np.sqrt(data.variance[0]))
     inside = (data.beta > 0) & (data.beta * sigma <= HIGH_WINDOW)
-    data = data.inside(inside, order, f"0 < beta <= {HIGH_WINDOW / max(sigma, 1e-300):.3g}", data.beta)
+    data = data.inside(inside, order, f"of high temperatures, 0 < beta <= {HIGH_WINDOW}/σ", data.beta)
     exponents = np.arange(order + 1.0 + _ORDERS_BEYOND)
     beyond = np.arange(order + 1, order + 1 + _ORDERS_BEYOND)
     widths = _PRIOR_WIDTH * sigma**beyond / beyond
     free = np.arange(order + 1) > 0
     known = np.where(free, 0.0, np.log(estimates.n))
-    exact = _exact(high_temperature_expansion, estimates, order)
+    exact = _exact(high_temperature_expansion, estimates.n, estimates.energies, order)
     fit = _solve(data, exponents, free, known, widths, exact, "a")
     while fit.p_value < _IMPLAUSIBLE and data.beta.size > order + 1:
         data = data.at(np.arange(data.beta.size - 1))
@@ -223,7 +229,12 @@ class _Data:
     @classmethod
     def of(cls, estimates: MonteCarloResult, order: int, smallest_order: int) -> _Data:
         if not isinstance(estimates, MonteCarloResult):
-            fail("estimates", "must be a result of estimate", type(estimates).__name__, "call estimate(..., covariance=True)")
+            fail(
+                "estimates",
+                "must be a result of estimate",
+                type(estimates).__name__,
+                "call estimate(..., covariance=True)",
+            )
         if estimates.log_partition_covariance is None:
             fail("estimates", "must carry their covariance", "none", "call estimate(..., covariance=True)")
         if isinstance(order, bool) or int(order) != order or not smallest_order <= order <= 6:
@@ -231,14 +242,13 @@ class _Data:
         beta, index = np.unique(np.asarray(estimates.beta, dtype=float).ravel(), return_index=True)
         values = np.asarray(estimates.log_partition.mean).ravel()[index]
         bound = np.asarray(estimates.log_partition.bias_bound).ravel()[index]
-        unit = _SINGLE_ROUNDING if estimates.provenance.precision == "single" else _DOUBLE_ROUNDING
         covariance = estimates.log_partition_covariance[np.ix_(index, index)]
         return cls(
             beta,
             values,
             np.asarray(estimates.energy_variance.mean).ravel()[index],
             covariance,
-            bound**2 + (unit * np.maximum(np.abs(values), 1.0)) ** 2 + _RIDGE * np.diagonal(covariance),
+            bound**2 + _RIDGE * np.diagonal(covariance),
             estimates.degrees_of_freedom,
         )
 
@@ -249,9 +259,9 @@ class _Data:
         if positions.size < parameters or self.freedom < parameters + 4:
             fail(
                 "estimates",
-                f"need at least {parameters} values of beta in the window {rule}, and {parameters + 5} samples",
-                f"{positions.size} of {self.beta.size}, {self.freedom + 1} samples",
-                "extend the grid of beta",
+                f"need {parameters} values of beta in the window {rule}, {parameters + 5} independent rows",
+                f"{positions.size} of {self.beta.size} values, {self.freedom + 1} rows",
+                "extend the grid of beta, or take more samples",
             )
         if positions.size > most:
             wanted = np.linspace(spacing[positions[0]], spacing[positions[-1]], most)
@@ -262,7 +272,9 @@ class _Data:
     def at(self, positions: np.ndarray) -> _Data:
         """Keep the given points."""
         return _Data(
-            *(v[positions] for v in (self.beta, self.values, self.variance)),
+            self.beta[positions],
+            self.values[positions],
+            self.variance[positions],
             self.covariance[np.ix_(positions, positions)],
             self.rounding[positions],
             self.freedom,
@@ -289,20 +301,17 @@ def _solve(
     sampling = data.covariance * inflation
     total = sampling + np.diag(data.rounding) + left_out @ left_out.T
     unit = np.sqrt(np.diagonal(total))
-    factor = linalg.cholesky(total / np.outer(unit, unit), lower=True)
-
-    def whiten(a: np.ndarray) -> np.ndarray:
-        return linalg.solve_triangular(factor, (a.T / unit).T, lower=True)
-
-    white, target = whiten(design), whiten(rest)
-    q, r = linalg.qr(white, mode="economic")
-    solution = linalg.solve_triangular(r, q.T @ target)
-    inverse = linalg.solve_triangular(r, np.eye(parameters))
+    # rows of `whitener` turn the data into independent numbers of variance one
+    whitener = np.linalg.inv(np.linalg.cholesky(total / np.outer(unit, unit))) / unit
+    q, r = np.linalg.qr(whitener @ design)
+    target = whitener @ rest
+    inverse = np.linalg.inv(r)
+    solution = inverse @ (q.T @ target)
     # coefficients = weights @ data, which also says how much of the error is sampling alone
-    weights = inverse @ (q.T @ whiten(np.eye(points)))
+    weights = inverse @ (q.T @ whitener)
     covariance = inverse @ inverse.T * spread
     statistical = weights @ sampling @ weights.T * spread
-    residual = target - white @ solution
+    residual = target - q @ (q.T @ target)
     chi_squared = float(residual @ residual)
     coefficients = known.copy()
     coefficients[free] = solution
@@ -327,7 +336,9 @@ def _few_samples(freedom: int, points: int, parameters: int) -> tuple[float, flo
     its noise spreads the coefficients (Dodelson and Schneider 2013).
     """
     inflation = freedom / max(freedom - points - 1.0, 1.0)
-    spread = 1.0 + (points - parameters) * (freedom - points - 1.0) / max((freedom - points) * (freedom - points - 3.0), 1.0)
+    spread = 1.0 + (points - parameters) * (freedom - points - 1.0) / max(
+        (freedom - points) * (freedom - points - 3.0), 1.0
+    )
     return inflation, max(spread, 1.0)
 
 
@@ -337,11 +348,12 @@ def _embed(covariance: np.ndarray, free: np.ndarray) -> np.ndarray:
     return full
 
 
-def _exact(expansion: Any, estimates: MonteCarloResult, order: int) -> Expansion | None:
+@functools.lru_cache(maxsize=32)
+def _exact(expansion: Any, n: int, energies: Energies | None, order: int) -> Expansion | None:
     """Return the exact expansion where it exists to this order."""
-    if estimates.energies is None:
+    if energies is None:
         return None
     try:
-        return expansion(estimates.n, estimates.energies, order)
+        return expansion(n, energies, order)
     except ValueError:
         return None

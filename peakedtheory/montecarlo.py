@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._blocks import Run, WorkerError
-from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._checks import fail
+from peakedtheory._estimate_arguments import (
+    layout_of,
+    one_of,
+    open_logits,
+    require_moments,
+    resolve_seed,
+    single_number,
+)
 from peakedtheory._estimates import Estimate, MonteCarloResult, Provenance, assemble
 from peakedtheory._goals import Goal
 from peakedtheory._moments import Layout, Moments
@@ -29,14 +37,15 @@ from peakedtheory._sources import (
     from_distribution,
     from_function,
     from_rows,
-    has_heavy_lower_tail,
     is_callable_source,
 )
 from peakedtheory.energies import Energies, as_energies
 
 __all__ = ["Estimate", "MonteCarloResult", "WorkerError", "estimate", "estimate_from_logits"]
 
-PRECISIONS = ("single", "double")
+#: Relative error of the weights in each arithmetic. In single precision ⟨ln Z⟩ was seen to err by up to
+#: 1.6e-7 and S by 4.6e-7 (normal energies, n = 128 and 50304, β from 0.1 to 1000, the same logits in both).
+PRECISIONS = {"single": 3e-7, "double": 4e-15}
 _MOST_KEPT = 1 << 24
 _VERSION = 1
 
@@ -93,7 +102,7 @@ def estimate(
         Resume file. An interrupted run that is called again in the same way goes on from there.
     precision : {"single", "double"}, optional
         Arithmetic of the plain method's inner loops; sums are in double precision either way. Single
-        precision errs by about 1e-7 in ln Z relative to β times the largest energy.
+        precision adds at most 3e-7 to ⟨ln Z⟩; each estimate's `bias_bound` contains what it may add.
     covariance : bool, optional
         Keep the covariance of ⟨ln Z⟩ between all β, which the fits need.
     keep_samples : bool, optional
@@ -119,35 +128,49 @@ def estimate(
     >>> bool(abs(result.log_partition.mean[1] - 22.3126269139) < 5 * error[1])
     True
     """
-    count = _single_number(n)
-    function = is_callable_source(energies)
-    distribution = None if function else as_energies(energies)
+    count = single_number(n)
+    distribution = None if is_callable_source(energies) else as_energies(energies)
     if distribution is not None:
-        _require_moments(distribution, count)
-    _one_of("method", method, METHODS)
-    _one_of("precision", precision, PRECISIONS)
+        require_moments(distribution, count)
+    one_of("method", method, METHODS)
+    one_of("precision", precision, tuple(PRECISIONS))
     goal = Goal.of(samples, rtol, atol)
-    beta_array, star, layout, index, pair_shape = _layout(beta, beta_star, 1.0 if function else distribution.scale)  # type: ignore[union-attr]
-    request = Request(layout, np.unique(index), count, resolve_seed(rng), method, precision, bool(covariance), bool(keep_samples))
+    scale = 1.0 if distribution is None else distribution.scale
+    beta_array, star, layout, index, pair_shape = layout_of(beta, beta_star, scale)
+    request = Request(
+        layout,
+        np.unique(index),
+        count,
+        resolve_seed(rng),
+        method,
+        precision,
+        bool(covariance),
+        bool(keep_samples),
+    )
     if method == "qmc":
         request = replace(request, points=goal.points())
-    sampler, source = (
-        from_function(request, energies) if function else from_distribution(request, distribution)  # type: ignore[arg-type]
-    )
+    if distribution is None:
+        sampler, source = from_function(request, energies)
+    else:
+        sampler, source = from_distribution(request, distribution)
     if keep_samples:
         _check_kept(sampler, goal, layout)
     made = Provenance(
         method=_method_of(sampler),
         precision="double" if isinstance(sampler, OrderStatisticsSampler) else precision,
         seeds=(request.seed,),
-        identity=_identity(sampler, layout, source, source if distribution is None else distribution.name, precision),
+        identity=_identity(
+            sampler, layout, source, source if distribution is None else distribution.name, precision
+        ),
         layout=layout,
         beta_index=index,
         pair_shape=pair_shape,
         bias=sampler.bias_bound() if isinstance(sampler, OrderStatisticsSampler) else np.zeros(layout.size),
         points=sampler.points if isinstance(sampler, ScrambledSampler) else 1,
     )
-    return _perform(sampler, made, goal, beta_array, star, count, distribution, executor, progress, checkpoint)
+    return _perform(
+        sampler, made, goal, beta_array, star, count, distribution, executor, progress, checkpoint
+    )
 
 
 def estimate_from_logits(
@@ -189,12 +212,21 @@ def estimate_from_logits(
     >>> round(result.entropy.mean, 12) == round(float(np.log(2)), 12)
     True
     """
-    _one_of("precision", precision, PRECISIONS)
-    rows, name = _open_logits(logits)
+    one_of("precision", precision, tuple(PRECISIONS))
+    rows, name = open_logits(logits)
     source = str(logits) if isinstance(rows, np.memmap) else rows
-    beta_array, star, layout, index, pair_shape = _layout(beta, beta_star, 1.0)
+    beta_array, star, layout, index, pair_shape = layout_of(beta, beta_star, 1.0)
     seed = Seed(int.from_bytes(digest(rows[: 1 + 1000000 // rows.shape[1]]).encode()[:8], "big"))
-    request = Request(layout, np.unique(index), rows.shape[1], seed, "plain", precision, bool(covariance), bool(keep_samples))
+    request = Request(
+        layout,
+        np.unique(index),
+        rows.shape[1],
+        seed,
+        "plain",
+        precision,
+        bool(covariance),
+        bool(keep_samples),
+    )
     sampler = from_rows(request, source)
     goal = Goal(samples=rows.shape[0])
     if keep_samples:
@@ -286,8 +318,9 @@ def _assembled(
     if len(kept):
         values = (kept - shift)[:, made.beta_index.ravel()].reshape(-1, *beta.shape)
         values.flags.writeable = False
+    unit = PRECISIONS[made.precision]
     return assemble(
-        made,
+        replace(made, bias=made.bias + made.layout.rounding(moments.mean, unit)),
         moments,
         beta=scalar_or_array(beta.copy()),
         beta_star=None if star is None else scalar_or_array(star.copy()),
@@ -302,7 +335,7 @@ def _assembled(
 def _require_reachable(goal: Goal, made: Provenance, moments: Moments, size: int, shift: np.ndarray) -> None:
     """Refuse tolerances below what the method itself neglects."""
     target = np.maximum(goal.atol, goal.rtol * np.abs(moments.mean[:size] - shift))
-    bound = made.bias[:size]
+    bound = made.bias[:size] + PRECISIONS[made.precision]
     if (bound > target).any():
         worst = int(np.argmax(bound - target))
         fail(
@@ -311,43 +344,6 @@ def _require_reachable(goal: Goal, made: Provenance, moments: Moments, size: int
             f"a tolerance of {target[worst]:.1e}",
             "use thermodynamics, which is exact",
         )
-
-
-def resolve_seed(rng: Any) -> Seed:
-    """Return the seed that `rng` stands for; a generator moves on by drawing it."""
-    if rng is None:
-        sequence = np.random.SeedSequence()
-    elif isinstance(rng, np.random.SeedSequence):
-        sequence = rng
-    elif isinstance(rng, (np.random.Generator, np.random.BitGenerator)):
-        generator = np.random.default_rng(rng)
-        sequence = np.random.SeedSequence([int(v) for v in generator.integers(0, 1 << 32, 4, dtype=np.uint64)])
-    elif isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
-        sequence = np.random.SeedSequence(int(rng))
-    else:
-        fail("rng", "must be None, an integer >= 0, or a NumPy seed sequence or generator", repr(rng)[:60], "pass an integer")
-    entropy = sequence.entropy
-    numbers = tuple(int(v) for v in entropy) if isinstance(entropy, (list, tuple, np.ndarray)) else int(entropy or 0)
-    return Seed(numbers, tuple(int(k) for k in sequence.spawn_key))
-
-
-def _layout(
-    beta: Any, beta_star: Any, scale: float
-) -> tuple[np.ndarray, np.ndarray | None, Layout, np.ndarray, tuple[int, ...]]:
-    """Distinct standardised inverse temperatures, where each requested one is, and the pairs (β, β*)."""
-    beta_array = inverse_temperature(beta)
-    if beta_star is None:
-        unique, index = np.unique(beta_array * scale, return_inverse=True)
-        return beta_array, None, Layout(unique, np.empty((0, 2), int)), index.reshape(beta_array.shape), ()
-    star = inverse_temperature(beta_star, "beta_star")
-    try:
-        shape = np.broadcast_shapes(beta_array.shape, star.shape)
-    except ValueError:
-        fail("beta, beta_star", "must broadcast", f"shapes {beta_array.shape} and {star.shape}", "add an axis, beta[:, None]")
-    unique, index = np.unique(np.concatenate([beta_array.ravel(), star.ravel()]) * scale, return_inverse=True)
-    mine, its = index[: beta_array.size].reshape(beta_array.shape), index[beta_array.size :].reshape(star.shape)
-    pairs = np.stack([np.broadcast_to(mine, shape).ravel(), np.broadcast_to(its, shape).ravel()], axis=1)
-    return beta_array, star, Layout(unique, pairs), mine, shape
 
 
 def _method_of(sampler: Sampler) -> str:
@@ -374,20 +370,14 @@ def _identity(sampler: Sampler, layout: Layout, source: str, name: str, precisio
     }
 
 
-def _require_moments(energies: Energies, n: int) -> None:
-    energies.require_maximum(float(n))
-    if has_heavy_lower_tail(energies):
-        fail(
-            "energies",
-            "must have a finite variance of their lowest value, or no standard error is honest",
-            energies.name,
-            "use thermodynamics, which needs only the mean",
-        )
-
-
 def _check_kept(sampler: Sampler, goal: Goal, layout: Layout) -> None:
     if isinstance(sampler, OrderStatisticsSampler):
-        fail("keep_samples", "needs the plain method, as others average within a sample", _method_of(sampler), "use method='plain'")
+        fail(
+            "keep_samples",
+            "needs the plain method, as others average within a sample",
+            _method_of(sampler),
+            "use method='plain'",
+        )
     if goal.by_tolerance:
         fail("keep_samples", "needs a fixed number of samples", "a tolerance", "give samples")
     if goal.rows(sampler) * layout.beta.size > _MOST_KEPT:
@@ -397,41 +387,3 @@ def _check_kept(sampler: Sampler, goal: Goal, layout: Layout) -> None:
             str(goal.rows(sampler) * layout.beta.size),
             "take fewer samples or fewer beta",
         )
-
-
-def _open_logits(logits: Any) -> tuple[np.ndarray, str]:
-    """Return the logits, memory-mapped where they are a .npy file, and their name."""
-    name = "given logits"
-    if isinstance(logits, (str, os.PathLike)):
-        name = str(logits)
-        try:
-            loaded = np.load(logits, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            fail("logits", "must name a readable .npy or .npz file", f"{name} ({error})", "save the array with numpy.save")
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            if len(loaded.files) != 1:
-                fail("logits", "must be a file with one array", f"{name} with {loaded.files}", "save it with numpy.save")
-            loaded = loaded[loaded.files[0]]
-        array = loaded
-    else:
-        array = logits if isinstance(logits, np.ndarray) else real_array("logits", logits)
-    if array.ndim != 2 or array.dtype.kind not in "biuf" or array.shape[0] < 2 or array.shape[1] < 1:
-        fail(
-            "logits",
-            "must be a real array of shape (samples >= 2, n)",
-            f"shape {array.shape}, {array.dtype}",
-            "put one sample in each row",
-        )
-    return array, name
-
-
-def _single_number(n: Any) -> int:
-    array = number_of_energies(n)
-    if array.ndim:
-        fail("n", "must be a single number here", f"an array of shape {array.shape}", "loop over the sizes")
-    return int(array)
-
-
-def _one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        fail(argument, f"must be one of {', '.join(allowed)}", repr(value), "choose one of them")

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from peakedtheory.energies import STANDARD_NORMAL
 from peakedtheory.thermodynamics import thermodynamics
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ STYLE = {
 }
 
 
-def new_figure(columns: int, rows: int = 1, width: float = 4.6, height: float = 3.6) -> tuple[Figure, np.ndarray]:
+def new_figure(
+    columns: int, rows: int = 1, width: float = 4.6, height: float = 3.6
+) -> tuple[Figure, np.ndarray]:
     """Return a figure of `rows` by `columns` panels in the package's style, without a window."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
@@ -41,7 +44,9 @@ def new_figure(columns: int, rows: int = 1, width: float = 4.6, height: float = 
     return figure, axes
 
 
-def plot_thermodynamics(result: Thermodynamics, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
+def plot_thermodynamics(
+    result: Thermodynamics, axes: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
     """Draw F, U and S of `result` against β.
 
     Raises
@@ -59,7 +64,11 @@ def plot_thermodynamics(result: Thermodynamics, axes: matplotlib.axes.Axes | Non
     axes.plot(result.beta, result.free_energy, color=COLD, label="free energy F")
     axes.plot(result.beta, result.internal_energy, color=WARM, label="internal energy U")
     axes.plot(result.beta, result.entropy, color=EXTRA, label="entropy S (nats)")
-    axes.set(xlabel="inverse temperature β", ylabel="energy, entropy", title=f"n = {result.n:.0f}, {result.energies.name}")
+    axes.set(
+        xlabel="inverse temperature β",
+        ylabel="energy, entropy",
+        title=f"n = {result.n:.0f}, {result.energies.name}",
+    )
     axes.legend()
     return axes
 
@@ -67,7 +76,7 @@ def plot_thermodynamics(result: Thermodynamics, axes: matplotlib.axes.Axes | Non
 def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> Figure:
     """Draw exact F, U and S with both expansions, and the relative error of the free energy by order."""
     centre = low.crossover if math.isfinite(low.crossover) else 1.0 / low.energies.scale
-    beta = np.geomspace(0.03 * centre, 30.0 * centre, 160)
+    beta = np.geomspace(0.03 * centre, 30.0 * centre, 160 if low.energies.core is STANDARD_NORMAL else 50)
     exact = thermodynamics(beta, low.n, low.energies)
     figure, ((left, middle, right),) = new_figure(3)
     left.plot(beta, exact.internal_energy, color=EXACT, lw=2, label="U exact")
@@ -77,7 +86,9 @@ def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
         b = beta[_usable(series, beta)]
         if b.size:
-            left.plot(b, series.internal_energy(b), color=color, lw=1.2, label=f"U {name}, order {series.order}")
+            left.plot(
+                b, series.internal_energy(b), color=color, lw=1.2, label=f"U {name}, order {series.order}"
+            )
             left.plot(b, series.free_energy(b), color=color, lw=1.2, ls="--")
             middle.plot(b, series.entropy(b), color=color, lw=1.2, label=f"{name}, order {series.order}")
     left.axhline(-low.coefficients[0], color=GUIDE, lw=1, ls=":", label="-c₀ = -⟨max(-ε)⟩")
@@ -85,14 +96,22 @@ def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     left.legend(fontsize=8, loc="lower right")
     middle.plot(beta, exact.entropy, color=EXACT, lw=2, label="exact", zorder=0)
     middle.axhline(math.log(low.n), color=GUIDE, lw=1, ls=":", label="ln n")
-    middle.set(xscale="log", yscale="log", xlabel="inverse temperature β", ylabel="entropy S (nats)", title="Entropy")
+    middle.set(
+        xscale="log", yscale="log", xlabel="inverse temperature β", ylabel="entropy S (nats)", title="Entropy"
+    )
     middle.set_ylim(0.5 * exact.entropy[exact.entropy > 0].min(), 3.0 * math.log(low.n))
     middle.legend(fontsize=8)
     for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
-        orders = [k for k in range(2, series.order + 1) if abs(series.coefficients[k]) > 1e-13 * max(abs(series.coefficients))]
+        orders = [
+            k
+            for k in range(2, series.order + 1)
+            if abs(series.coefficients[k]) > 1e-13 * max(abs(series.coefficients))
+        ]
         for shade, k in zip(np.linspace(0.35, 1.0, len(orders)), orders, strict=True):
             error = np.abs(np.asarray(series.free_energy(beta, order=k)) / exact.free_energy - 1.0)
-            right.plot(beta, np.maximum(error, 1e-16), color=color, alpha=shade, lw=1.2, label=f"{name}, order {k}")
+            right.plot(
+                beta, np.maximum(error, 1e-16), color=color, alpha=shade, lw=1.2, label=f"{name}, order {k}"
+            )
     right.set(
         xscale="log", yscale="log", ylim=(1e-15, 10), xlabel="inverse temperature β", ylabel="|F expansion / F exact - 1|",
         title="Error of the expansions",
@@ -109,7 +128,11 @@ def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
 def _usable(series: Expansion, beta: np.ndarray) -> np.ndarray:
     """Where a series is drawn: its valid range and somewhat beyond, to show how it fails."""
     lower, upper = series.valid_range
-    return (beta > 0.6 * lower) & (beta < 1.6 * upper) if math.isfinite(lower) else np.zeros(beta.size, dtype=bool)
+    return (
+        (beta > 0.6 * lower) & (beta < 1.6 * upper)
+        if math.isfinite(lower)
+        else np.zeros(beta.size, dtype=bool)
+    )
 
 
 def plot_entropy(match: EntropyMatch, crossover: float) -> Figure:
@@ -117,7 +140,7 @@ def plot_entropy(match: EntropyMatch, crossover: float) -> Figure:
     n = float(np.asarray(match.n).flat[0])
     targets, stars = np.atleast_1d(match.entropy), np.atleast_1d(match.beta_star)
     top = 1.35 * np.nanmax([stars.max(), crossover])
-    beta = np.linspace(0.0, top, 120)
+    beta = np.linspace(0.0, top, 120 if match.energies.core is STANDARD_NORMAL else 40)
     exact = thermodynamics(beta, n, match.energies)
     figure, ((axes,),) = new_figure(1, width=5.4)
     axes.plot(beta, exact.entropy, color=EXACT, lw=2, label=f"S(β), n = {n:.0f} {match.energies.name}")
@@ -127,6 +150,12 @@ def plot_entropy(match: EntropyMatch, crossover: float) -> Figure:
         axes.annotate(f" β* = {b:.4g} at H = {h:g}", (b, h), fontsize=9, va="bottom", color=COLD)
     if math.isfinite(crossover):
         axes.axvline(crossover, color=GUIDE, lw=1, ls="-.", label=f"crossover β = {crossover:.4g}")
-    axes.set(xlabel="inverse temperature β", ylabel="entropy (nats)", xlim=(0, top), ylim=(0, None), title="Entropy matching")
+    axes.set(
+        xlabel="inverse temperature β",
+        ylabel="entropy (nats)",
+        xlim=(0, top),
+        ylim=(0, None),
+        title="Entropy matching",
+    )
     axes.legend()
     return figure

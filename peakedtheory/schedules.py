@@ -1,6 +1,7 @@
 """Learning-rate schedules and the dynamic time τ = Σ η_t they spend (Liu et al. 2026, Eq. 22).
 
-Every family resolves to one array of rates, one per step. Schedules are built by functions, read from text such as
+Every family resolves to one array of rates, one per step. Schedules are built by functions, read from text
+such as
 `cosine:peak=3e-4,warmup=2160,steps=72000,final=3e-5`, or given as an array, a callable or a list of steps.
 """
 
@@ -46,14 +47,24 @@ class Schedule:
 def _count(value: Any, argument: str = "steps", minimum: int = 1) -> int:
     number = float(real_array(argument, value))
     if number != round(number) or not minimum <= number <= _MAX_STEPS:
-        fail(argument, f"must be a whole number from {minimum} to {_MAX_STEPS:g}", f"{value}", "give a number of steps")
+        fail(
+            argument,
+            f"must be a whole number from {minimum} to {_MAX_STEPS:g}",
+            f"{value}",
+            "give a number of steps",
+        )
     return int(number)
 
 
 def _rate(value: Any, argument: str, *, zero: bool = False) -> float:
     number = float(real_array(argument, value))
     if not (number > 0 or (zero and number == 0)) or np.isinf(number):
-        fail(argument, "must be a finite learning rate " + (">= 0" if zero else "> 0"), f"{number:g}", "give a rate")
+        fail(
+            argument,
+            "must be a finite learning rate " + (">= 0" if zero else "> 0"),
+            f"{number:g}",
+            "give a rate",
+        )
     return number
 
 
@@ -86,7 +97,8 @@ def constant(peak: float, steps: int, warmup: int = 0) -> Schedule:
 def power_decay(peak: float, steps: int, power: float = 1.0, warmup: int = 0, final: float = 0.0) -> Schedule:
     """Return final + (peak - final)(1 - u)^power after a linear warmup, u the progress through the rest.
 
-    Power 1 is the linear decay. u is taken at the middle of each step, so that no step is lost to a zero rate.
+    Power 1 is the linear decay. u is taken at the middle of each step, so that no step is lost to a zero
+    rate.
     """
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     final, power = _rate(final, "final", zero=True), float(real_array("power", power))
@@ -113,14 +125,21 @@ def warmup_cosine(peak: float, steps: int, warmup: int = 0, final: float = 0.0) 
     return _finish(name, rise * (final + 0.5 * (peak - final) * (1.0 + np.cos(np.pi * u))))
 
 
-def _stable_decay(kind: str, shape: Callable, peak: Any, steps: Any, warmup: Any, decay: Any, final: Any) -> Schedule:
+def _stable_decay(
+    kind: str, shape: Callable, peak: Any, steps: Any, warmup: Any, decay: Any, final: Any
+) -> Schedule:
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     final = _rate(final, "final", zero=True)
     length = float(real_array("decay", decay))
     length = round(length * steps) if 0 < length < 1 else length
     length = _count(length, "decay")
     if warmup + length > steps:
-        fail("decay", "must fit behind the warmup", f"{warmup} + {length} of {steps} steps", "shorten one of them")
+        fail(
+            "decay",
+            "must fit behind the warmup",
+            f"{warmup} + {length} of {steps} steps",
+            "shorten one of them",
+        )
     rise, _ = _progress(steps, warmup)
     u = np.clip((np.arange(1, steps + 1) - (steps - length)) / length, 0.0, 1.0)
     name = f"{kind}:peak={peak:g},steps={steps},warmup={warmup},decay={length},final={final:g}"
@@ -128,12 +147,14 @@ def _stable_decay(kind: str, shape: Callable, peak: Any, steps: Any, warmup: Any
 
 
 def wsd(peak: float, steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0) -> Schedule:
-    """Return warmup, stable rate, then a linear decay over the last `decay` steps (below 1: that fraction)."""
+    """Return warmup, a stable rate, and a linear decay over the last `decay` steps (or fraction)."""
     return _stable_decay("wsd", lambda u: 1.0 - u, peak, steps, warmup, decay, final)
 
 
-def one_minus_sqrt(peak: float, steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0) -> Schedule:
-    """Return warmup, stable rate, then a decay as 1 - √u over the last `decay` steps (below 1: that fraction)."""
+def one_minus_sqrt(
+    peak: float, steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0
+) -> Schedule:
+    """Return warmup, a stable rate, and a decay as 1 - √u over the last `decay` steps (or fraction)."""
     return _stable_decay("1-sqrt", lambda u: 1.0 - np.sqrt(u), peak, steps, warmup, decay, final)
 
 
@@ -156,7 +177,12 @@ def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Schedule:
     pairs = [(int(a), _rate(b, "schedule", zero=True)) for a, b in boundaries]
     starts = [a for a, _ in pairs]
     if not pairs or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= steps:
-        fail("schedule", "must list ascending first steps from 0, inside the run", f"{starts}", "write (0, rate), …")
+        fail(
+            "schedule",
+            "must list ascending first steps from 0, inside the run",
+            f"{starts}",
+            "write (0, rate), …",
+        )
     which = np.searchsorted(starts, np.arange(steps), side="right") - 1
     name = "steps:" + ",".join(f"{a}={b:g}" for a, b in pairs) + f",steps={steps}"
     return _finish(name, np.array([b for _, b in pairs])[which])
@@ -179,7 +205,8 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
     Parameters
     ----------
     text : str
-        `constant`, `linear`, `power`, `cosine`, `wsd`, `1-sqrt` or `hyperbolic` with `name=value` parameters after a
+        `constant`, `linear`, `power`, `cosine`, `wsd`, `1-sqrt` or `hyperbolic` with `name=value` parameters
+        after a
         colon, or `steps:0=1e-3,800=1e-4,steps=1000`.
     steps : int, optional
         Length of the run where the text does not give it.
@@ -209,7 +236,12 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
     if head == "steps":
         length = values.pop("steps")
         if not all(key.isdigit() for key in values):
-            fail("schedule", "steps takes step=rate pairs", repr(text), "write steps:0=1e-3,800=1e-4,steps=1000")
+            fail(
+                "schedule",
+                "steps takes step=rate pairs",
+                repr(text),
+                "write steps:0=1e-3,800=1e-4,steps=1000",
+            )
         return step_list([(int(k), v) for k, v in values.items()], _count(length))
     if head not in _FAMILIES:
         fail("schedule", f"must be one of {', '.join(_FAMILIES)}, steps", repr(head), "name a family")

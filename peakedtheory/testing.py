@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from peakedtheory._components import moved
 from peakedtheory.energies import Discrete, Energies, Gaussian, Mixture, as_energies
 from peakedtheory.expansions import high_temperature_expansion, longest_expansion, low_temperature_expansion
 from peakedtheory.losses import loss_gradient, loss_with_error
@@ -40,12 +41,24 @@ def energy_distributions() -> st.SearchStrategy[Energies]:
     moved = st.tuples(st.floats(-5.0, 5.0), scales)
     gaussian = moved.map(lambda p: Gaussian(*p))
     named = st.sampled_from(
-        ["laplace", "logistic", "expon", "uniform", "gumbel_l", "gumbel_r", "gamma:a=2", "t:df=4", "beta:a=2,b=3"]
+        [
+            "laplace",
+            "logistic",
+            "expon",
+            "uniform",
+            "gumbel_l",
+            "gumbel_r",
+            "gamma:a=2",
+            "t:df=4",
+            "beta:a=2,b=3",
+        ]
     ).map(as_energies)
     atoms = st.lists(st.tuples(st.integers(-20, 20), st.floats(0.05, 1.0)), min_size=1, max_size=5).map(
         lambda pairs: Discrete([0.25 * e for e, _ in pairs], [w for _, w in pairs])
     )
-    mixtures = st.tuples(st.floats(0.1, 0.9), gaussian, gaussian).map(lambda m: Mixture([(m[0], m[1]), (1 - m[0], m[2])]))
+    mixtures = st.tuples(st.floats(0.1, 0.9), gaussian, gaussian).map(
+        lambda m: Mixture([(m[0], m[1]), (1 - m[0], m[2])])
+    )
     return st.one_of(gaussian, named, atoms, mixtures)
 
 
@@ -105,7 +118,12 @@ def _loss_sign(beta: float, n: float, energies: Energies) -> float:
     above, other = loss_with_error(1.4 * beta, beta, n, energies)
     has_scale = thermodynamics(beta, n, energies).energy_variance > 1e-20
     positive = (below > 0.0 and above > 0.0) or not has_scale
-    return max(abs(at_teacher) / 1e-300, -below / (error + 1e-300), -above / (other + 1e-300), 0.0 if positive else 2.0)
+    return max(
+        abs(at_teacher) / 1e-300,
+        -below / (error + 1e-300),
+        -above / (other + 1e-300),
+        0.0 if positive else 2.0,
+    )
 
 
 def _loss_gradient(beta: float, n: float, energies: Energies) -> float:
@@ -122,7 +140,11 @@ def _covariance(beta: float, n: float, energies: Energies) -> float:
     moved = Mixture([(1.0, _Moved(energies))])
     direct = thermodynamics(beta, n, moved)
     mapped = thermodynamics(3.0 * beta, n, energies)
-    allowed = direct.error.free_energy + 3.0 * mapped.error.free_energy + 1e-15 * (2.0 + 3.0 * abs(mapped.free_energy))
+    allowed = (
+        direct.error.free_energy
+        + 3.0 * mapped.error.free_energy
+        + 1e-15 * (2.0 + 3.0 * abs(mapped.free_energy))
+    )
     return abs(direct.free_energy - 2.0 - 3.0 * mapped.free_energy) / allowed
 
 
@@ -144,17 +166,17 @@ def _series(series: Any, beta: float, n: float, energies: Energies) -> float:
     order = int(series.best_order(beta))
     powers = np.abs(series.error) * beta ** series._powers()
     allowed = series.truncation_error(beta, order=order) + t.error.log_partition + powers.sum()
-    return abs(series.log_partition(beta, order=order) - t.log_partition) / (allowed + 4e-16 * abs(t.log_partition))
+    return abs(series.log_partition(beta, order=order) - t.log_partition) / (
+        allowed + 4e-16 * abs(t.log_partition)
+    )
 
 
 class _Moved(Energies):
     """2 + 3ε, without telling the engine how it came about."""
 
     def __init__(self, energies: Energies) -> None:
-        from peakedtheory.energies import _move
-
         self._energies, self.name = energies, f"2 + 3 ({energies.name})"
-        self._components = tuple((w, _move(part, 2.0, 3.0)) for w, part in energies.components)
+        self._components = tuple((w, moved(part, 2.0, 3.0)) for w, part in energies.components)
 
     @property
     def components(self) -> Any:

@@ -71,7 +71,9 @@ class Thermodynamics:
     energies: Energies = field(repr=False)
 
     def __repr__(self) -> str:
-        title = f"Thermodynamics of n={_short(self.n)} {self.energies.name} energies at beta={_short(self.beta)}"
+        title = (
+            f"Thermodynamics of n={_short(self.n)} {self.energies.name} energies at beta={_short(self.beta)}"
+        )
         return describe(title, fields_of(self, *QUANTITIES), fields_of(self.error))
 
     def to_xarray(self) -> xarray.Dataset:
@@ -135,7 +137,12 @@ def thermodynamics(beta: Any, n: Any, energies: Any = None, *, rtol: float | Non
     try:
         shape = np.broadcast_shapes(beta_array.shape, n_array.shape)
     except ValueError:
-        fail("beta, n", "must broadcast", f"shapes {beta_array.shape} and {n_array.shape}", "add an axis, beta[:, None]")
+        fail(
+            "beta, n",
+            "must broadcast",
+            f"shapes {beta_array.shape} and {n_array.shape}",
+            "add an axis, beta[:, None]",
+        )
     values, errors = _evaluate(
         np.broadcast_to(beta_array, shape).ravel(), np.broadcast_to(n_array, shape).ravel(), distribution
     )
@@ -185,7 +192,9 @@ def _one_temperature(beta: float, n: np.ndarray, energies: Energies) -> tuple[np
         with np.errstate(invalid="ignore"):
             spread = np.where(n > 1, core.variance * (1.0 - 1.0 / n), 0.0)
         values[:] = np.log(n), np.full(n.size, -core.mean), spread, np.log(n)
-        errors[:] = 2e-16 * np.abs(np.where(np.isfinite(values), values, 0.0)) + (0 if core is STANDARD_NORMAL else 1e-14)
+        errors[:] = 2e-16 * np.abs(np.where(np.isfinite(values), values, 0.0)) + (
+            0 if core is STANDARD_NORMAL else 1e-14
+        )
     else:
         values[:2] = [[-beta * scale * core.mean], [-core.mean]]
         errors[:2] = 4e-15 * np.abs(values[:2])
@@ -205,7 +214,9 @@ def _one_temperature(beta: float, n: np.ndarray, energies: Energies) -> tuple[np
     return values, errors
 
 
-def _require_precision(values: np.ndarray, errors: np.ndarray, rtol: float, beta: np.ndarray, shape: tuple) -> None:
+def _require_precision(
+    values: np.ndarray, errors: np.ndarray, rtol: float, beta: np.ndarray, shape: tuple
+) -> None:
     spread = np.sqrt(np.abs(values[4]))
     scale = np.abs(values)
     scale[2] += spread  # U passes through zero at finite β; its natural unit is then the spread of energies

@@ -28,7 +28,9 @@ def gaussian_pair(beta):
     beta = mp.mpf(beta)
 
     def integrand(d):
-        return mp.exp(-d * d / 4) / mp.sqrt(4 * mp.pi) * (beta * abs(d) / 2 + mp.log1p(mp.exp(-beta * abs(d))))
+        return (
+            mp.exp(-d * d / 4) / mp.sqrt(4 * mp.pi) * (beta * abs(d) / 2 + mp.log1p(mp.exp(-beta * abs(d))))
+        )
 
     knots = [mp.mpf(0), *(min(mp.mpf(2) ** k / max(beta, 1), 24) for k in range(-2, 20)), mp.mpf(24)]
     return 2 * mp.quad(integrand, sorted(set(knots)))
@@ -58,7 +60,9 @@ def exponential_minimum(n, beta):
     The gap of two unit exponentials is again a unit exponential.
     """
     beta = mp.mpf(beta)
-    return -beta / 2 + mp.quad(lambda d: mp.exp(-d) * mp.log1p(mp.exp(-beta * d)), [0, 1 / beta, 10 / beta, 60 / beta + 1, 60])
+    return -beta / 2 + mp.quad(
+        lambda d: mp.exp(-d) * mp.log1p(mp.exp(-beta * d)), [0, 1 / beta, 10 / beta, 60 / beta + 1, 60]
+    )
 
 
 def _problems():
@@ -73,7 +77,9 @@ def _problems():
     yield Problem("one energy", "expon", 1, 3.0, mp.mpf(-3), 1e-12, ("n=1",))
     yield Problem("degenerate", "atoms:2=1", 1000, 1.5, mp.log(1000) - 3, 1e-12, ("degenerate", "atoms"))
     for beta in (0.01, 1.0, 40.0, 1e4):
-        yield Problem("two atoms", "atoms:0=0.3,1=0.7", 20, beta, atoms([0, 1], [0.3, 0.7], 20, beta), 1e-8, ("atoms",))
+        yield Problem(
+            "two atoms", "atoms:0=0.3,1=0.7", 20, beta, atoms([0, 1], [0.3, 0.7], 20, beta), 1e-8, ("atoms",)
+        )
         yield Problem(
             "three atoms", "atoms:0=0.25,1=0.25,3=0.5", 7, beta, atoms([0, 1, 3], [0.25, 0.25, 0.5], 7, beta), 1e-8,
             ("atoms",),
@@ -90,7 +96,10 @@ def _problems():
     power = mp.mpf(10) / 3
     with mp.workdps(15):
         singular = mp.quad(
-            lambda u: 2 * mp.quad(lambda v: -5 * u**power + mp.log1p(mp.exp(-5 * (v**power - u**power))), [u, 1]), [0, 0.3, 1]
+            lambda u: (
+                2 * mp.quad(lambda v: -5 * u**power + mp.log1p(mp.exp(-5 * (v**power - u**power))), [u, 1])
+            ),
+            [0, 0.3, 1],
         )
     yield Problem("singular edge", "beta:a=0.3,b=1", 2, 5.0, singular, 1e-8, ("edge", "singular"))
     # Mean of ln(1 + e^(-β d)) + β max for a mixture of two normals: the difference is again a mixture.
@@ -102,8 +111,12 @@ def _problems():
 
         return bell(0) / 2 + (bell(m) + bell(-m)) / 4
 
-    value = -2 * m / 2 + mp.quad(lambda d: mixed(d) * (abs(d) + mp.log1p(mp.exp(-2 * abs(d)))), [-24, -4, -1, 0, 1, 4, 24])
-    yield Problem("normal mixture", [("normal", 0.5), ("normal:loc=3,scale=1", 0.5)], 2, 2.0, value, 1e-10, ("mixture",))
+    value = -2 * m / 2 + mp.quad(
+        lambda d: mixed(d) * (abs(d) + mp.log1p(mp.exp(-2 * abs(d)))), [-24, -4, -1, 0, 1, 4, 24]
+    )
+    yield Problem(
+        "normal mixture", [("normal", 0.5), ("normal:loc=3,scale=1", 0.5)], 2, 2.0, value, 1e-10, ("mixture",)
+    )
 
 
 PROBLEMS = list(_problems())

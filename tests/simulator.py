@@ -22,10 +22,13 @@ class Records:
     weights: np.ndarray  # (times, teachers, n, m)
 
 
-def teachers(n, m, beta_star, seeds, *, equal_rows=False):
-    """Weights W* (teachers, n, m), entries uniform; hard labels (beta_star infinite) use unit scale."""
+def teachers(n, m, beta_star, seeds, *, equal_rows=False, gaussian=False):
+    """Weights W* (teachers, n, m), entries uniform or Gaussian; for hard labels of unit scale."""
     scale = 1.0 if np.isinf(beta_star) else beta_star
-    w = np.stack([np.random.default_rng([s, 1]).uniform(-1, 1, (n, m)) for s in seeds]) * np.sqrt(3.0 / m)
+    if gaussian:
+        w = np.stack([np.random.default_rng([s, 1]).standard_normal((n, m)) for s in seeds]) / np.sqrt(m)
+    else:
+        w = np.stack([np.random.default_rng([s, 1]).uniform(-1, 1, (n, m)) for s in seeds]) * np.sqrt(3.0 / m)
     if equal_rows:
         w /= np.linalg.norm(w, axis=2, keepdims=True)
     return scale * w
@@ -49,7 +52,7 @@ def labels(y, hard):
     return np.exp(log_softmax(y))
 
 
-def test_loss(w, w_star, hard, rng, samples=8192, chunk=1024):
+def held_out_loss(w, w_star, hard, rng, samples=8192, chunk=1024):
     """Mean KL divergence on fresh inputs, (teachers,)."""
     total = 0.0
     for _ in range(samples // chunk):
@@ -64,9 +67,6 @@ def test_loss(w, w_star, hard, rng, samples=8192, chunk=1024):
     return total / samples
 
 
-test_loss.__test__ = False
-
-
 def train(
     w_star,
     rates,
@@ -79,7 +79,6 @@ def train(
     weight_decay=0.0,
     record=(),
     seed=0,
-    same_batches=None,
     samples=8192,
 ):
     """Train stacked students with learning rates `rates` (one per step) and record at the given steps.
@@ -101,7 +100,7 @@ def train(
         out["alignment"].append(alignment)
         out["beta"].append(beta)
         out["residual"].append(np.sqrt(np.maximum(beta**2 - alignment**2, 0)))
-        out["loss"].append(test_loss(w, w_star, hard, np.random.default_rng([seed, 3]), samples))
+        out["loss"].append(held_out_loss(w, w_star, hard, np.random.default_rng([seed, 3]), samples))
         out["weights"].append(w.copy())
 
     if 0 in record:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 Vocabulary = Annotated[
-    float, typer.Option("--vocab", "-n", help="Number of classes n (vocabulary size).", metavar="N", show_default=False)
+    float,
+    typer.Option(
+        "--vocab", "-n", help="Number of classes n (vocabulary size).", metavar="N", show_default=False
+    ),
 ]
 EnergiesOption = Annotated[
     str,
@@ -51,7 +54,12 @@ def parse_grid(argument: str, text: str) -> np.ndarray:
             return np.geomspace(start, stop, count) if logarithmic else np.linspace(start, stop, count)
         return np.array([float(piece) for piece in text.split(",")])
     except ValueError:
-        fail(argument, "must be numbers `0.5,1,2`, a grid `0:20:41` or `0.1:100:31:log`", repr(text), "correct the grid")
+        fail(
+            argument,
+            "must be numbers `0.5,1,2`, a grid `0:20:41` or `0.1:100:31:log`",
+            repr(text),
+            "correct the grid",
+        )
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

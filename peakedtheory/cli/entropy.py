@@ -26,7 +26,10 @@ NAME = "entropy"
 def command(
     vocab: Vocabulary,
     entropy: Annotated[
-        str, typer.Option("--entropy", "-H", help="Entropies to match, in nats: `1.69` or `1,1.69,3`.", metavar="GRID")
+        str,
+        typer.Option(
+            "--entropy", "-H", help="Entropies to match, in nats: `1.69` or `1,1.69,3`.", metavar="GRID"
+        ),
     ] = "1.69",
     energies: EnergiesOption = "normal",
     json: JsonFlag = False,
@@ -54,7 +57,12 @@ def command(
         )
     else:
         rows = [
-            [f"{h:g}", number(b), f"{e:.0e}", "low temperature" if b > series.crossover else "high temperature"]
+            [
+                f"{h:g}",
+                number(b),
+                f"{e:.0e}",
+                "low temperature" if b > series.crossover else "high temperature",
+            ]
             for h, b, e in zip(targets, match.beta_star, match.error, strict=True)
         ]
         print_table(
@@ -62,7 +70,9 @@ def command(
             ["H (nats)", "β*", "±", "regime"],
             rows,
         )
-        typer.echo(f"c0 = {series.coefficients[0]:.10f}; the low-temperature regime begins at β = {series.crossover:.6g}")
+        typer.echo(
+            f"c0 = {series.coefficients[0]:.10f}; the low-temperature regime begins at β = {series.crossover:.6g}"
+        )
     if output is not None:
         from peakedtheory._output import save_dataset
         from peakedtheory._results import to_dataset

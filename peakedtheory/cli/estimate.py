@@ -37,23 +37,36 @@ _TABLES = (
 def command(
     vocab: Vocabulary,
     beta: Annotated[
-        str, typer.Option("--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID")
+        str,
+        typer.Option(
+            "--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID"
+        ),
     ] = "0.1,0.3,1,2,3,5,7,10,20,50,100",
     beta_star: Annotated[
-        float | None, typer.Option("--beta-star", help="Teacher's inverse temperature: adds the loss and its gradient.")
+        float | None,
+        typer.Option("--beta-star", help="Teacher's inverse temperature: adds the loss and its gradient."),
     ] = None,
     energies: EnergiesOption = "normal",
     samples: Annotated[int | None, typer.Option("--samples", help="Number of samples.")] = None,
-    rtol: Annotated[float | None, typer.Option("--rtol", help="Relative standard error of ⟨ln Z⟩ to reach.")] = None,
-    atol: Annotated[float | None, typer.Option("--atol", help="Absolute standard error of ⟨ln Z⟩ to reach.")] = None,
+    rtol: Annotated[
+        float | None, typer.Option("--rtol", help="Relative standard error of ⟨ln Z⟩ to reach.")
+    ] = None,
+    atol: Annotated[
+        float | None, typer.Option("--atol", help="Absolute standard error of ⟨ln Z⟩ to reach.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed; drawn and reported if not given.")] = None,
     method: Annotated[
         str, typer.Option("--method", help="auto, plain, order-statistics or qmc.", metavar="NAME")
     ] = "auto",
-    precision: Annotated[str, typer.Option("--precision", help="single or double, for plain sampling.")] = "single",
-    workers: Annotated[int, typer.Option("--workers", help="Processes to share the work; 0 for none but this one.")] = 0,
+    precision: Annotated[
+        str, typer.Option("--precision", help="single or double, for plain sampling.")
+    ] = "single",
+    workers: Annotated[
+        int, typer.Option("--workers", help="Processes to share the work; 0 for none but this one.")
+    ] = 0,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Resume file: an interrupted run goes on from it.", metavar="FILE")
+        Path | None,
+        typer.Option("--checkpoint", help="Resume file: an interrupted run goes on from it.", metavar="FILE"),
     ] = None,
     json: JsonFlag = False,
     plot: PlotFile = None,
@@ -85,14 +98,24 @@ def command(
     else:
         _print(result, exact)
     if result.interrupted:
-        typer.echo(f"warning: interrupted after {result.samples} samples; the errors are those of what was done", err=True)
+        typer.echo(
+            f"warning: interrupted after {result.samples} samples; the errors are those of what was done",
+            err=True,
+        )
     if output is not None:
         from peakedtheory._output import save_dataset
 
         dataset = result.to_xarray()
         for name, values in exact.items():
             dataset[f"{name}_exact"] = (dataset.beta.dims, np.asarray(values))
-        options = {"vocab": vocab, "beta": beta, "samples": samples, "rtol": rtol, "atol": atol, "workers": workers}
+        options = {
+            "vocab": vocab,
+            "beta": beta,
+            "samples": samples,
+            "rtol": rtol,
+            "atol": atol,
+            "workers": workers,
+        }
         save_dataset(dataset, output, options | {"seed": result.attributes()["seed"]})
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
@@ -140,14 +163,17 @@ def _exact(result: MonteCarloResult) -> dict[str, Any]:
 
 def _print(result: MonteCarloResult, exact: dict[str, Any]) -> None:
     made = result.provenance
-    title = f"n = {result.n} {result.name} energies: {result.samples} samples, {made.method}, seed {result.seed.entropy}"
+    title = f"n = {result.n} {result.name} energies: {result.samples} samples, {made.method}"
+    title += f", seed {result.seed.entropy}"
     _print_columns(result, exact, _TABLES[0], title)
     if result.loss is not None:
         _print_columns(result, exact, _TABLES[1], f"Student at β, teacher at β* = {result.beta_star:g}")
     typer.echo("Δ: (estimate - exact) in standard errors")
 
 
-def _print_columns(result: MonteCarloResult, exact: dict[str, Any], names: dict[str, str], title: str) -> None:
+def _print_columns(
+    result: MonteCarloResult, exact: dict[str, Any], names: dict[str, str], title: str
+) -> None:
     from peakedtheory._estimates import with_error
 
     header = ["β"]

@@ -36,7 +36,10 @@ def command(
     energies: EnergiesOption = "normal",
     order: Annotated[int, typer.Option("--order", help="Highest order of both expansions, 2 to 8.")] = 6,
     beta: Annotated[
-        str, typer.Option("--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID")
+        str,
+        typer.Option(
+            "--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID"
+        ),
     ] = "0.1,0.3,1,2,3,5,7,10,20,50,100",
     json: JsonFlag = False,
     plot: PlotFile = None,
@@ -44,7 +47,11 @@ def command(
 ) -> None:
     """Expand the free energy of N i.i.d. energies at low and high temperature, beside the exact values."""
     from peakedtheory import as_energies, thermodynamics
-    from peakedtheory.expansions import high_temperature_expansion, longest_expansion, low_temperature_expansion
+    from peakedtheory.expansions import (
+        high_temperature_expansion,
+        longest_expansion,
+        low_temperature_expansion,
+    )
 
     if not 2 <= order <= 8:
         fail("order", "must be a whole number from 2 to 8", str(order), "six are plenty for most uses")
@@ -55,13 +62,22 @@ def command(
     high = longest_expansion(high_temperature_expansion, vocab, distribution, order)
     for series, name in ((low, "low"), (high, "high")):
         if series.order < order:
-            typer.echo(f"note: {distribution.name} energies have a {name}-temperature series to order {series.order}", err=True)
+            typer.echo(
+                f"note: {distribution.name} energies have a {name}-temperature series to order {series.order}",
+                err=True,
+            )
     if json:
         print_json(_as_json(exact, low, high))
     else:
         _print(exact, low, high)
     if output is not None:
-        _save(output, exact, low, high, {"vocab": vocab, "energies": distribution.name, "order": order, "beta": beta})
+        _save(
+            output,
+            exact,
+            low,
+            high,
+            {"vocab": vocab, "energies": distribution.name, "order": order, "beta": beta},
+        )
     if plot is not None:
         from peakedtheory.plotting import plot_expansion
 
@@ -83,9 +99,17 @@ def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemper
         rows.append(
             [
                 str(k),
-                *((_coefficient(low.coefficients[k]), f"{low.error[k]:.0e}") if k <= low.order else ("–", "–")),
+                *(
+                    (_coefficient(low.coefficients[k]), f"{low.error[k]:.0e}")
+                    if k <= low.order
+                    else ("–", "–")
+                ),
                 number(limit),
-                *((_coefficient(high.coefficients[k]), f"{high.error[k]:.0e}") if k <= high.order else ("–", "–")),
+                *(
+                    (_coefficient(high.coefficients[k]), f"{high.error[k]:.0e}")
+                    if k <= high.order
+                    else ("–", "–")
+                ),
             ]
         )
     print_table(
@@ -134,7 +158,9 @@ def _free_energy(series: Any, beta: float) -> float:
     return float(series.free_energy(beta, order=int(series.best_order(beta))))
 
 
-def _as_json(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> dict[str, Any]:
+def _as_json(
+    exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion
+) -> dict[str, Any]:
     from peakedtheory.thermodynamics import QUANTITIES
 
     return {

@@ -14,7 +14,9 @@ NAME = "verify"
 def command(
     energies: Annotated[
         str | None,
-        typer.Option("--energies", help="Distribution to test; by default many kinds are tried.", metavar="NAME|FILE"),
+        typer.Option(
+            "--energies", help="Distribution to test; by default many kinds are tried.", metavar="NAME|FILE"
+        ),
     ] = None,
     examples: Annotated[int, typer.Option("--examples", min=1, help="Examples of each identity.")] = 10,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the examples.")] = 0,
@@ -37,10 +39,13 @@ def command(
         print_json({"seed": seed, "identities": [vars(r) | {"holds": r.holds} for r in results]})
     else:
         rows = [
-            [r.identity, "holds" if r.holds else "FAILS", str(r.examples), f"{r.worst:.2g}", r.example] for r in results
+            [r.identity, "holds" if r.holds else "FAILS", str(r.examples), f"{r.worst:.2g}", r.example]
+            for r in results
         ]
         print_table(
-            "Identities; violations in units of the error estimates", ["identity", "verdict", "examples", "worst", "at"], rows
+            "Identities; violations in units of the error estimates",
+            ["identity", "verdict", "examples", "worst", "at"],
+            rows,
         )
     if not all(r.holds for r in results):
         raise typer.Exit(1)

@@ -1,0 +1,113 @@
+"""`peakedtheory flow`: the predicted training run of a student."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from peakedtheory._checks import fail
+from peakedtheory.cli._common import (
+    JsonFlag,
+    OutputFile,
+    PlotFile,
+    Vocabulary,
+    print_json,
+    print_table,
+    save_figure,
+)
+from peakedtheory.cli.regime import BetaStar, EntropyOption
+
+NAME = "flow"
+COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "local_exponent")
+
+
+def command(
+    vocab: Vocabulary,
+    beta_star: BetaStar = None,
+    entropy: EntropyOption = None,
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", help="gradient-flow, sgd, adam or signgd.", metavar="NAME")
+    ] = "gradient-flow",
+    learning_rate: Annotated[
+        float, typer.Option("--lr", help="Constant learning rate.", metavar="RATE")
+    ] = 1.0,
+    batch: Annotated[float, typer.Option("--batch", help="Examples per step.", metavar="B")] = 1024,
+    width: Annotated[float, typer.Option("--width", help="Input width m.", metavar="M")] = 32,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            "--schedule", help="Learning rates, for example cosine:peak=3,steps=1000.", metavar="TEXT"
+        ),
+    ] = None,
+    tau: Annotated[
+        str, typer.Option("--tau", help="Times `start:stop:count:log`.", metavar="GRID")
+    ] = "1:1e6:200:log",
+    alignment0: Annotated[float, typer.Option("--alignment0", help="D at the start.", metavar="D")] = 0.0,
+    residual0: Annotated[float, typer.Option("--residual0", help="ρ at the start.", metavar="R")] = 0.0,
+    weight_decay: Annotated[
+        float, typer.Option("--weight-decay", help="Decoupled decay ω.", metavar="W")
+    ] = 0.0,
+    json: JsonFlag = False,
+    plot: PlotFile = None,
+    output: OutputFile = None,
+) -> None:
+    """Predict the loss, inverse temperature and local exponent of a training run towards N classes."""
+    from peakedtheory.cli._common import parse_grid
+    from peakedtheory.dynamics import student_flow
+    from peakedtheory.entropy import match_entropy
+
+    if beta_star is not None and entropy is not None:
+        fail(
+            "beta_star, entropy",
+            "at most one may be given",
+            f"{beta_star}, {entropy}",
+            "name the teacher once",
+        )
+    if entropy is not None:
+        beta_star = float(match_entropy(entropy, vocab).beta_star)
+    star = math.inf if beta_star is None else beta_star
+    flow = student_flow(
+        None if schedule else parse_grid("tau", tau),
+        star,
+        vocab,
+        optimizer=build_optimizer(optimizer, learning_rate, batch, width),
+        alignment0=alignment0,
+        residual0=residual0,
+        weight_decay=weight_decay,
+        schedule=schedule,
+    )
+    if json:
+        values = {name: np.atleast_1d(getattr(flow, name)) for name in COLUMNS}
+        print_json({"n": vocab, "beta_star": star, "optimizer": str(flow.optimizer), **values})
+    else:
+        count = np.size(flow.tau)
+        shown = np.unique(np.linspace(0, count - 1, 16).astype(int))
+        rows = [[f"{np.atleast_1d(getattr(flow, name))[i]:.5g}" for name in COLUMNS] for i in shown]
+        title = f"Run of n = {vocab:.0f} classes towards β* = {star:.6g} by {flow.optimizer}"
+        print_table(title, ["τ", "β", "D", "ρ", "loss", "tangential", "local exponent"], rows)
+    if output is not None:
+        from peakedtheory._output import save_dataset
+
+        save_dataset(
+            flow.to_xarray(), output, {"vocab": vocab, "beta_star": star, "schedule": schedule or ""}
+        )
+        typer.echo(f"results written to {output}", err=True)
+    if plot is not None:
+        from peakedtheory._flow_plots import draw_run
+
+        save_figure(draw_run(flow), plot)
+
+
+def build_optimizer(name: str, learning_rate: float, batch: float, width: float) -> Any:
+    """Return the optimizer of that name."""
+    from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD
+
+    if name == "gradient-flow":
+        return GradientFlow()
+    kinds = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
+    if name not in kinds:
+        fail("optimizer", "must be gradient-flow, sgd, adam or signgd", repr(name), "name one of them")
+    return kinds[name](learning_rate, batch, width)

@@ -1,0 +1,99 @@
+"""`peakedtheory regime`: which exponent to expect, where, and why."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peakedtheory.cli._common import (
+    EnergiesOption,
+    JsonFlag,
+    PlotFile,
+    Vocabulary,
+    number,
+    print_json,
+    print_table,
+)
+
+NAME = "regime"
+BetaStar = Annotated[
+    float | None,
+    typer.Option("--beta-star", help="Teacher's inverse temperature; inf for hard labels.", metavar="B"),
+]
+EntropyOption = Annotated[
+    float | None,
+    typer.Option("--entropy", "-H", help="Teacher's entropy in nats, instead of --beta-star.", metavar="H"),
+]
+
+
+def command(
+    vocab: Vocabulary,
+    beta_star: BetaStar = None,
+    entropy: EntropyOption = None,
+    energies: EnergiesOption = "normal",
+    beta: Annotated[float | None, typer.Option("--beta", help="One moment: β reached.", metavar="B")] = None,
+    tau: Annotated[
+        float | None, typer.Option("--tau", help="One moment: τ spent from zero.", metavar="T")
+    ] = None,
+    json: JsonFlag = False,
+    plot: PlotFile = None,
+) -> None:
+    """Say which exponent the loss follows for N classes, over which window, and why."""
+    from peakedtheory.regimes import predict_exponent, regime
+
+    if beta_star is None and entropy is None:
+        beta_star = math.inf
+    prediction = predict_exponent(energies, vocab)
+    answer = regime(beta_star, vocab, energies, entropy=entropy, beta=beta, tau=tau)
+    window = answer.window
+    if json:
+        print_json(
+            {
+                "n": vocab,
+                "energies": energies,
+                "beta_star": answer.beta_star,
+                "regime": answer.name,
+                "exponent": answer.exponent,
+                "asymptotic_exponent": prediction.exponent,
+                "gap_exponent": prediction.gap_exponent,
+                "coefficient": prediction.coefficient,
+                "onset": answer.onset,
+                "window": None
+                if window is None
+                else {"beta": window.beta, "tau": window.tau, "decades": window.decades},
+                "explanation": [prediction.explanation, answer.explanation],
+            }
+        )
+    else:
+        rows = [
+            ["regime", answer.name],
+            ["local exponent", number(answer.exponent, 4)],
+            ["asymptotic exponent α", number(prediction.exponent, 4)],
+            ["gap exponent κ", number(prediction.gap_exponent, 4)],
+            ["coefficient", "–" if prediction.coefficient is None else number(prediction.coefficient)],
+            ["onset, β ≈ c0", number(answer.onset, 4)],
+            ["end, β ≈ β*", number(answer.beta_star, 4)],
+        ]
+        if window is not None:
+            rows += [
+                ["window in β", f"{window.beta[0]:.4g} to {window.beta[1]:.4g}"],
+                ["window in τ", f"{window.tau[0]:.4g} to {window.tau[1]:.4g} ({window.decades:.2f} decades)"],
+            ]
+        print_table(f"Regime of n = {vocab:.0f} {energies} energies", ["quantity", "value"], rows)
+        typer.echo(prediction.explanation)
+        typer.echo(answer.explanation)
+    if plot is not None:
+        _draw(vocab, energies, answer.beta_star, plot)
+
+
+def _draw(vocab: float, energies: str, beta_star: float, plot: Path) -> None:
+    from peakedtheory._flow_plots import draw_path
+    from peakedtheory._interpolant import interpolant
+    from peakedtheory.cli._common import save_figure
+    from peakedtheory.energies import as_energies
+    from peakedtheory.regimes import aligned_path
+
+    save_figure(draw_path(aligned_path(interpolant(vocab, as_energies(energies)), beta_star)), plot)

@@ -1,0 +1,238 @@
+"""The law of small gaps between the lowest energies, and the exponent of the loss that follows from it.
+
+If P(gap < s) ~ C s^κ, then L ~ CΓ(κ+1)η(κ+1) β^-κ and gradient flow gives L ~ τ^-α with α = κ/(κ+2)
+(docs/regimes.md, Eqs. 1-8; κ = 1 is the 1/3 law of Liu et al. 2026).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import beta as beta_function
+from scipy.special import gamma, zeta
+
+from peakedtheory._checks import fail, number_of_energies, real_array
+from peakedtheory._components import NODES, WEIGHTS, Atoms, Density
+from peakedtheory._results import describe
+from peakedtheory.energies import STANDARD_NORMAL, FiniteWidth, as_energies
+
+
+@dataclass(frozen=True, repr=False)
+class Exponent:
+    """Asymptotic power law of the loss against hard labels.
+
+    Attributes
+    ----------
+    exponent : float
+        α in L ~ τ^-α under gradient flow.
+    gap_exponent : float
+        κ in P(gap < s) ~ s^κ and L ~ β^-κ; infinite where the gap cannot be small.
+    coefficient : float or None
+        Of L ~ coefficient·β^-κ (times ln β where `logarithmic`); None where there is no power law in β or no
+        closed
+        form for it.
+    gap : float
+        Smallest gap of a discrete spectrum, zero otherwise: L falls as exp(-β gap).
+    logarithmic : bool
+        Whether a factor ln β accompanies the power.
+    explanation : str
+        What of the distribution decides.
+    """
+
+    exponent: float
+    gap_exponent: float
+    coefficient: float | None
+    explanation: str
+    gap: float = 0.0
+    logarithmic: bool = False
+
+    def __repr__(self) -> str:
+        shown = {
+            "exponent": self.exponent,
+            "gap_exponent": self.gap_exponent,
+            "coefficient": self.coefficient,
+        }
+        return describe("Exponent of the loss against dynamic time", shown) + f"\n  {self.explanation}"
+
+
+def exponent_of_gap(gap_exponent: float) -> float:
+    """Return α = κ/(κ + 2) for a gap law s^κ; κ = 2, 3 and ∞ are level repulsion and a true gap.
+
+    Examples
+    --------
+    >>> exponent_of_gap(2.0), exponent_of_gap(float("inf"))
+    (0.5, 1.0)
+    """
+    kappa = float(real_array("gap_exponent", gap_exponent))
+    if kappa <= 0:
+        fail("gap_exponent", "must be > 0", f"{kappa:g}", "a gap law vanishes at zero gap")
+    return 1.0 if math.isinf(kappa) else kappa / (kappa + 2.0)
+
+
+def exponent_of_edge(edge_exponent: Any) -> Any:
+    """Return α for i.i.d. energies whose density starts as (ε - ε_min)^(k-1).
+
+    It is k/(k+1) below k = 1/2 and 1/3 above. At k = 1/2 a logarithm accompanies the power.
+
+    Examples
+    --------
+    >>> print(exponent_of_edge([0.25, 1.0]))
+    [0.2        0.33333333]
+    """
+    k = real_array("edge_exponent", edge_exponent)
+    if (k <= 0).any():
+        fail("edge_exponent", "must be > 0", f"{k.min():g}", "the density must be integrable")
+    return (np.where(k < 0.5, k / (k + 1.0), 1.0 / 3.0))[()]
+
+
+def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
+    """Return the exponent of the loss that a distribution of energies implies at long times.
+
+    Parameters
+    ----------
+    energies : optional
+        Distribution of one energy, as `as_energies` takes it; standard normal by default.
+    n : int
+        Number of energies, at least 2.
+
+    Raises
+    ------
+    ValueError
+        If ⟨max(-ε)⟩ is infinite, n < 2, or all energies are equal.
+
+    Notes
+    -----
+    Regular densities have κ = 1 and the coefficient (π²/12) p_Δ(0), p_Δ(0) = n(n-1)∫f²F^(n-2) dx, which is
+    (π²/12)⟨max⟩ for Gaussian energies. A density A|x - x0|^(k-1) with k < 1/2 makes ∫f² diverge: κ = 2k.
+
+    Examples
+    --------
+    >>> prediction = predict_exponent(None, 128)
+    >>> print(f"{prediction.exponent:.4f} {prediction.coefficient:.10f}")
+    0.3333 2.1339708007
+    """
+    distribution = as_energies(energies)
+    count = number_of_energies(n)
+    if count.ndim or count < 2:
+        fail("n", "must be one number >= 2", f"{n}", "one energy has no gap")
+    n = float(count)
+    if isinstance(distribution, FiniteWidth):
+        scales, weights = distribution.scales
+        inner = predict_exponent(STANDARD_NORMAL, n)
+        if distribution.width <= 1:
+            return Exponent(
+                1 / 3, 1.0, None, "width 1: ⟨1/|x|⟩ diverges, and a factor ln β remains", 0.0, True
+            )
+        mean = float(weights @ (1.0 / scales))
+        text = "Gaussian logits given the input, averaged over its norm: the gap density at zero is finite"
+        return Exponent(1 / 3, 1.0, inner.coefficient * mean, text)  # type: ignore[operator]
+    distribution.require_maximum(n)
+    scale, parts = distribution.scale, distribution.core.components
+    atoms = [part for _, part in parts if isinstance(part, Atoms)]
+    densities = [(w, part) for w, part in parts if isinstance(part, Density)]
+    if not densities:
+        return _discrete(np.unique(np.concatenate([a.x for a in atoms])) * scale)
+    singular = _strongest_singularity(densities, n)
+    if singular is not None and singular[0] < 0.5 - 1e-3:
+        k, strength, where = singular
+        kappa = 2.0 * k
+        mass = n * (n - 1.0) * strength / kappa
+        coefficient = mass * gamma(kappa + 1.0) * _eta(kappa + 1.0) / scale**kappa
+        text = (
+            f"the density diverges as |ε - ({-where * scale + distribution.location:.6g})|^{k - 1:.3g}, too"
+            f" strongly for ∫f² to exist: two of the lowest energies meet there, P(gap < s) ~ s^{kappa:.3g}"
+        )
+        return Exponent(exponent_of_gap(kappa), kappa, coefficient, text)
+    if singular is not None and singular[0] < 0.5 + 1e-3:
+        text = "the density diverges with exponent -1/2, where ∫f² diverges logarithmically: L ~ ln β/β"
+        coefficient = n * (n - 1.0) * singular[1] * math.pi**2 / 12.0 / scale
+        return Exponent(1 / 3, 1.0, coefficient, text, 0.0, True)
+    text = "regular density: the gap between the two lowest energies has a finite, nonzero density at zero"
+    if atoms:
+        text += "; atoms beside it change the coefficient, not the exponent"
+        return Exponent(1 / 3, 1.0, None, text)
+    return Exponent(1 / 3, 1.0, math.pi**2 / 12.0 * gap_density(densities, n) / scale, text)
+
+
+def _eta(s: float) -> float:
+    """Dirichlet eta function, s > 1 here."""
+    return float((1.0 - 2.0 ** (1.0 - s)) * zeta(s))
+
+
+def _discrete(x: np.ndarray) -> Exponent:
+    if x.size < 2:
+        fail("energies", "must take at least two values", "one atom", "equal energies leave nothing to learn")
+    gap = float(np.diff(x).min())
+    text = f"discrete energies: the smallest gap is {gap:.6g}, so L ~ exp(-β gap), β ~ ln τ/gap and L ~ 1/τ"
+    return Exponent(1.0, math.inf, None, text, gap)
+
+
+def gap_density(parts: list[tuple[float, Density]], n: float) -> float:
+    """Return p_Δ(0) = n(n-1)∫f²F^(n-2), the density of the gap between the two highest x at zero."""
+    edges = np.unique(np.concatenate([part.edges for _, part in parts]))
+    # The panels resolve f; F^n falls off faster, so each is cut where ln F changes by order 1/n.
+    if edges.size < 400:
+        edges = np.unique((edges[:-1, None] + np.diff(edges)[:, None] * np.linspace(0, 1, 9)).ravel())
+    half = 0.5 * np.diff(edges)
+    x = (edges[:-1] + half)[:, None] + half[:, None] * NODES
+    with np.errstate(all="ignore"):
+        f = sum(w * part.pdf(x) for w, part in parts)
+        above = np.clip(sum(w * part.above(x) for w, part in parts), 0.0, 1.0)
+        values = np.where(np.isfinite(f), f, 0.0) ** 2 * np.exp((n - 2.0) * np.log1p(-above))
+    values = np.where(np.isfinite(values), values, 0.0)
+    return float(n * (n - 1.0) * (half * (values @ WEIGHTS)).sum())
+
+
+def _strongest_singularity(parts: list[tuple[float, Density]], n: float) -> tuple[float, float, float] | None:
+    """Return (k, S, x0) of the sharpest divergence f ~ A±|x - x0|^(k-1) among the highest of n values.
+
+    S collects the pairs on one side and across: p_Δ(s) = n(n-1) S s^(2k-1); at k = 1/2 the sum of A² alone.
+    """
+    found: list[tuple[float, float, float]] = []
+    for weight, part in parts:
+        for x0 in _suspects(part):
+            sides = [_side(part, x0, sign) for sign in (-1.0, 1.0)]
+            k = min((s[0] for s in sides), default=1.0)
+            if k > 0.5 + 1e-3:
+                continue
+            amplitudes = [weight * a if abs(side_k - k) < 1e-3 else 0.0 for side_k, a in sides]
+            below = sum(w * p.below(np.array([x0]))[0] for w, p in parts)
+            survives = math.exp((n - 2.0) * math.log(below)) if below > 0 else float(n == 2)
+            if survives <= 1e-300:
+                continue
+            squares = sum(a * a for a in amplitudes)
+            strength = squares
+            if k < 0.5 - 1e-3:
+                strength = squares * beta_function(k, 1.0 - 2.0 * k)
+                strength += amplitudes[0] * amplitudes[1] * beta_function(k, k)
+            found.append((k, strength * survives, float(x0)))
+    return min(found, default=None)
+
+
+def _suspects(part: Density) -> np.ndarray:
+    """Points where the density may diverge: finite ends, and where its panels shrink towards nothing."""
+    size = np.diff(part.edges)
+    # A singular point lies between the two smallest neighbours of a run of short panels.
+    pair = size[:-1] + size[1:]
+    lowest = (pair < 1e-6 * part.width) & (pair <= np.roll(pair, 1)) & (pair <= np.roll(pair, -1))
+    inner = part.edges[1:-1][lowest][:32]
+    ends = [e for e in (part.lower, part.upper) if math.isfinite(e)]
+    return np.unique(np.concatenate([inner, ends]))
+
+
+def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:
+    """Return k and A of the density A δ^(k-1) at distance δ to one side of x0; k = ∞ where there is none."""
+    delta = part.width * 10.0 ** np.array([-8.0, -7.0, -6.0])
+    delta = np.maximum(delta, np.array([1.0, 10.0, 100.0]) * 1e-9 * abs(x0))
+    with np.errstate(all="ignore"):
+        f = part.pdf(x0 + sign * delta)
+    if not (np.isfinite(f).all() and (f > 0).all()):
+        return math.inf, 0.0
+    slopes = np.diff(np.log(f)) / np.diff(np.log(delta))
+    if abs(slopes[1] - slopes[0]) > 1e-3:
+        return math.inf, 0.0
+    k = round(1.0 + float(slopes[0]), 5)
+    return k, float(f[0] * delta[0] ** (1.0 - k))

@@ -1,0 +1,412 @@
+"""Learning rates and schedules that minimise the final loss of the predicted training run.
+
+For a constant rate the self-consistent residual gives η* = 2.04 B/m at late times (docs/schedules.md, Eqs.
+1-6); for
+decaying rates each family's best height is found on the flow itself, and the free schedule by descent over
+its shape
+(Eqs. 7-14). Lee et al. 2026 pose the question for constant rates.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+
+from peakedtheory import schedules
+from peakedtheory._checks import fail
+from peakedtheory._interpolant import interpolant
+from peakedtheory._noise import boundary_noise
+from peakedtheory._results import describe
+from peakedtheory.dynamics import SGD, Adam, SignGD, StudentFlow, student_flow
+from peakedtheory.schedules import Schedule
+
+_OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
+_KNOTS = 12
+_LOG_TOLERANCE = 5e-3
+
+
+@dataclass(frozen=True, repr=False)
+class OptimalRate:
+    """The constant learning rate with the lowest final loss.
+
+    Attributes
+    ----------
+    learning_rate : float
+        η*.
+    loss : float
+        Loss in nats after the given steps; NaN-free: None where no number of steps was given.
+    tangential_fraction : float
+        L_t/L, the share of misalignment.
+    residual : float
+        ρ at the end.
+    exponent : float
+        -d ln L/d ln T of the envelope of tuned losses, at this number of steps T.
+    """
+
+    learning_rate: float
+    loss: float | None
+    tangential_fraction: float
+    residual: float
+    exponent: float
+
+    def __repr__(self) -> str:
+        rows = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return describe("Best constant learning rate", rows)
+
+
+@dataclass(frozen=True)
+class FamilyOptimum:
+    """The best member of one family: its peak, final loss, share of misalignment and predicted α."""
+
+    name: str
+    schedule: Schedule = field(repr=False)
+    peak: float
+    loss: float
+    tangential_fraction: float
+    exponent: float
+
+
+@dataclass(frozen=True, repr=False)
+class OptimalSchedule:
+    """The schedule that minimises the final loss, beside the best member of each family.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        Learning rates, one per step.
+    loss : float
+        Predicted final loss in nats.
+    exponent : float
+        Predicted α of the tuned loss against the number of steps.
+    families : tuple of FamilyOptimum
+        From the lowest loss to the highest.
+    flow : StudentFlow
+        The predicted run.
+    """
+
+    schedule: Schedule
+    loss: float
+    exponent: float
+    families: tuple[FamilyOptimum, ...]
+    flow: StudentFlow = field(repr=False)
+
+    def __repr__(self) -> str:
+        title = f"Optimal schedule over {self.schedule.steps} steps"
+        lines = [f"{title}: loss {self.loss:.5g}, alpha {self.exponent:.3g}"]
+        lines += [
+            f"  {f.name:<12}peak {f.peak:<10.4g}loss {f.loss:<10.4g}"
+            f"L_t/L {f.tangential_fraction:<7.3f}alpha {f.exponent:.3f}"
+            for f in self.families
+        ]
+        return "\n".join(lines)
+
+
+def asymptotic_rate() -> tuple[float, float, float]:
+    """Return η* m/B, ρ and L_t/L of the best constant rate for hard labels at late times, any n.
+
+    ρ² = (ηm/2B) f(ρ), β = (3Aτ/n)^(1/3) and L = A/β with A = c2 + c0 ρ²/2, c2 = (π²/12) c0: A²/η is minimal
+    (docs/schedules.md, Eqs. 3-6).
+
+    Examples
+    --------
+    >>> print("{:.3f} {:.3f} {:.3f}".format(*asymptotic_rate()))
+    2.039 0.842 0.301
+    """
+    c2 = math.pi**2 / 12.0
+
+    def cost(rho: float) -> float:
+        return 2.0 * math.log(c2 + 0.5 * rho**2) + math.log(boundary_noise(rho) / rho**2)
+
+    rho = float(minimize_scalar(cost, bounds=(0.05, 10.0), method="bounded", options={"xatol": 1e-10}).x)
+    return 2.0 * rho**2 / boundary_noise(rho), rho, 0.5 * rho**2 / (c2 + 0.5 * rho**2)
+
+
+@functools.cache
+def _anneal() -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Residuals ρ, h(ρ) = ∫_ρ^∞ 2f/r³ dr, the final ρ and K (docs/schedules.md, Eqs. 11-13)."""
+    rho = np.exp(np.linspace(math.log(0.2), math.log(1e7), 4001))
+    f = np.array([boundary_noise(r) for r in rho])
+    integrand = 2.0 * f / rho**2  # d ln ρ
+    step = math.log(rho[1] / rho[0])
+    pieces = 0.5 * step * (integrand[1:] + integrand[:-1])
+    # Beyond the last ρ, f = 2ρ/√π - 1.
+    last = 4.0 / (math.sqrt(math.pi) * rho[-1])
+    remaining = np.append(last + np.cumsum(pieces[::-1])[::-1], last)
+    cost = (math.pi**2 / 12.0 + 0.5 * rho**2) * remaining
+    best = int(np.argmin(cost))
+    a, b, c = np.polyfit(np.log(rho[best - 2 : best + 3]), cost[best - 2 : best + 3], 2)
+    final = math.exp(-b / (2.0 * a))
+    return rho, remaining, final, float(c - b * b / (4.0 * a))
+
+
+def annealing_limit() -> tuple[float, float, float]:
+    """Return K, the final ρ and the final η m/B of the best schedule for hard labels: L → K n m/(B T).
+
+    While β stands still, ρ² falls fastest at η = (B/m) ρ²/f(ρ); spending all T steps so, from ρ = ∞, and
+    choosing β for
+    the final loss (c2 + c0ρ²/2)/β leaves K = min (π²/12 + ρ²/2) h(ρ) (docs/schedules.md, Eqs. 10-13).
+
+    Examples
+    --------
+    >>> print("{:.3f} {:.3f} {:.3f}".format(*annealing_limit()))
+    2.3 1 1
+    """
+    _, _, final, constant = _anneal()
+    return constant, final, final**2 / boundary_noise(final)
+
+
+def annealing(cap: float, steps: int, batch: float, width: float) -> Schedule:
+    """Return the late-time optimal schedule, a universal function of u = t/T times B/m, with rates below
+    `cap`.
+
+    η = (B/m) ρ²/f(ρ) with h(ρ)/h(ρ_T) = u: it falls as 1/u and ends near (B/m) ρ_T²/f(ρ_T), not at zero
+    (docs/schedules.md, Eq. 9). The cap stands for the stability limit of the first steps.
+    """
+    plan = schedules.constant(cap, steps)
+    rho, remaining, final, _ = _anneal()
+    u = (np.arange(plan.steps) + 0.5) / plan.steps
+    end = math.exp(float(np.interp(math.log(final), np.log(rho), np.log(remaining))))
+    optimal = np.array([r**2 / boundary_noise(r) for r in rho])
+    shape = np.exp(np.interp(-np.log(u * end), -np.log(remaining), np.log(optimal)))
+    return Schedule(f"annealing:cap={cap:g},steps={plan.steps}", np.minimum(batch / width * shape, cap))
+
+
+def _optimizer(name: Any) -> type[SGD] | type[Adam] | type[SignGD]:
+    if isinstance(name, str) and name.lower() in _OPTIMIZERS:
+        return _OPTIMIZERS[name.lower()]
+    if name in _OPTIMIZERS.values():
+        return name
+    return fail("optimizer", "must be 'sgd', 'adam' or 'signgd'", f"{name!r}", "name one of them")
+
+
+def _minimise(cost: Any, guess: float, decades: float = 1.5) -> float:
+    """Return the minimiser in ln x, from a coarse scan and a bounded search inside its bracket."""
+    grid = math.log(guess) + np.linspace(-decades, decades, 7) * math.log(10.0)
+    values = [cost(math.exp(x)) for x in grid]
+    best = int(np.argmin(values))
+    for _ in range(4):
+        if 0 < best < grid.size - 1:
+            break
+        step = grid[1] - grid[0]
+        edge = grid[0] - step if best == 0 else grid[-1] + step
+        grid = np.insert(grid, 0, edge) if best == 0 else np.append(grid, edge)
+        values.insert(0 if best == 0 else len(values), cost(math.exp(edge)))
+        best = int(np.argmin(values))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, grid.size - 1)]
+    found = minimize_scalar(
+        lambda x: cost(math.exp(x)), bounds=(low, high), method="bounded", options={"xatol": _LOG_TOLERANCE}
+    )
+    return math.exp(float(found.x)) if found.fun < values[best] else math.exp(float(grid[best]))
+
+
+def optimal_learning_rate(
+    batch: float,
+    width: float,
+    n: float,
+    optimizer: Any = "sgd",
+    steps: int | None = None,
+    *,
+    beta_star: float = math.inf,
+) -> OptimalRate:
+    """Return the constant learning rate with the lowest loss after `steps` steps from zero.
+
+    Parameters
+    ----------
+    batch, width : float
+        Examples per step B and input width m.
+    n : int
+        Number of classes.
+    optimizer : {"sgd", "adam", "signgd"}
+        Or the class itself.
+    steps : int, optional
+        Length of the run; without it the late-time limit, which exists in closed form for SGD and hard
+        labels.
+    beta_star : float
+        Teacher's inverse temperature; hard labels by default.
+
+    Raises
+    ------
+    ValueError
+        For impossible values, and for the limit of anything but SGD on hard labels.
+
+    Examples
+    --------
+    >>> print(f"{optimal_learning_rate(64, 32, 128).learning_rate:.3f}")
+    4.078
+    """
+    kind = _optimizer(optimizer)
+    if steps is None:
+        if kind is not SGD or math.isfinite(beta_star):
+            fail(
+                "steps",
+                "must be given, as only SGD on hard labels has a limit",
+                "None",
+                "say how long the run is",
+            )
+        SGD(1.0, batch, width)
+        ratio, rho, share = asymptotic_rate()
+        return OptimalRate(ratio * batch / width, None, share, rho, 1.0 / 3.0)
+    length = schedules.constant(1.0, steps).steps
+
+    def run(rate: float) -> StudentFlow:
+        return student_flow([rate * length], beta_star, n, optimizer=kind(rate, batch, width))
+
+    guess = (
+        2.0 * batch / width if kind is SGD else 0.3 * math.sqrt(batch / (n * width)) * length ** (-1.0 / 3.0)
+    )
+    best = _minimise(lambda rate: float(run(rate).loss[0]), guess)
+    flow = run(best)
+    return OptimalRate(
+        best,
+        float(flow.loss[0]),
+        float(flow.tangential_loss[0] / flow.loss[0]),
+        float(flow.residual[0]),
+        float(flow.local_exponent[0]),
+    )
+
+
+def decay_exponent(power: float) -> float:
+    """Return α = 1/3 + 2p/(3(p+1)) for schedules that end as (1-u)^p (docs/schedules.md, Eq. 9)."""
+    return 1.0 / 3.0 + 2.0 * power / (3.0 * (power + 1.0))
+
+
+#: Families by name, as functions of (peak, steps), and the power with which each ends.
+FAMILIES: dict[str, tuple[Any, float]] = {
+    "constant": (schedules.constant, 0.0),
+    "linear": (lambda peak, steps: schedules.power_decay(peak, steps, 1.0), 1.0),
+    "square": (lambda peak, steps: schedules.power_decay(peak, steps, 2.0), 2.0),
+    "quartic": (lambda peak, steps: schedules.power_decay(peak, steps, 4.0), 4.0),
+    "cosine": (schedules.warmup_cosine, 2.0),
+    "wsd": (schedules.wsd, 1.0),
+    "1-sqrt": (schedules.one_minus_sqrt, 1.0),
+    "hyperbolic": (schedules.hyperbolic, math.inf),
+    "annealing": (annealing, math.inf),
+}
+
+
+def best_of_family(
+    name: str,
+    steps: int,
+    batch: float,
+    width: float,
+    n: float,
+    optimizer: Any = "sgd",
+    beta_star: float = math.inf,
+) -> FamilyOptimum:
+    """Return the member of one of `FAMILIES` whose peak gives the lowest predicted final loss."""
+    kind = _optimizer(optimizer)
+    if name not in FAMILIES:
+        fail("family", f"must be one of {', '.join(FAMILIES)}", repr(name), "name a family")
+    build, power = FAMILIES[name]
+    if name == "annealing":
+        build = functools.partial(annealing, batch=batch, width=width)
+
+    def run(peak: float) -> StudentFlow:
+        return _final(build(peak, steps), kind, batch, width, n, beta_star)
+
+    guess = (
+        2.0 * batch / width if kind is SGD else 0.3 * math.sqrt(batch / (n * width)) * steps ** (-1.0 / 3.0)
+    )
+    growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
+    peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
+    flow = run(peak)
+    exponent = 1.0 if math.isinf(power) else decay_exponent(power)
+    share = float(flow.tangential_loss[0] / flow.loss[0])
+    return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), share, exponent)
+
+
+def _final(plan: Schedule, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:
+    optimizer = kind(max(float(plan.rates.max()), 1e-300), batch, width)
+    return student_flow([plan.tau[-1]], beta_star, n, optimizer=optimizer, schedule=plan)
+
+
+def optimal_schedule(
+    steps: int,
+    batch: float,
+    width: float,
+    n: float,
+    optimizer: Any = "sgd",
+    *,
+    beta_star: float = math.inf,
+    families: tuple[str, ...] = tuple(FAMILIES),
+    refine: bool = True,
+) -> OptimalSchedule:
+    """Return the learning-rate schedule with the lowest predicted final loss, from zero.
+
+    Parameters
+    ----------
+    steps : int
+        Length of the run T, at least 10.
+    batch, width, n : float
+        Examples per step B, input width m, number of classes.
+    optimizer : {"sgd", "adam", "signgd"}
+        Or the class itself.
+    beta_star : float
+        Teacher's inverse temperature; hard labels by default.
+    families : tuple of str
+        Families whose best members are compared.
+    refine : bool
+        Whether to free the shape altogether; otherwise the best family member is returned.
+
+    Raises
+    ------
+    ValueError
+        For impossible values.
+
+    Notes
+    -----
+    The free schedule is ln η, piecewise linear on knots that crowd towards both ends, improved by quasi-
+    Newton
+    descent from the best family member (docs/schedules.md, Eqs. 11-13).
+    """
+    kind = _optimizer(optimizer)
+    if steps < 10:
+        fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
+    optima = sorted(
+        (best_of_family(name, steps, batch, width, n, kind, beta_star) for name in families),
+        key=lambda f: f.loss,
+    )
+    plan = optima[0].schedule
+    if refine:
+        plan = _free_shape(plan, optima[0].loss, kind, batch, width, n, beta_star)
+    times = plan.tau[np.unique(np.round(np.geomspace(1, steps, 200)).astype(int))]
+    flow = student_flow(
+        times, beta_star, n, optimizer=kind(float(plan.rates.max()), batch, width), schedule=plan
+    )
+    exponent = 1.0 if refine and kind is SGD else max(f.exponent for f in optima[:1])
+    return OptimalSchedule(plan, float(np.asarray(flow.loss)[-1]), exponent, tuple(optima), flow)
+
+
+def _free_shape(
+    plan: Schedule, loss: float, kind: Any, batch: float, width: float, n: float, beta_star: float
+) -> Schedule:
+    steps = plan.steps
+    u = (np.arange(steps) + 0.5) / steps
+    margin = min(0.5, 3.0 / steps)
+    position = np.log((u + margin) / (1.0 - u + margin))
+    knots = np.linspace(position[0], position[-1], _KNOTS)
+    start = np.interp(knots, position, np.log(np.maximum(plan.rates, 1e-12 * plan.rates.max())))
+
+    def build(y: np.ndarray) -> Schedule:
+        rates = np.exp(np.interp(position, knots, y))
+        return Schedule("free", rates)
+
+    def cost(y: np.ndarray) -> float:
+        return math.log(float(_final(build(y), kind, batch, width, n, beta_star).loss[0]))
+
+    floor = math.log(interpolant(n).n)
+    bounds = [(value - 6.0, min(value + 6.0, floor + 2.0) if kind is SGD else value + 6.0) for value in start]
+    bounds = [(low, max(high, low + 1.0)) for low, high in bounds]
+    found = minimize(
+        cost, start, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-4, "maxiter": 25, "ftol": 1e-5}
+    )
+    best = build(found.x)
+    if not found.fun < math.log(loss):
+        return plan
+    best.rates.flags.writeable = False
+    return Schedule(f"optimal:steps={steps}", best.rates)

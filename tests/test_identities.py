@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from peakedtheory import Gaussian, thermodynamics
+from peakedtheory.energies import StandardNormal
+from peakedtheory.testing import (
+    IDENTITIES,
+    counts,
+    energy_distributions,
+    inverse_temperatures,
+    verify,
+    violation,
+)
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(beta=inverse_temperatures(1e-3, 1e3), n=counts())
+def test_gaussian_energies(name, beta, n):
+    assert violation(name, beta, n, Gaussian(0.3, 1.7)) <= 1.0
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(beta=inverse_temperatures(1e-2, 1e2), n=counts(1e6), energies=energy_distributions())
+def test_any_energies(name, beta, n, energies):
+    assert violation(name, beta, n, energies) <= 1.0
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", IDENTITIES)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(beta=inverse_temperatures(), n=counts(), energies=energy_distributions())
+def test_any_energies_widely(name, beta, n, energies):
+    assert violation(name, beta, n, energies) <= 1.0
+
+
+class _Wrong(StandardNormal):
+    """Claims another distribution function than the density it is integrated with."""
+
+    name = "inconsistent"
+
+    @property
+    def components(self):
+        from peakedtheory._components import Density
+
+        ((_, good),) = super().components
+        return (
+            (1.0, Density(lambda x: 1.1 * good.pdf(x), good.above, good.below, -np.inf, np.inf, 0.0, 1.35)),
+        )
+
+
+def test_inconsistent_energies_are_caught():
+    assert (
+        violation("F = U - S/β", 2.0, 50, _Wrong()) > 1.0
+        or thermodynamics(2.0, 50, _Wrong()).error.entropy > 0.01
+    )
+
+
+def test_a_wrong_identity_is_caught(monkeypatch):
+    monkeypatch.setitem(IDENTITIES, "F = U - S/β", lambda beta, n, energies: 5.0 if beta > 0.5 else 0.0)
+    outcome = {v.identity: v for v in verify("normal", examples=6, random_seed=1)}
+    assert not outcome["F = U - S/β"].holds
+    assert outcome["F = U - S/β"].worst == 5.0
+    assert "β=" in outcome["F = U - S/β"].example
+    assert outcome["Φ'' >= 0"].holds
+
+
+def test_verify_is_reproducible():
+    first, second = (verify("laplace", examples=2, random_seed=3) for _ in range(2))
+    assert first == second
+    assert all(v.holds for v in first)

@@ -1,0 +1,235 @@
+import mpmath as mp
+import numpy as np
+import pytest
+from naive import gaussian_in_mpmath, sampled
+from problems import PROBLEMS, energies_of
+from scipy import stats
+
+from peakedtheory import Discrete, FiniteWidth, Gaussian, Mixture, Sample, as_energies, thermodynamics
+from peakedtheory._quadrature import general_thermodynamics
+from peakedtheory.energies import STANDARD_NORMAL
+
+IDS = [f"{p.name}-n{p.n:g}-beta{p.beta:g}" for p in PROBLEMS]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=IDS)
+def test_value_reaches_its_accuracy(problem):
+    value = thermodynamics(problem.beta, problem.n, energies_of(problem)).log_partition
+    assert abs(mp.mpf(value) - problem.log_partition) <= problem.rtol * abs(problem.log_partition)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=IDS)
+def test_error_estimate_is_honest(problem):
+    result = thermodynamics(problem.beta, problem.n, energies_of(problem))
+    true_error = abs(mp.mpf(result.log_partition) - problem.log_partition)
+    assert true_error <= result.error.log_partition
+    assert result.error.log_partition <= 1e-8 * max(abs(result.log_partition), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "beta", "log_partition", "internal_energy"),
+    [
+        (128, 1, 5.345449971, -0.9798082843),
+        (128, 5, 13.5056903023, -2.4667239237),
+        (128, 10, 26.1849543773, -2.5679848846),
+        (32000, 5, 21.7445620609, -3.7890696474),
+        (32000, 10, 41.7083002546, -4.0759810705),
+        (50304, 5, 22.3126269139, -3.8692354449),
+        (50304, 10, 42.7543815856, -4.1770031262),
+    ],
+)
+def test_reference_values(n, beta, log_partition, internal_energy):
+    result = thermodynamics(beta, n)
+    assert result.log_partition == pytest.approx(log_partition, abs=6e-11)
+    assert result.internal_energy == pytest.approx(internal_energy, abs=6e-11)
+
+
+def check_against_mpmath(beta, n):
+    exact = gaussian_in_mpmath(beta, n, 15)
+    result = thermodynamics(beta, n, rtol=1e-12)
+    found = (result.log_partition, -result.internal_energy, result.energy_variance, result.entropy)
+    error = result.error
+    estimates = (error.log_partition, error.internal_energy, error.energy_variance, error.entropy)
+    for value, truth, estimate in zip(found, exact, estimates, strict=True):
+        assert abs(value - truth) <= 1e-12 * abs(truth)
+        assert abs(value - truth) <= estimate
+
+
+def test_gaussian_against_mpmath():
+    check_against_mpmath(1.0, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("beta", "n"), [(0.01, 128), (0.9, 50304), (2.0, 128), (4.0, 50304), (3.0, 10**12), (7.0, 1000)]
+)
+def test_gaussian_against_mpmath_widely(beta, n):
+    check_against_mpmath(beta, n)
+
+
+@pytest.mark.parametrize("n", [2, 3, 128, 50304, 1e12])
+def test_two_engines_agree(n):
+    """The Gaussian lattice and the general adaptive quadrature share no code but their formulas."""
+    for beta in (0.02, 0.999, 1.0, 3.0, 8.8, 40.0, 1e4):
+        fast = thermodynamics(beta, n)
+        values, errors = general_thermodynamics(
+            STANDARD_NORMAL.components, 0.0, 1.0, beta, np.array([float(n)])
+        )
+        pairs = [
+            (fast.log_partition, fast.error.log_partition),
+            (-fast.internal_energy, fast.error.internal_energy),
+            (fast.energy_variance, fast.error.energy_variance),
+            (fast.entropy, fast.error.entropy),
+        ]
+        for (value, error), other, other_error in zip(pairs, values[:, 0], errors[:, 0], strict=True):
+            assert abs(value - other) <= error + other_error
+            assert error <= 1e-12 * abs(value)
+            assert other_error <= 1e-10 * abs(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "beta"),
+    [
+        ("laplace", 40, 1.5),
+        ("expon", 40, 3.0),
+        ("t:df=5", 30, 2.0),
+        ("poisson:mu=3", 50, 1.0),
+        ("beta:a=0.3,b=0.4", 20, 6.0),
+    ],
+)
+def test_against_plain_sampling(name, n, beta):
+    energies = as_energies(name)
+    result = thermodynamics(beta, n, energies)
+    for quantity, (mean, error) in sampled(beta, n, energies.sample, 4000, 7).items():
+        assert abs(getattr(result, quantity) - mean) < 4.0 * error, quantity
+
+
+def test_sampling_of_the_wrong_energies_is_noticed():
+    mean, error = sampled(1.5, 40, as_energies("laplace").sample, 4000, 7)["log_partition"]
+    assert abs(thermodynamics(1.5, 40, "logistic").log_partition - mean) > 10.0 * error
+
+
+def test_finite_width_against_sampling():
+    energies = FiniteWidth(8)
+    result = thermodynamics(3.0, 64, energies)
+    for quantity, (mean, error) in sampled(3.0, 64, energies.sample, 6000, 3).items():
+        assert abs(getattr(result, quantity) - mean) < 4.0 * error, quantity
+    assert thermodynamics(3.0, 64, FiniteWidth(10**6)).log_partition == pytest.approx(
+        thermodynamics(3.0, 64).log_partition, rel=1e-5
+    )
+
+
+def test_broadcasting_and_scalars():
+    grid = thermodynamics(np.array([0.0, 1.0, 5.0])[:, None], [2, 128])
+    assert grid.entropy.shape == grid.error.entropy.shape == (3, 2)
+    assert grid.log_partition[2, 1] == thermodynamics(5.0, np.array([2, 128])).log_partition[1]
+    single = thermodynamics(1, 128)
+    assert isinstance(single.log_partition, float)
+    assert "log_partition" in repr(single)
+    dataset = grid.to_xarray()
+    assert dataset.sizes == {"beta": 3, "n": 2}
+    assert dataset.log_partition.sel(beta=5.0, n=128) == grid.log_partition[2, 1]
+
+
+def test_one_energy_and_infinite_temperature():
+    one = thermodynamics([0.0, 2.0], 1, "expon")
+    assert one.free_energy == pytest.approx([1.0, 1.0])
+    assert (one.entropy == 0).all()
+    assert (one.energy_variance == 0).all()
+    hot = thermodynamics(0.0, 100)
+    assert hot.free_energy == -np.inf
+    assert hot.entropy == np.log(100)
+    assert hot.energy_variance == pytest.approx(0.99, rel=1e-15)
+
+
+def test_small_quantities_keep_relative_precision():
+    cold = thermodynamics(1e4, 50304)
+    assert cold.error.entropy < 1e-12 * cold.entropy
+    assert cold.entropy == pytest.approx(2 * np.pi**2 / 12 * 4.2318320420546 / 1e4, rel=1e-3)
+    hot = thermodynamics(1e-6, 50304)
+    assert hot.free_energy == pytest.approx(-np.log(50304) / 1e-6, rel=1e-11)
+    assert hot.internal_energy == pytest.approx(-1e-6 * (1 - 1 / 50304), rel=1e-10)
+
+
+def test_location_and_scale():
+    moved = thermodynamics([0.5, 7.0], 1000, Gaussian(mean=-3.0, std=2.0))
+    core = thermodynamics([1.0, 14.0], 1000)
+    assert moved.free_energy == pytest.approx(-3.0 + 2.0 * core.free_energy, rel=1e-14)
+    assert moved.internal_energy == pytest.approx(-3.0 + 2.0 * core.internal_energy, rel=1e-14)
+    assert moved.energy_variance == pytest.approx(4.0 * core.energy_variance, rel=1e-14)
+    assert moved.entropy == pytest.approx(core.entropy, rel=1e-14)
+    shifted = thermodynamics(2.0, 50, stats.expon(loc=4, scale=0.5))
+    assert shifted.free_energy == pytest.approx(
+        4 + 0.5 * thermodynamics(1.0, 50, "expon").free_energy, rel=1e-13
+    )
+
+
+def test_kinds_of_energies_agree():
+    frozen = thermodynamics(2.0, 100, stats.norm(1, 3))
+    assert frozen.log_partition == thermodynamics(2.0, 100, Gaussian(1, 3)).log_partition
+    assert frozen.log_partition == thermodynamics(2.0, 100, stats.Normal(mu=1, sigma=3)).log_partition
+    uniform = thermodynamics(2.0, 100, stats.Uniform(a=0.0, b=1.0)).log_partition
+    assert uniform == pytest.approx(thermodynamics(2.0, 100, "uniform").log_partition, rel=1e-12)
+    sample = Sample([0.0, 1.0, 1.0, 1.0])
+    atoms = Discrete([1.0, 0.0], [0.75, 0.25])
+    assert thermodynamics(2.0, 9, sample).log_partition == pytest.approx(
+        thermodynamics(2.0, 9, atoms).log_partition
+    )
+    same = Mixture([(2.0, "laplace"), (1.0, "laplace")])
+    assert thermodynamics(2.0, 9, same).entropy == pytest.approx(
+        thermodynamics(2.0, 9, "laplace").entropy, rel=1e-12
+    )
+    binomial = thermodynamics(1.0, 6, stats.Binomial(n=5, p=0.3)).log_partition
+    assert binomial == pytest.approx(thermodynamics(1.0, 6, stats.binom(5, 0.3)).log_partition, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["t:df=1.1", "pareto:b=0.7", "lognorm:s=2"])
+def test_heavy_tails_with_a_mean_lowest_energy(name):
+    result = thermodynamics(0.5, [2, 1000], name)
+    for value in (result.log_partition, result.internal_energy, result.entropy, result.energy_variance):
+        assert np.isfinite(value).all()
+    assert (result.error.log_partition <= 1e-9 * np.abs(result.log_partition)).all()
+    assert result.free_energy == pytest.approx(result.internal_energy - result.entropy / 0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1.0, 10), "beta: must be >= 0, got -1"),
+        ((1.0, 0), "n: must be whole numbers >= 1, got 0"),
+        ((1.0, 2.5), "n: must be whole numbers >= 1, got 2.5"),
+        ((np.nan, 10), "beta: must not contain NaN"),
+        ((1j, 10), "beta: must be real numbers"),
+        (([], 10), "beta: must not be empty"),
+        (("a", 10), "beta: must be real numbers"),
+        ((np.inf, 10), "beta: must be finite"),
+        ((1.0, 1e16), "n: must be at most 1e15"),
+        (([1.0, 2.0], [2, 3, 4]), "beta, n: must broadcast"),
+        ((1.0, 10, "cauchy"), "energies: must have a finite mean of their lowest value"),
+        ((1.0, 2, "pareto:b=0.4"), "energies: must have a finite mean of the lowest of n=2 values"),
+        ((1.0, 10, "nonsense"), "energies: must name a scipy.stats distribution"),
+        ((1.0, 10, object()), "energies: must be None, a scipy.stats distribution"),
+    ],
+)
+def test_bad_input_gets_one_line(arguments, message):
+    with pytest.raises(ValueError, match=r"^[^\n]+; [^\n]+$") as caught:
+        thermodynamics(*arguments)
+    assert str(caught.value).startswith(message)
+
+
+def test_unreachable_precision_is_named():
+    with pytest.raises(ValueError, match="rtol: cannot be met for"):
+        thermodynamics(3.0, 100, rtol=1e-17)
+    assert thermodynamics(3.0, 100, rtol=1e-12).n == 100
+
+
+def test_memory_stays_bounded():
+    import tracemalloc
+
+    tracemalloc.start()
+    thermodynamics(np.linspace(0.1, 20, 40), 10**12)
+    thermodynamics([1e-3, 3.0], 10**9, "t:df=3")
+    thermodynamics(0.5, 1000, Sample(np.random.default_rng(0).standard_normal(200_000)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500e6
