@@ -258,7 +258,7 @@ def tail_indices(part: Atoms | Density) -> tuple[float, float]:
 
 
 def central_moments(components: tuple[Component, ...], order: int) -> np.ndarray:
-    """Return (mean energy, 0, μ₂, …, μ_order) from the quadrature nodes; infinite where a moment does not exist."""
+    """Return (mean energy, 0, μ₂, …, μ_order) by quadrature; infinite where a moment does not exist."""
     nodes = [(w * weight, -x) for w, part in components for x, weight in [part.raw()]]
     weight = np.concatenate([w for w, _ in nodes])
     energy = np.concatenate([e for _, e in nodes])

@@ -22,7 +22,7 @@ from peakedtheory._gumbel import V_MAX, entropy_kernel
 #: Lattice step in s and v: the Gumbel density has |Γ(1 + 2πi/h)| < 1e-16 at this step.
 STEP = 0.25
 #: Integrands below exp(-_NEGLIGIBLE) of their peak are left out.
-_NEGLIGIBLE = 42.0
+_NEGLIGIBLE = 40.0
 #: Relative rounding error of the four integrals (Φ, Φ', Φ'', S), measured against 26 digits, with a margin.
 _ROUNDING = np.array([3e-15, 1.2e-14, 2.4e-14, 1.2e-14])
 #: Below this beta averages are taken over a lattice in the energy, above it over one in v.
@@ -132,7 +132,7 @@ def _lattice_averages(beta: float, n_min: float, n_max: float) -> tuple:
     stride = max(1, int(0.85 * beta / rate))
     depth = _NEGLIGIBLE + 3.0 + np.log(n_max)
     if beta > 2.0 * rate:  # the tail of the kernel meets a density that grows at most at this rate
-        depth = min(depth, (_NEGLIGIBLE + 6.0) / (1.0 - rate / beta))
+        depth = min(depth, (_NEGLIGIBLE + 2.0) / (1.0 - rate / beta))
     v, kernels = _kernel_columns(8 * int(np.floor(-depth / STEP / 8)), int(np.ceil(V_MAX / STEP)))
     first = int(np.floor(lower / STEP))
     count = int(np.ceil((upper / STEP - first) / stride)) + 1

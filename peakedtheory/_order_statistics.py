@@ -153,7 +153,7 @@ class LowestLevels:
         return total
 
     def _derivative(self, order: int, truncate: int = 0) -> np.ndarray:
-        """The density's derivative at the nodes; `truncate` drops the last Legendre coefficients."""
+        """Differentiate the density at the nodes; `truncate` drops the last Legendre coefficients."""
         y, _, panel, local = self._nodes
         if self._derivatives is not None:
             return self._derivatives(y, order)
@@ -223,7 +223,7 @@ class LowestLevels:
                 if abs(k - round(k)) > 1e-3 or k < 0.5:
                     allowed = min(allowed, math.ceil(2.0 * k + 1.0 - 1e-6) - 1)
             if isinstance(part, Density) and np.isfinite(part.lower):
-                k = edge_exponent(lambda x, part=part: part.below(-x), -part.lower, part.width)
+                k = edge_exponent(_mirrored(part.below), -part.lower, part.width)
                 allowed = int(min(allowed, math.ceil(self.n * k + 1.0 - 1e-3) - 1))
         return min(allowed, self._smooth_order(allowed))
 
@@ -249,6 +249,10 @@ class LowestLevels:
             if broken.any():
                 return j + 2
         return wanted
+
+
+def _mirrored(function: Function) -> Function:
+    return lambda x: function(-x)
 
 
 def edge_exponent(above: Function, upper: float, width: float) -> float:

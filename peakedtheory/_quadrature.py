@@ -17,18 +17,18 @@ from peakedtheory._gumbel import entropy_kernel
 Integrands = Callable[[np.ndarray], np.ndarray]
 
 _KRONROD = np.array(
-    [0.991455371120812639206854697526329, 0.949107912342758524526189684047851, 0.864864423359769072789712788640926,
-     0.741531185599394439863864773280788, 0.586087235467691130294144691693013, 0.405845151377397166906606412076961,
-     0.207784955007898467600689403773245]
+    [0.991455371120812639, 0.949107912342758524, 0.864864423359769072,
+     0.741531185599394439, 0.586087235467691130, 0.405845151377397166,
+     0.207784955007898467]
 )  # fmt: skip
 _KRONROD_WEIGHTS = np.array(
-    [0.022935322010529224963732008058970, 0.063092092629978553290700663189204, 0.104790010322250183839876322541518,
-     0.140653259715525918745189590510238, 0.169004726639267902826583426598550, 0.190350578064785409913256402421014,
-     0.204432940075298892414161999234649, 0.209482141084727828012999174891714]
+    [0.022935322010529224, 0.063092092629978553, 0.104790010322250183,
+     0.140653259715525918, 0.169004726639267902, 0.190350578064785409,
+     0.204432940075298892, 0.209482141084727828]
 )  # fmt: skip
 _GAUSS_WEIGHTS = np.array(
-    [0.129484966168869693270611432679082, 0.279705391489276667901467771423780, 0.381830050505118944950369775488975,
-     0.417959183673469387755102040816327]
+    [0.129484966168869693, 0.279705391489276667, 0.381830050505118944,
+     0.417959183673469387]
 )  # fmt: skip
 _ABSCISSAE = np.concatenate([-_KRONROD, [0.0], _KRONROD[::-1]])
 _FULL = np.concatenate([_KRONROD_WEIGHTS[:-1], _KRONROD_WEIGHTS[::-1]])
@@ -94,8 +94,8 @@ class Averages:
             np.concatenate([p.row for _, p in parts]),
             np.concatenate([p.x for _, p in parts]),
             np.concatenate([w * p.weight for w, p in parts]),
-            sum(w * p.mass_above for w, p in parts),
-            sum(w * p.mass_below for w, p in parts),
+            np.sum([w * p.mass_above for w, p in parts], axis=0),
+            np.sum([w * p.mass_below for w, p in parts], axis=0),
         )
 
         def total(values: np.ndarray) -> np.ndarray:
@@ -213,8 +213,7 @@ def _adaptive(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integrate columns over the panels by Gauss-Kronrod (7, 15), halving those that are not yet exact."""
     a, b = edges[:-1], edges[1:]
-    total: np.ndarray | float = 0.0
-    settled: np.ndarray | float = 0.0
+    total, settled = np.zeros((2, *floor.shape))
     for _ in range(_MAX_ROUNDS):
         half = 0.5 * (b - a)
         s = (a + half)[:, None] + half[:, None] * _ABSCISSAE

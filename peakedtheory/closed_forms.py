@@ -86,14 +86,14 @@ def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_ef
 
 
 def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
-    """Return the power law with its end: L = (c2/β*)(1-b)²/b where artanh b - b = τ/T, T = nβ*³/(c_eff c2).
+    """Return the power law with its end, L = (c2/β*)(1-b)²/b with artanh b - b = c_eff c2 τ/(nβ*³).
 
     Exact to leading order in c0/β and c0/β*: b = β/β* solves db/dτ = (1/b² - 1)/T (docs/dynamics.md, Eq. 26).
 
     Examples
     --------
     >>> print(f"{finite_beta_star_law(1e6, 1e4, 128).loss:.5f}")
-    0.05748
+    0.05749
     """
     times, count = _arguments(tau, n, c_eff)
     star = _star(beta_star, allow_infinite=False)

@@ -6,29 +6,26 @@ scipy.stats, finitely many atoms, a sample, a mixture, or Gaussian logits of a n
 
 from __future__ import annotations
 
-import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._components import Component
 from peakedtheory._distributions import (
     STANDARD_NORMAL,
     Continuous,
     Discrete,
     Energies,
-    FiniteWidth,
     Gaussian,
     Located,
     Sample,
     StandardNormal,
-    shorten,
 )
+from peakedtheory._mixtures import FiniteWidth, Mixture
 
 __all__ = [
     "STANDARD_NORMAL",
@@ -43,66 +40,7 @@ __all__ = [
     "as_energies",
     "parse_energies",
 ]
-
 _MAX_ATOMS = 1_000_000
-
-
-class Mixture(Energies):
-    """Each energy drawn from one of several distributions.
-
-    Parameters
-    ----------
-    parts : mapping or sequence of (weight, energies)
-        Weights, normalised to one, and anything `as_energies` takes.
-
-    Examples
-    --------
-    >>> round(Mixture([(0.5, "normal"), (0.5, "normal:loc=2,scale=1")]).mean, 12)
-    1.0
-    """
-
-    def __init__(self, parts: Sequence[tuple[float, Any]]) -> None:
-        weights = np.array([w for w, _ in parts], dtype=float)
-        if weights.size == 0 or not np.isfinite(weights).all() or (weights <= 0).any():
-            fail("parts", "must have positive weights", shorten(weights), "drop parts of weight zero")
-        self.weights = weights / weights.sum()
-        self.parts = tuple(as_energies(e) for _, e in parts)
-        if any(isinstance(e, FiniteWidth) for e in self.parts):
-            fail(
-                "parts",
-                "must be distributions of one energy",
-                "FiniteWidth",
-                "mix the widths' results instead",
-            )
-        self.name = " + ".join(f"{w:g}*({e.name})" for w, e in zip(self.weights, self.parts, strict=True))
-
-    @functools.cached_property
-    def components(self) -> tuple[Component, ...]:
-        return tuple(
-            (w * weight, part)
-            for w, e in zip(self.weights, self.parts, strict=True)
-            for weight, part in e.components
-        )
-
-    def cdf(self, energy: np.ndarray) -> np.ndarray:
-        return sum(w * e.cdf(energy) for w, e in zip(self.weights, self.parts, strict=True))
-
-    def ppf(self, q: np.ndarray) -> np.ndarray:
-        q = np.asarray(q, dtype=float)
-        candidates = np.stack([e.ppf(q) for e in self.parts])
-        low, high = candidates.min(axis=0), candidates.max(axis=0)
-        for _ in range(200):  # bisection between the parts' own quantiles, to the last bit
-            middle = 0.5 * (low + high)
-            above = self.cdf(middle) >= q
-            low, high = np.where(above, low, middle), np.where(above, middle, high)
-        return high
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
-        which = rng.choice(self.weights.size, size=size, p=self.weights)
-        out = np.empty(which.shape)
-        for i, e in enumerate(self.parts):
-            out[which == i] = e.sample(rng, int((which == i).sum()))
-        return out
 
 
 def as_energies(energies: Any = None) -> Energies:
@@ -206,7 +144,7 @@ def parse_energies(text: str) -> Energies:
     else:
         reason = "parameters out of range"
     if not valid:
-        known = ", ".join(filter(None, [family.shapes, "loc", *(["scale"] if name != "norm" else ["scale"])]))
+        known = ", ".join(filter(None, [family.shapes, "loc", "scale"]))
         fail(
             "energies",
             f"{name} takes the parameters {known}",

@@ -53,7 +53,8 @@ def match_entropy(entropy: Any, n: Any, energies: Any = None) -> EntropyMatch:
     Parameters
     ----------
     entropy : array_like
-        Entropy H in nats, strictly between its limits at β = ∞ (zero for continuous energies) and β = 0 (ln n).
+        Entropy H in nats, strictly between its limits at β = ∞ (zero for continuous energies) and
+        at β = 0 (ln n).
     n : array_like of int
         Number of energies, at least 2; broadcast against `entropy`.
     energies : optional

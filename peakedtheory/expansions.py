@@ -52,7 +52,7 @@ class Expansion:
 
     def __repr__(self) -> str:
         letter = "a" if isinstance(self, HighTemperatureExpansion) else "c"
-        rows = {f"{letter}{k}": float(v) for k, v in enumerate(self.coefficients)}
+        rows: dict[str, Any] = {f"{letter}{k}": float(v) for k, v in enumerate(self.coefficients)}
         errors = {f"{letter}{k}": float(v) for k, v in enumerate(self.error)}
         low, high = self.valid_range
         rows["valid for beta"] = f"{low:.4g} … {high:.4g}"
@@ -126,7 +126,7 @@ class Expansion:
     _first = 2
 
     def _truncation_errors(self, b: np.ndarray) -> np.ndarray:
-        """Error estimates of the series cut at the orders 2, 3, … (or at its only order, if that is lower)."""
+        """Error estimates of the series cut at the orders 2, 3, … (or at its only, lower, order)."""
         with np.errstate(divide="ignore", over="ignore"):
             terms = [
                 abs(self.coefficients[k]) * b ** self._powers()[k] for k in range(self._first, self.order + 1)
@@ -144,7 +144,7 @@ class Expansion:
         raise NotImplementedError
 
     def _beyond(self, b: np.ndarray, order: int) -> np.ndarray:
-        """What no term shows, however many are computed, when the series is cut after `order`."""
+        """Return what no term shows, however many are computed, when the series is cut after `order`."""
         return np.zeros(b.shape)
 
     @property
@@ -165,7 +165,7 @@ class Expansion:
 
 @dataclass(frozen=True, repr=False)
 class LowTemperatureExpansion(Expansion):
-    """Series of F in 1/β; `coefficients` holds c_0 = ⟨max(-ε)⟩, c_1, c_2, …
+    """Series of F in 1/β, whose `coefficients` are c_0 = ⟨max(-ε)⟩, c_1, c_2 and so on.
 
     Attributes
     ----------
@@ -254,7 +254,7 @@ class LowTemperatureExpansion(Expansion):
 
 @dataclass(frozen=True, repr=False)
 class HighTemperatureExpansion(Expansion):
-    """Series of Φ in β; `coefficients` holds a_0 = ln n, a_1 = -⟨ε⟩, a_2 = ⟨κ̂_2⟩/2, …"""
+    """Series of Φ in β; `coefficients` holds a_0 = ln n, a_1 = -⟨ε⟩, a_2 = ⟨κ̂_2⟩/2 and so on."""
 
     def _powers(self) -> np.ndarray:
         return np.arange(self.order + 1.0)

@@ -140,7 +140,9 @@ def misaligned_loss(alignment: Any, residual: Any, beta_star: Any, n: Any) -> Mi
     tangential = angle * np.asarray(_teacher_slope(beta_star, n))
     total = np.asarray(radial) + tangential
     return MisalignedLoss(
-        *(scalar_or_array(np.asarray(v)) for v in (total, radial + 0.0 * tangential, tangential)),
+        total=scalar_or_array(np.asarray(total)),
+        radial=scalar_or_array(np.asarray(radial + 0.0 * tangential)),
+        tangential=scalar_or_array(np.asarray(tangential)),
         error=scalar_or_array(np.asarray(error + 1e-14 * np.abs(tangential))),
     )
 
@@ -263,5 +265,5 @@ _COARSE = (np.linalg.pinv(_HALF_RULE)[0] * 2.0) / _WEIGHTS
 
 
 def _coarser(weights: np.ndarray, nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The same integral by a rule of lower degree on the same nodes."""
+    """Return the same integral by a rule of lower degree on the same nodes."""
     return weights * values * np.tile(_COARSE, nodes.size // _NODES.size)

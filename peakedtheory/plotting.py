@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Colour-blind safe (Okabe and Ito).
 EXACT, COLD, WARM, GUIDE, EXTRA = "#000000", "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -113,14 +113,18 @@ def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
                 beta, np.maximum(error, 1e-16), color=color, alpha=shade, lw=1.2, label=f"{name}, order {k}"
             )
     right.set(
-        xscale="log", yscale="log", ylim=(1e-15, 10), xlabel="inverse temperature β", ylabel="|F expansion / F exact - 1|",
+        xscale="log",
+        yscale="log",
+        ylim=(1e-15, 10),
+        xlabel="inverse temperature β",
+        ylabel="|F expansion / F exact - 1|",
         title="Error of the expansions",
-    )  # fmt: skip
+    )
     right.legend(fontsize=7, ncols=2, loc="lower left")
     for axes in (left, middle, right):
         axes.axvline(centre, color=GUIDE, lw=1, ls="-.")
-        axes.annotate("crossover ", (centre, 0.985), xycoords=("data", "axes fraction"), fontsize=8, color=GUIDE,
-                      ha="right", va="top", rotation=90)  # fmt: skip
+        place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "rotation": 90}
+        axes.annotate("crossover ", (centre, 0.985), fontsize=8, color=GUIDE, **place)
     figure.suptitle(f"n = {low.n:.0f} i.i.d. {low.energies.name} energies")
     return figure
 

@@ -31,7 +31,7 @@ def inverse_temperatures(smallest: float = 1e-3, largest: float = 1e3) -> st.Sea
 
 def counts(largest: float = 1e12) -> st.SearchStrategy[int]:
     """Return a strategy for n >= 2, even in ln n, with small numbers among them."""
-    wide = st.floats(np.log(2.0), np.log(largest)).map(lambda v: int(round(np.exp(v))))
+    wide = st.floats(np.log(2.0), np.log(largest)).map(lambda v: round(np.exp(v)))
     return st.one_of(st.integers(2, 10), wide)
 
 
@@ -149,12 +149,12 @@ def _covariance(beta: float, n: float, energies: Energies) -> float:
 
 
 def _low_temperature(beta: float, n: float, energies: Energies) -> float:
-    """The low-temperature series agrees with the exact value within its truncation error, in its range."""
+    """Compare the low-temperature series, in its range, with the exact value."""
     return _series(longest_expansion(low_temperature_expansion, n, energies, 6), beta, n, energies)
 
 
 def _high_temperature(beta: float, n: float, energies: Energies) -> float:
-    """The high-temperature series agrees with the exact value within its truncation error, in its range."""
+    """Compare the high-temperature series, in its range, with the exact value."""
     return _series(longest_expansion(high_temperature_expansion, n, energies, 6), beta, n, energies)
 
 

@@ -150,7 +150,7 @@ def thermodynamics(beta: Any, n: Any, energies: Any = None, *, rtol: float | Non
     if rtol is not None:
         _require_precision(values, errors, float(rtol), beta_array, shape)
     return Thermodynamics(
-        *(scalar_or_array(v) for v in values),
+        **dict(zip(QUANTITIES, map(scalar_or_array, values), strict=True)),
         error=ErrorEstimate(*(scalar_or_array(e) for e in errors)),
         beta=scalar_or_array(beta_array.copy()),
         n=scalar_or_array(n_array.copy()),

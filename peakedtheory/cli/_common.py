@@ -26,8 +26,8 @@ EnergiesOption = Annotated[
     str,
     typer.Option(
         "--energies",
-        help="Distribution of one energy: a scipy.stats name with parameters (laplace, t:df=5, beta:a=0.3,b=1), "
-        "atoms:0=0.3,1=0.7, finite-width:m=32, or a .npy/.csv/.txt file of samples.",
+        help="Distribution of one energy: a scipy.stats name with parameters (laplace, t:df=5, "
+        "beta:a=0.3,b=1), atoms:0=0.3,1=0.7, finite-width:m=32, or a .npy/.csv/.txt file of samples.",
         metavar="NAME|FILE",
     ),
 ]

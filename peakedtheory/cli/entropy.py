@@ -71,7 +71,7 @@ def command(
             rows,
         )
         typer.echo(
-            f"c0 = {series.coefficients[0]:.10f}; the low-temperature regime begins at β = {series.crossover:.6g}"
+            f"c0 = {series.coefficients[0]:.10f}; low temperatures begin at β = {series.crossover:.6g}"
         )
     if output is not None:
         from peakedtheory._output import save_dataset

@@ -63,7 +63,7 @@ def command(
     for series, name in ((low, "low"), (high, "high")):
         if series.order < order:
             typer.echo(
-                f"note: {distribution.name} energies have a {name}-temperature series to order {series.order}",
+                f"note: {distribution.name} energies: {name}-temperature series to order {series.order}",
                 err=True,
             )
     if json:
@@ -152,7 +152,7 @@ def _coefficient(value: float) -> str:
 
 
 def _free_energy(series: Any, beta: float) -> float:
-    """The best truncation, or NaN where it leaves more than one nat open."""
+    """Return the best truncation, or NaN where it leaves more than one nat open."""
     if beta == 0.0 or series.truncation_error(beta, order=int(series.best_order(beta))) > 1.0:
         return math.nan
     return float(series.free_energy(beta, order=int(series.best_order(beta))))
