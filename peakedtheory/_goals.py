@@ -11,10 +11,11 @@ from peakedtheory._moments import Moments
 from peakedtheory._samplers import Sampler, ScrambledSampler
 
 _DEFAULT_SECONDS = 2.0
-_SCRAMBLINGS = 32
-_POINTS = 2048
+#: Means over a scrambling have heavy tails: with fewer of them Student's t promises too much.
+_SCRAMBLINGS = 64
+_POINTS = 1024
 #: Points of a scrambling where a tolerance is to be met; the number of scramblings then grows.
-_POINTS_FOR_TOLERANCE = 1 << 13
+_POINTS_FOR_TOLERANCE = 1 << 12
 _FIRST_ROUND = 512
 
 
@@ -58,7 +59,7 @@ class Goal:
         return self.samples is None and (self.rtol > 0 or self.atol > 0)
 
     def points(self) -> int:
-        """Points of each scrambling, such that at least 32 scramblings make up the samples."""
+        """Points of each scrambling, such that at least 64 scramblings make up the samples."""
         if self.samples is None:
             return _POINTS_FOR_TOLERANCE if self.by_tolerance else _POINTS
         if self.samples < 2 * _SCRAMBLINGS:
@@ -70,7 +71,7 @@ class Goal:
             better = _SCRAMBLINGS << max(int(np.log2(self.samples / _SCRAMBLINGS)), 1)
             fail(
                 "samples",
-                "must be 32 to 512 times a power of two for qmc",
+                "must be 64 to 1024 times a power of two for qmc",
                 str(self.samples),
                 f"take {better}",
             )

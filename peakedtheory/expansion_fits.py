@@ -130,7 +130,7 @@ def fit_low_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansio
     times that. While p < 0.01, as where a gap makes the corrections exponential, the lowest β is dropped.
     The covariance of ⟨ln Z⟩ is regularised by the square of the bias bound, rounding included, and by
     10^-12 of its diagonal. At most 24 β, and a third as many as there are independent rows, are used,
-    evenly spaced in 1/β: ten for quasi-Monte Carlo with its 32 scramblings.
+    evenly spaced in 1/β: 21 for quasi-Monte Carlo with its 64 scramblings.
 
     Examples
     --------

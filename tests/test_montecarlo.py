@@ -61,7 +61,7 @@ def coverage(source, n, method, samples, seeds):
 
 
 @pytest.mark.parametrize(
-    ("method", "samples"), [("plain", 2048), ("order-statistics", 2048), ("qmc", 32 * 64)]
+    ("method", "samples"), [("plain", 2048), ("order-statistics", 2048), ("qmc", 64 * 32)]
 )
 def test_errors_are_honest_over_200_seeds(method, samples):
     z, freedom = coverage("normal", 16, method, samples, 200)
@@ -77,8 +77,8 @@ def test_errors_are_honest_over_200_seeds(method, samples):
         ("plain", 16, 4096),
         ("order-statistics", 16, 4096),
         ("order-statistics", 128, 4096),
-        ("qmc", 16, 32 * 128),
-        ("qmc", 128, 32 * 128),
+        ("qmc", 16, 64 * 64),
+        ("qmc", 128, 64 * 64),
     ],
 )
 def test_errors_are_honest_for_every_method_and_distribution(method, n, samples, source):
@@ -420,8 +420,8 @@ def as_text(rng, size):
         ({"energies": with_nan}, "energies: the sampler must return finite energies, got nan in sample 3"),
         ({"energies": as_text}, "energies: the sampler must return real numbers"),
         ({"energies": bad_shape, "method": "qmc"}, "method: must be plain for energies from a function"),
-        ({"method": "qmc", "samples": 100003}, "samples: must be 32 to 512 times a power of two.*take 65536"),
-        ({"method": "qmc", "samples": 20}, "samples: must be at least 64"),
+        ({"method": "qmc", "samples": 150003}, "samples: must be 64 to 1024 times a power of two.*take 131072"),
+        ({"method": "qmc", "samples": 20}, "samples: must be at least 128"),
         ({"keep_samples": True, "method": "qmc"}, "keep_samples: needs the plain method"),
         ({"keep_samples": True, "rtol": 0.1}, "keep_samples: needs a fixed number"),
         ({"keep_samples": True, "samples": 10**8}, "keep_samples: may keep at most"),

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peakedtheory.cli import entropy, expand, verify
+from peakedtheory.cli import entropy, estimate, expand, flow, regime, schedule, verify
 
 app = typer.Typer(
     name="peakedtheory",
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (expand, entropy, verify):
+for module in (expand, entropy, estimate, regime, flow, schedule, verify):
     app.command(module.NAME)(module.command)
 
 
