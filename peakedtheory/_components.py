@@ -82,9 +82,9 @@ class Atoms:
             np.full(s.size, self._mass_to[first]),
         )
 
-    def cost(self) -> float:
-        """Return a bound on the number of nodes per s."""
-        return float(self.x.size)
+    def cost(self, window: float) -> float:
+        """Return a bound on the number of nodes in a window of x."""
+        return float((np.searchsorted(self.x, self.x + window) - np.arange(self.x.size)).max() + 1)
 
     def raw(self) -> tuple[np.ndarray, np.ndarray]:
         """Return nodes and weights of the whole distribution."""
@@ -210,9 +210,10 @@ class Density:
             np.where(at_bottom, 0.0, below),
         )
 
-    def cost(self) -> float:
-        """Return a bound on the number of nodes per s."""
-        return float(ORDER * (self.edges.size + _KERNEL_EDGES.size))
+    def cost(self, window: float) -> float:
+        """Return a bound on the number of nodes in a window of x."""
+        inside = np.searchsorted(self.edges, self.edges + window) - np.arange(self.edges.size)
+        return float(ORDER * (inside.max() + _KERNEL_EDGES.size))
 
     def raw(self) -> tuple[np.ndarray, np.ndarray]:
         """Return nodes and weights of the whole density."""

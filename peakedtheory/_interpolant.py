@@ -20,11 +20,10 @@ from peakedtheory.thermodynamics import thermodynamics
 
 #: The dense table has this many quintic cells in each panel.
 _CELLS = 48
-#: Chebyshev nodes per panel, relative accuracy of Φ'', width of a panel in u and last β·scale: for Gaussian
-#: energies, whose engine is fast, and for all others.
-_FINE = (16, 1e-10, 1.2, 1e5)
-_COARSE = (6, 1e-4, 1.4, 1e3)
-_MAX_SPLITS = 7
+#: Chebyshev nodes per panel, relative accuracy of Φ'', width of a panel in u, last β·scale and halvings of
+#: a panel: for Gaussian energies, whose engine is fast, and for all others.
+_FINE = (16, 1e-10, 1.2, 1e5, 7)
+_COARSE = (6, 3e-3, 1.4, 1e3, 1)
 #: Variances below this, in the natural unit, count as zero: the spectrum has a gap and β has passed it.
 _VANISHED = 1e-22
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -78,11 +77,11 @@ class Interpolant:
         self.n, self.energies = float(n), energies
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
-        self._degree, self._accuracy, self._width, self._last = (
+        self._degree, self._accuracy, self._width, self._last, self._splits = (
             _FINE if energies.core is STANDARD_NORMAL else _COARSE
         )
         if n < 100:  # the engine loses the integrals of few energies beyond 1e4
-            self._last = 3e3
+            self._last = min(self._last, 3e3)
         edges, panels = self._panels()
         self._tabulate(edges, panels)
 
@@ -106,7 +105,7 @@ class Interpolant:
             # The coefficients fall geometrically, so the last ones bound the error.
             error = float(np.abs(c[-2:]).sum())
             vanished = variance.min() < floor
-            if (vanished or error > self._accuracy) and depth < _MAX_SPLITS:
+            if (vanished or error > self._accuracy) and depth < self._splits:
                 todo += [(0.5 * (a + b), b, depth + 1), (a, 0.5 * (a + b), depth + 1)]
                 continue
             if vanished:

@@ -12,7 +12,7 @@ import numpy as np
 
 from peakedtheory._checks import fail
 from peakedtheory._components import Component, Density, Nodes
-from peakedtheory._gumbel import entropy_kernel
+from peakedtheory._gumbel import V_MAX, entropy_kernel
 
 Integrands = Callable[[np.ndarray], np.ndarray]
 
@@ -39,7 +39,7 @@ _TOLERANCE = 2e-13
 #: Relative accuracy of the inner averages: rounding, and densities resolved to this level.
 _INNER = 4e-14
 _NEGLIGIBLE = 42.0
-_NODES_AT_ONCE = 60_000
+_NODES_AT_ONCE = 40_000
 _MAX_ROUNDS = 60
 _MAX_PANELS = 20_000
 #: Distance from the centre, in units of width, beyond which only a power-law tail is left.
@@ -65,7 +65,8 @@ class Averages:
         out = np.empty((s.size, 5))
         far = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self._width)
         near = np.nonzero(~far)[0]
-        chunk = max(1, int(_NODES_AT_ONCE / sum(part.cost() for _, part in self.components)))
+        window = (V_MAX - self.v_min) / self.beta
+        chunk = max(1, int(_NODES_AT_ONCE / sum(part.cost(window) for _, part in self.components)))
         for i in range(0, near.size, chunk):
             rows = near[i : i + chunk]
             out[rows] = self._chunk(s[rows])
@@ -111,7 +112,7 @@ class Averages:
         mean = total(kernel * nodes.x) / safe
         deviation = nodes.x - mean[nodes.row]
         variance = total(kernel * deviation * deviation) / safe
-        w = total(nodes.weight * entropy_kernel(v))
+        w = total(nodes.weight * entropy_kernel(v, t, survival))
         # Where g is close to one, φ is summed directly.
         phi = total(nodes.weight * (1.0 + survival)) + nodes.mass_below
         log_phi = np.where(g < 0.5, np.log1p(-np.minimum(g, 0.5)), np.log(np.maximum(phi, 1e-300)))

@@ -76,7 +76,8 @@ def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
 def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_eff: float = 1.0) -> ClosedForm:
     """Return β = β* - deviation·exp(-c_eff Φ''(β*) τ/n) and L = Φ''(β*)(β* - β)²/2.
 
-    These are Eqs. 60-63 of Liu et al. 2026 at any temperature; `deviation` is β* - β at τ = 0, small against β*.
+    These are Eqs. 60-63 of Liu et al. 2026 at any temperature; `deviation` is β* - β at τ = 0, small
+    against β*.
     """
     times, count = _arguments(tau, n, c_eff)
     star = _star(beta_star, allow_infinite=False)

@@ -245,7 +245,7 @@ def _whole_run(
     if star < onset:
         why = "the teacher is too warm: β* lies below c0 and the approach is exponential"
     else:
-        why = "β* is too close to c0 for a power law to develop between them"
+        why = "a power law needs c0 << β << β*, and its corrections from below and above meet"
     near = f"no stretch of {MINIMUM_DECADES} decades near {prediction.exponent:.3g}"
     text = f"{why} ({reached}); the aligned flow has {near}"
     return Regime("no power law", typical, None, text, onset, star, star, table.n)

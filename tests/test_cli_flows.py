@@ -1,0 +1,82 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from peakedtheory.cli import flow, regime, schedule
+from peakedtheory.dynamics import SGD, student_flow
+
+
+@pytest.fixture(scope="module")
+def run():
+    app = typer.Typer(pretty_exceptions_enable=False)
+    for module in (regime, flow, schedule):
+        app.command(module.NAME)(module.command)
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(a) for a in arguments])
+
+
+def test_regime_says_that_there_is_no_window(run):
+    answer = json.loads(run("regime", "-n", 32000, "--beta-star", 6.87, "--json").stdout)
+    assert answer["window"] is None
+    assert answer["asymptotic_exponent"] == pytest.approx(1 / 3)
+    by_entropy = json.loads(run("regime", "--vocab", 32000, "--entropy", 1.69, "--json").stdout)
+    assert by_entropy["beta_star"] == pytest.approx(6.7730082285)
+
+
+def test_regime_table_and_figure(run, tmp_path):
+    result = run("regime", "-n", 128, "--plot", tmp_path / "regime.png")
+    assert result.exit_code == 0
+    assert "power law" in result.stdout
+    assert (tmp_path / "regime.png").stat().st_size > 1000
+
+
+def test_flow_is_the_library(run, tmp_path):
+    result = run(
+        "flow", "-n", 128, "--beta-star", 50, "--optimizer", "sgd", "--lr", 2, "--batch", 64, "--tau", "10,1000",
+        "--json", "--output", tmp_path / "run.nc", "--plot", tmp_path / "run.svg",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout[: result.stdout.rindex("}") + 1])
+    expected = student_flow([10.0, 1000.0], 50.0, 128, optimizer=SGD(2.0, 64, 32))
+    np.testing.assert_allclose(values["loss"], expected.loss)
+    import xarray
+
+    with xarray.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as stored:
+        np.testing.assert_allclose(stored["loss"], expected.loss)
+
+
+def test_flow_follows_a_schedule(run):
+    result = run(
+        "flow", "-n", 128, "--optimizer", "adam", "--batch", 64, "--schedule", "cosine:peak=0.1,steps=200"
+    )
+    assert result.exit_code == 0
+    assert "local exponent" in result.stdout
+
+
+def test_schedule_compares_families(run, tmp_path):
+    result = run("schedule", "-n", 128, "--steps", 100, "--json", "--plot", tmp_path / "rates.png")
+    families = json.loads(result.stdout[: result.stdout.rindex("}") + 1])["families"]
+    losses = [family["loss"] for family in families]
+    assert losses == sorted(losses)
+    assert all(math.isfinite(loss) for loss in losses)
+    assert (tmp_path / "rates.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("flow", "-n", 128, "--optimizer", "lion"), "optimizer"),
+        (("flow", "-n", 128, "--beta-star", 5, "--entropy", 1), "at most one"),
+        (("regime", "-n", 128, "--beta-star", 5, "--entropy", 1), "exactly one"),
+        (("regime", "-n", 1), "n: must be"),
+        (("schedule", "-n", 128, "--steps", 3), "steps"),
+    ],
+)
+def test_bad_input(run, arguments, message):
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert message in str(result.exception)
