@@ -54,6 +54,21 @@ class Force:
             beta * self.n
         )
 
+    def many(self, alignment: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same two rates for arrays."""
+        beta = np.sqrt(alignment**2 + square)
+        slope = self.table.slope
+        safe = np.maximum(beta, _SMALL)
+        drive = self.table.drives(safe)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turned = np.where(square > 0, slope * square / (safe * np.maximum(safe + alignment, 1e-300)), 0.0)
+        turned = np.where(alignment < 0, slope * (1.0 - alignment / safe), turned)
+        pull = (drive * alignment / safe - self.drive_star + turned) / self.n
+        near = (slope - self.drive_star) / self.n - self.stiffness_at_zero * alignment
+        small = beta < _SMALL
+        stiffness = np.where(small, self.stiffness_at_zero, (slope - drive) / (safe * self.n))
+        return np.where(small, near, pull), stiffness
+
 
 @dataclass(frozen=True)
 class State:
@@ -93,10 +108,11 @@ def descend(
 
     y = integrate(in_log, [alignment0, residual0**2], np.log(tau + shift), math.log(shift))
     square = np.maximum(y[:, 1], 0.0)
-    rates_of_change = np.array([rhs(t, d, s) for t, d, s in zip(tau, y[:, 0], square, strict=True)]).reshape(
-        -1, 2
-    )
-    return State(y[:, 0], square, rates_of_change[:, 0], rates_of_change[:, 1])
+    pull, stiffness = force.many(y[:, 0], square)
+    growth = -2.0 * (speed * stiffness + decay) * square
+    if gain is not None:
+        growth += np.array([gain(t, d, s) for t, d, s in zip(tau, y[:, 0], square, strict=True)])
+    return State(y[:, 0], square, speed * pull - decay * y[:, 0], growth)
 
 
 def integrate(rhs: Any, start: list[float] | np.ndarray, x: np.ndarray, origin: float) -> np.ndarray:
@@ -130,8 +146,8 @@ def observe(tau: np.ndarray, state: State, force: Force) -> tuple[np.ndarray, ..
     )
     tangential = gap * slope_star
     loss = radial + tangential
-    pulls = np.array([force(d, s) for d, s in zip(state.alignment, state.square, strict=True)]).reshape(-1, 2)
-    change = -force.n * pulls[:, 0] * state.alignment_rate + 0.5 * force.n * pulls[:, 1] * state.square_rate
+    pull, stiffness = force.many(state.alignment, state.square)
+    change = -force.n * pull * state.alignment_rate + 0.5 * force.n * stiffness * state.square_rate
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = np.where(loss > 0, -change * tau / loss, 0.0)
     return beta, state.alignment, np.sqrt(state.square), loss, radial, tangential, exponent

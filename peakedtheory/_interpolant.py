@@ -105,7 +105,8 @@ class Interpolant:
             # The coefficients fall geometrically, so the last ones bound the error.
             error = float(np.abs(c[-2:]).sum())
             vanished = variance.min() < floor
-            if (vanished or error > self._accuracy) and depth < self._splits:
+            # Where a gapped spectrum ends is found finely, whatever the accuracy elsewhere.
+            if (vanished and depth < _FINE[-1]) or (error > self._accuracy and depth < self._splits):
                 todo += [(0.5 * (a + b), b, depth + 1), (a, 0.5 * (a + b), depth + 1)]
                 continue
             if vanished:

@@ -173,6 +173,20 @@ def _with_tail(
     return p, q, np.maximum(tail, 0.0)
 
 
+def _bicubic_cells(
+    spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray
+) -> tuple[list, tuple[float, float], tuple[int, int]]:
+    """Return the spline's coefficients in each cell of its uniform grid, for fast single points."""
+    local = (2 * np.arange(4) + 1) / 8.0
+    to_powers = np.linalg.inv(np.vander(local, increasing=True))
+    hx, hy = float(x[1] - x[0]), float(y[1] - y[0])
+    fine_x = (x[:-1, None] + hx * local).ravel()
+    fine_y = (y[:-1, None] + hy * local).ravel()
+    values = spline(fine_x, fine_y).reshape(x.size - 1, 4, y.size - 1, 4)
+    cells = np.einsum("pa,iajb,qb->ijpq", to_powers, values, to_powers)
+    return cells.tolist(), (hx, hy), (x.size - 2, y.size - 2)
+
+
 class NoiseTable:
     """V(D, ρ) at one (n, β*): ln of its ratio to the quadratic form it starts with, on a spline."""
 
@@ -198,6 +212,7 @@ class NoiseTable:
                 value = noise_variance(d, rho, beta_star, n)[0] if form > 1e-12 else form
                 table[i, j] = math.log(value / form)
         self._spline = RectBivariateSpline(x, y, table)
+        self._cells, self._steps, self._last = _bicubic_cells(self._spline, x, y)
 
     def _form(self, alignment: float, residual: float) -> float:
         if not self._turn:
@@ -208,7 +223,11 @@ class NoiseTable:
         """V at one (D, ρ)."""
         d = min(max(alignment, 0.0), self._limit)
         rho = min(residual, self._widest)
-        value = math.exp(float(self._spline.ev(math.log1p(d), math.asinh(rho)))) * self._form(d, rho)
+        u, v = math.log1p(d) / self._steps[0], math.asinh(rho) / self._steps[1]
+        i, j = min(int(u), self._last[0]), min(int(v), self._last[1])
+        u, v = u - i, v - j
+        rows = [a + v * (b + v * (c + v * e)) for a, b, c, e in self._cells[i][j]]
+        value = math.exp(rows[0] + u * (rows[1] + u * (rows[2] + u * rows[3]))) * self._form(d, rho)
         return value * self._limit / alignment if alignment > self._limit and not self._turn else value
 
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:

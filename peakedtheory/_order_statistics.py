@@ -18,7 +18,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from peakedtheory._components import NODES, ORDER, WEIGHTS, Atoms, Component, Density, Function
+from peakedtheory._components import (
+    NODES,
+    ORDER,
+    WEIGHTS,
+    Atoms,
+    Component,
+    Density,
+    Function,
+    integrate,
+)
 
 #: (x, j) -> j-th derivative of the density.
 Derivatives = Callable[[np.ndarray, int], np.ndarray]
@@ -98,18 +107,31 @@ class LowestLevels:
     @functools.cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Points y, weights, panel numbers and local coordinates; F^n is resolved between them."""
-        log_q = np.log(np.maximum(self.above(self.edges), 1e-300))
-        change = np.abs(np.diff(log_q))
+        edges = self._fine_edges
+        log_q = np.log(np.maximum(self.above(edges), 1e-300))
         relevant = (log_q[:-1] + math.log(self.n) > -100.0) & (log_q[1:] + math.log(self.n) < 8.0)
-        pieces = np.where(relevant, np.clip(np.ceil(change / 1.0), 1, 64), 1).astype(int)
-        panel = np.repeat(np.arange(pieces.size), pieces)
-        offset = np.arange(panel.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        size = 1.0 / pieces[panel]
-        local = -1.0 + 2.0 * size[:, None] * (offset[:, None] + 0.5 * (1.0 + NODES))
-        half = 0.5 * np.diff(self.edges)[panel]
-        y = (self.edges[:-1][panel] + half)[:, None] + half[:, None] * local
-        weight = (half * size)[:, None] * WEIGHTS
-        return y, weight, panel, local
+        pieces = np.where(relevant, np.clip(np.ceil(np.abs(np.diff(log_q))), 1, 64), 1).astype(int)
+        cell = np.repeat(np.arange(pieces.size), pieces)
+        offset = np.arange(cell.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        half = 0.5 * (np.diff(edges) / pieces)[cell]
+        y = (edges[:-1][cell] + half * (1.0 + 2.0 * offset))[:, None] + half[:, None] * NODES
+        panel = np.searchsorted(self.edges, edges[:-1], side="right")[cell] - 1
+        low, high = self.edges[panel], self.edges[panel + 1]
+        local = np.clip((2.0 * y - (low + high)[:, None]) / (high - low)[:, None], -1.0, 1.0)
+        return y, half[:, None] * WEIGHTS, panel, local
+
+    @functools.cached_property
+    def _fine_edges(self) -> np.ndarray:
+        """Edges that also close in on finite upper ends, where F^n ends within 1/n of the mass."""
+        extra = []
+        for _, part in self.components:
+            if isinstance(part, Density) and np.isfinite(part.upper):
+                below = self.edges[self.edges < part.upper]
+                if below.size:
+                    distance = (part.upper - below[-1]) * 0.5 ** np.arange(1, 400)
+                    points = part.upper - distance
+                    extra.append(points[(points < part.upper) & (self.n * part.above(points) > 1e-20)])
+        return np.unique(np.concatenate([self.edges, *extra]))
 
     @property
     def smallest_spacing(self) -> float:
@@ -121,11 +143,11 @@ class LowestLevels:
         """⟨max x⟩ and its error."""
         y, weight, _, _ = self._nodes
         log_power = self.n * self.log_cdf(y)
-        pivot = self.edges[np.argmin(np.abs(self.n * self.log_cdf(self.edges) + math.log(2.0)))]
+        edges = self._fine_edges
+        pivot = edges[np.argmin(np.abs(self.n * self.log_cdf(edges) + math.log(2.0)))]
         integrand = np.where(y > pivot, -np.expm1(log_power), -np.exp(log_power))
-        terms = integrand * weight
-        total = math.fsum(terms.ravel())
-        return float(pivot + total), 4e-15 * (abs(pivot) + float(np.abs(terms).sum()))
+        total, error = integrate(integrand, weight)
+        return float(pivot + total), error + 4e-15 * float(abs(pivot) + np.abs(integrand * weight).sum())
 
     def mean_log_multiplicity(self) -> float:
         """⟨ln(number of values that equal the largest)⟩, zero without atoms.
@@ -176,18 +198,19 @@ class LowestLevels:
     def coefficient(self, order: int) -> tuple[float, float]:
         """Return c_k for k >= 2 and its error."""
         value = self._coefficient(order, 0)
-        rounding = 1e-13 * value[1]
+        rounding = value[2] + 1e-13 * value[1]
         if self._derivatives is not None:
-            return value[0], 0.1 * rounding
+            return value[0], value[2] + 1e-14 * value[1]
         # Derivatives amplify the rounding of the highest Legendre coefficients: leave some out and compare.
         change = max(abs(value[0] - self._coefficient(order, drop)[0]) for drop in (1, 2, 3))
         return value[0], rounding + 20.0 * change
 
-    def _coefficient(self, order: int, truncate: int) -> tuple[float, float]:
+    def _coefficient(self, order: int, truncate: int) -> tuple[float, float, float]:
+        """Return c_k, the sum of its absolute terms and the error of the quadrature."""
         y, weight, _, _ = self._nodes
         log_cdf = self.log_cdf(y)
         density = [self._derivative(j, truncate) for j in range(order - 1)]
-        total = size = 0.0
+        total = size = error = 0.0
         for parts in partitions(order - 1):
             r = len(parts)
             if self.n < r + 1:
@@ -201,10 +224,11 @@ class LowestLevels:
                 integrand = np.exp((self.n - 1.0 - r) * log_cdf) * (share * density[0])
                 for part in parts:
                     integrand = integrand * (share * density[part - 1])
-            terms = (integrand * weight).ravel()
-            total += cluster_integral(parts) * math.fsum(terms)
-            size += cluster_integral(parts) * float(np.abs(terms).sum())
-        return (-1) ** order * total, size
+            value, deviation = integrate(integrand, weight)
+            total += cluster_integral(parts) * value
+            error += cluster_integral(parts) * deviation
+            size += cluster_integral(parts) * float(np.abs(integrand * weight).sum())
+        return (-1) ** order * total, size, error
 
     def largest_order(self, wanted: int) -> int:
         """Return up to which order, at most `wanted`, the density is smooth enough for the series.

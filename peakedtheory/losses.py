@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, real_array
+from peakedtheory._components import NODES, WEIGHTS, integrate
 from peakedtheory._results import describe, scalar_or_array
 from peakedtheory.energies import as_energies
 from peakedtheory.expansions import low_temperature_expansion
 from peakedtheory.thermodynamics import thermodynamics
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 #: The difference of Φ is used where it keeps this relative accuracy, the integral over Φ'' elsewhere.
 _TARGET = 1e-10
 
@@ -222,11 +222,10 @@ def _by_curvature(
         nodes, weights = _path(float(start), float(end))
         curvature = thermodynamics(nodes, count, energies)
         moment = np.ones_like(nodes) if gradient else end - nodes
-        fine = float(np.sum(weights * moment * curvature.energy_variance))
-        rough = float(np.sum(_coarser(weights, nodes, moment * curvature.energy_variance)))
+        fine, deviation = integrate(moment * curvature.energy_variance, weights)
         noise = float(np.sum(np.abs(weights * moment) * curvature.error.energy_variance))
         values[i] = fine
-        errors[i] = noise + 1e-15 * abs(fine) + abs(fine - rough) ** 1.5 / (abs(fine) + 1e-300) ** 0.5
+        errors[i] = noise + 1e-15 * abs(fine) + deviation
     return values, errors
 
 
@@ -255,15 +254,5 @@ def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _panels(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     half = 0.5 * np.diff(edges)[:, None]
-    nodes = edges[:-1, None] + half * (1.0 + _NODES)
-    return nodes.ravel(), (half * _WEIGHTS).ravel()
-
-
-_HALF_RULE = np.polynomial.legendre.legvander(_NODES, 11)
-#: Weights that integrate the degree-11 least-squares polynomial through the 16 nodes.
-_COARSE = (np.linalg.pinv(_HALF_RULE)[0] * 2.0) / _WEIGHTS
-
-
-def _coarser(weights: np.ndarray, nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the same integral by a rule of lower degree on the same nodes."""
-    return weights * values * np.tile(_COARSE, nodes.size // _NODES.size)
+    nodes = edges[:-1, None] + half * (1.0 + NODES)
+    return nodes.ravel(), (half * WEIGHTS).ravel()

@@ -349,3 +349,13 @@ def test_what_remains_vanishes_with_the_width():
     run = simulator.train(star, np.full(1000, 5.0), 512, record=steps, start=0.3 * start, seed=1)
     flow = student_flow(run.tau, 100.0, 128, residual0=30.0, optimizer=SGD(5.0, 512, 256))
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
+
+
+def test_force_on_arrays_is_the_force_on_floats():
+    from peakedtheory._flow import Force
+
+    force = Force(interpolant(128), 20.0, 128.0)
+    alignment = np.array([0.0, 1e-7, 3.0, 19.999, 25.0, -1.0])
+    square = np.array([0.0, 1e-16, 4.0, 1e-6, 0.0, 9.0])
+    expected = np.array([force(d, s) for d, s in zip(alignment, square, strict=True)])
+    np.testing.assert_allclose(np.array(force.many(alignment, square)).T, expected, rtol=1e-9, atol=1e-16)

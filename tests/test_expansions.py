@@ -277,3 +277,19 @@ def test_bad_input(call, message):
     with pytest.raises(ValueError, match=r"^[^\n]+; [^\n]+$") as caught:
         call()
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("n", [2, 128, 50304, 10**9, 10**12])
+def test_sharp_edges_at_any_n(n):
+    """The lowest of n uniform energies averages 1/(n+1), of n exponentials 1/n; p_Δ(0) is n and n - 1."""
+    for name, lowest, rate in (("uniform", 1 / (n + 1), n), ("expon", 1 / n, n - 1)):
+        series = low_temperature_expansion(n, name)
+        assert series.coefficients[0] == pytest.approx(-lowest, rel=1e-12)
+        assert abs(series.coefficients[0] + lowest) <= series.error[0]
+        assert series.gap_rate == pytest.approx(rate, rel=1e-10)
+        assert abs(series.coefficients[2] - rate * np.pi**2 / 12) <= series.error[2]
+    # Density 0.3 ε^(-0.7): ⟨min⟩ = n B(1 + 1/k, n), k = 0.3.
+    singular = low_temperature_expansion(n, "beta:a=0.3,b=1", order=0)
+    exact = math.exp(math.lgamma(1 + 1 / 0.3) + math.lgamma(n + 1) - math.lgamma(n + 1 + 1 / 0.3)) if n < 1e6 else None
+    if exact:
+        assert -singular.coefficients[0] == pytest.approx(exact, rel=1e-9)
