@@ -1,8 +1,11 @@
 """Numerical theory of learning peaked distributions.
 
 Exact free energies of n i.i.d. energies at any finite n, their expansions, the losses and entropies that
-follow, and Monte Carlo where no closed form exists.
+follow, Monte Carlo where no closed form exists, scaling regimes, training dynamics and schedules.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from peakedtheory.energies import (
     Discrete,
@@ -24,21 +27,67 @@ from peakedtheory.expansions import (
 from peakedtheory.losses import MisalignedLoss, loss, loss_gradient, loss_with_error, misaligned_loss
 from peakedtheory.thermodynamics import Thermodynamics, thermodynamics
 
+if TYPE_CHECKING:
+    from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, StudentFlow, student_flow
+    from peakedtheory.expansion_fits import ExpansionFit, fit_high_temperature, fit_low_temperature
+    from peakedtheory.gap_law import predict_exponent
+    from peakedtheory.montecarlo import Estimate, MonteCarloResult, estimate, estimate_from_logits
+    from peakedtheory.optimal_control import optimal_learning_rate, optimal_schedule
+    from peakedtheory.regimes import phase_diagram, regime
+    from peakedtheory.schedules import dynamic_time, parse_schedule
+
 __version__ = "0.1.0"
 
+#: Names whose modules are loaded when first asked for.
+_LAZY = {
+    "Adam": "dynamics",
+    "Estimate": "montecarlo",
+    "ExpansionFit": "expansion_fits",
+    "GradientFlow": "dynamics",
+    "MonteCarloResult": "montecarlo",
+    "SGD": "dynamics",
+    "SignGD": "dynamics",
+    "StudentFlow": "dynamics",
+    "dynamic_time": "schedules",
+    "estimate": "montecarlo",
+    "estimate_from_logits": "montecarlo",
+    "fit_high_temperature": "expansion_fits",
+    "fit_low_temperature": "expansion_fits",
+    "optimal_learning_rate": "optimal_control",
+    "optimal_schedule": "optimal_control",
+    "parse_schedule": "schedules",
+    "phase_diagram": "regimes",
+    "predict_exponent": "gap_law",
+    "regime": "regimes",
+    "student_flow": "dynamics",
+}
+
 __all__ = [
+    "SGD",
+    "Adam",
     "Discrete",
     "Energies",
     "EntropyMatch",
+    "Estimate",
+    "ExpansionFit",
     "FiniteWidth",
     "Gaussian",
+    "GradientFlow",
     "HighTemperatureExpansion",
     "LowTemperatureExpansion",
     "MisalignedLoss",
     "Mixture",
+    "MonteCarloResult",
     "Sample",
+    "SignGD",
+    "StudentFlow",
     "Thermodynamics",
     "as_energies",
+    "dynamic_time",
+    "estimate",
+    "estimate_from_logits",
+    "fit_high_temperature",
+    "fit_low_temperature",
     "high_temperature_expansion",
     "loss",
     "loss_gradient",
@@ -46,6 +95,25 @@ __all__ = [
     "low_temperature_expansion",
     "match_entropy",
     "misaligned_loss",
+    "optimal_learning_rate",
+    "optimal_schedule",
     "parse_energies",
+    "parse_schedule",
+    "phase_diagram",
+    "predict_exponent",
+    "regime",
+    "student_flow",
     "thermodynamics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'peakedtheory' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"peakedtheory.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
