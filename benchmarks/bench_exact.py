@@ -30,13 +30,15 @@ def mpmath_peer(beta, n):
 
         def phi_tail(s):
             return mp.quad(
-                lambda v: mp.exp(v - mp.exp(v)) * mp.erfc((v - s) / (beta * mp.sqrt(2))) / 2, [-38, -10, -3, 0, 2, 4]
+                lambda v: mp.exp(v - mp.exp(v)) * mp.erfc((v - s) / (beta * mp.sqrt(2))) / 2,
+                [-38, -10, -3, 0, 2, 4],
             )
 
         middle = -beta * mp.sqrt(2 * mp.log(n))
         low, high = middle - 9 * beta - 20, middle + 4 * beta + 4
         rise = mp.quad(
-            lambda s: -mp.expm1(n * mp.log1p(-phi_tail(s))), [low, middle - 4 * beta, middle - beta, middle + beta, high]
+            lambda s: -mp.expm1(n * mp.log1p(-phi_tail(s))),
+            [low, middle - 4 * beta, middle - beta, middle + beta, high],
         )
         return rise - high - mp.euler
 
@@ -46,13 +48,24 @@ def scipy_peer(beta, n):
 
     def phi_tail(s):
         return integrate.quad(
-            lambda v: np.exp(v - np.exp(v)) * special.ndtr((s - v) / beta), -38, 4, points=(-3, 1), epsabs=0, epsrel=1e-13, limit=200
+            lambda v: np.exp(v - np.exp(v)) * special.ndtr((s - v) / beta),
+            -38,
+            4,
+            points=(-3, 1),
+            epsabs=0,
+            epsrel=1e-13,
+            limit=200,
         )[0]
 
     middle = -beta * np.sqrt(2 * np.log(n))
     low, high = middle - 9 * beta - 20, middle + 4 * beta + 4
     rise = integrate.quad(
-        lambda s: -np.expm1(n * np.log1p(-phi_tail(s))), low, high, points=(middle - beta, middle + beta), epsrel=1e-12, limit=200
+        lambda s: -np.expm1(n * np.log1p(-phi_tail(s))),
+        low,
+        high,
+        points=(middle - beta, middle + beta),
+        epsrel=1e-12,
+        limit=200,
     )[0]
     return rise - high - np.euler_gamma
 
@@ -87,13 +100,21 @@ def main():
             fast = statistics.median(seconds(lambda: thermodynamics(5.0, n))[0] for _ in range(20))
             ratios[name].append(slow / fast)
         result[f"ratio to {name}"] = statistics.median(ratios[name])
-        print(f"{name:<28}{result[f'ratio to {name}']:>9.0f} x slower, error {abs(float(value) - exact.log_partition):.1e}")
+        print(
+            f"{name:<28}{result[f'ratio to {name}']:>9.0f} x slower, error {abs(float(value) - exact.log_partition):.1e}"
+        )
     for name, arguments in (
         ("import peakedtheory", ["-c", "import peakedtheory"]),
-        ("peakedtheory expand", ["-c", "from peakedtheory.cli import main; main()", "expand", "--vocab", "50304"]),
+        (
+            "peakedtheory expand",
+            ["-c", "from peakedtheory.cli import main; main()", "expand", "--vocab", "50304"],
+        ),
     ):
         runs = [
-            seconds(lambda a=arguments: subprocess.run([sys.executable, *a], capture_output=True, check=True))[0] for _ in range(5)
+            seconds(
+                lambda a=arguments: subprocess.run([sys.executable, *a], capture_output=True, check=True)
+            )[0]
+            for _ in range(5)
         ]
         result[name] = statistics.median(runs)
         print(f"{name:<28}{1e3 * result[name]:>9.0f} ms as a process")

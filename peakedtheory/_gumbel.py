@@ -17,7 +17,9 @@ _EIN = np.array(
 )
 
 
-def entropy_kernel(v: np.ndarray, t: np.ndarray | None = None, survival: np.ndarray | None = None) -> np.ndarray:
+def entropy_kernel(
+    v: np.ndarray, t: np.ndarray | None = None, survival: np.ndarray | None = None
+) -> np.ndarray:
     """Return W(v) = ∫_{-∞}^v exp(u - exp(u)) (-u - γ) du, positive and of total mass π²/6.
 
     In closed form W = exp(-t)(v + γ) + E1(t) with t = exp(v). For t < 1 the logarithms of the two terms

@@ -75,14 +75,14 @@ class OptimalRate:
 
 @dataclass(frozen=True)
 class FamilyOptimum:
-    """The best member of one family: its peak, final loss, share of misalignment and predicted α."""
+    """The best member of one family: peak, final loss, share of misalignment, and α (SGD only)."""
 
     name: str
     schedule: Schedule = field(repr=False)
     peak: float
     loss: float
     tangential_fraction: float
-    exponent: float
+    exponent: float | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,8 +95,8 @@ class OptimalSchedule:
         Learning rates, one per step.
     loss : float
         Predicted final loss in nats.
-    exponent : float
-        Predicted α of the tuned loss against the number of steps.
+    exponent : float or None
+        Predicted α of the tuned loss against the number of steps, at late times; None but for SGD.
     families : tuple of FamilyOptimum
         From the lowest loss to the highest.
     flow : StudentFlow
@@ -105,16 +105,16 @@ class OptimalSchedule:
 
     schedule: Schedule
     loss: float
-    exponent: float
+    exponent: float | None
     families: tuple[FamilyOptimum, ...]
     flow: StudentFlow = field(repr=False)
 
     def __repr__(self) -> str:
         title = f"Optimal schedule over {self.schedule.steps} steps"
-        lines = [f"{title}: loss {self.loss:.5g}, alpha {self.exponent:.3g}"]
+        lines = [f"{title}: loss {self.loss:.5g}"]
         lines += [
             f"  {f.name:<12}peak {f.peak:<10.4g}loss {f.loss:<10.4g}"
-            f"L_t/L {f.tangential_fraction:<7.3f}alpha {f.exponent:.3f}"
+            f"L_t/L {f.tangential_fraction:<7.3f}" + ("" if f.exponent is None else f"alpha {f.exponent:.3f}")
             for f in self.families
         ]
         return "\n".join(lines)
@@ -254,7 +254,9 @@ def best_of_family(
     growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
     peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
     flow = run(peak)
-    exponent = 1.0 if math.isinf(power) else decay_exponent(power)
+    exponent = None
+    if kind is SGD:
+        exponent = 1.0 if math.isinf(power) else decay_exponent(power)
     share = float(flow.tangential_loss[0] / flow.loss[0])
     return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), share, exponent)
 
@@ -304,6 +306,8 @@ def optimal_schedule(
     descent from the best family member (docs/schedules.md, Eq. 15).
     """
     kind = _optimizer(optimizer)
+    if kind is not SGD:
+        families = tuple(name for name in families if name != "annealing")  # its rates are those of SGD
     if steps < 10:
         fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
     optima = sorted(
@@ -317,7 +321,7 @@ def optimal_schedule(
     flow = student_flow(
         times, beta_star, n, optimizer=kind(float(plan.rates.max()), batch, width), schedule=plan
     )
-    exponent = 1.0 if refine and kind is SGD else max(f.exponent for f in optima[:1])
+    exponent = 1.0 if refine and kind is SGD else optima[0].exponent
     return OptimalSchedule(plan, float(np.asarray(flow.loss)[-1]), exponent, tuple(optima), flow)
 
 

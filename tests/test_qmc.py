@@ -1,10 +1,12 @@
 """Scrambled Sobol points as exponentials: distribution, independence of chunks, error of their mean."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from peakedtheory._qmc import combine, scramblings, sobol_exponentials
+from peakedtheory._qmc import favour_small, scramblings, sobol_exponentials
 
 SEED = np.random.SeedSequence(20260203)
 
@@ -47,13 +49,14 @@ def test_scramblings_differ_and_their_number_does_not_matter():
     assert len({p.tobytes() for p in points}) == 9
 
 
-def test_combination_is_the_mean_with_its_covariance():
-    values = np.random.default_rng(1).normal(size=(8, 3, 4))
-    result = combine(values)
-    assert result.degrees_of_freedom == 7
-    np.testing.assert_allclose(result.mean, values.mean(axis=0))
-    np.testing.assert_allclose(result.standard_error, values.std(axis=0, ddof=1) / np.sqrt(8))
-    np.testing.assert_allclose(result.covariance[1], np.cov(values[:, 1].T) / 8)
+def test_importance_weights_keep_every_mean():
+    """⟨w g(E)⟩ over the favoured points is ⟨g(E)⟩ over unit exponentials, also where E^(-0.4) is singular."""
+    points = next(sobol_exponentials(4096, 1, SEED))[:, 0]
+    weights = favour_small(points)
+    assert (points < 1e-6).mean() > 0.005
+    assert weights.mean() == pytest.approx(1.0, abs=1e-4)
+    assert (weights * points).mean() == pytest.approx(1.0, abs=1e-3)
+    assert (weights * points**-0.4).mean() == pytest.approx(math.gamma(0.6), rel=1e-3)
 
 
 def test_bad_numbers_are_named():
@@ -61,5 +64,3 @@ def test_bad_numbers_are_named():
         next(sobol_exponentials(1000, 2, SEED))
     with pytest.raises(ValueError, match="chunk: must be a power of two"):
         next(sobol_exponentials(1024, 2, SEED, chunk=48))
-    with pytest.raises(ValueError, match=r"replicates: .*got 1"):
-        combine(np.ones((1, 2)))

@@ -204,3 +204,12 @@ def test_ranking_of_families_against_training(steps):
     for i, j in np.ndindex(5, 5):
         if predicted[i] < 0.88 * predicted[j]:
             assert measured[i] < measured[j]
+
+
+def test_adam_families_are_tuned_on_its_own_flow():
+    result = optimal_schedule(
+        100, 64, 32, 128, "adam", families=("constant", "linear", "annealing"), refine=False
+    )
+    assert [f.name for f in result.families] == ["linear", "constant"]
+    assert result.exponent is None
+    assert "linear" in repr(result)

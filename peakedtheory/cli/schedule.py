@@ -57,13 +57,25 @@ def command(
         )
     else:
         rows = [
-            [f.name, f"{f.peak:.4g}", f"{f.loss:.5g}", f"{f.tangential_fraction:.3f}", f"{f.exponent:.3f}"]
+            [
+                f.name,
+                f"{f.peak:.4g}",
+                f"{f.loss:.5g}",
+                f"{f.tangential_fraction:.3f}",
+                "–" if f.exponent is None else f"{f.exponent:.3f}",
+            ]
             for f in best.families
         ]
         if refine:
             rows.insert(
                 0,
-                ["free", f"{best.schedule.rates.max():.4g}", f"{best.loss:.5g}", "", f"{best.exponent:.3f}"],
+                [
+                    "free",
+                    f"{best.schedule.rates.max():.4g}",
+                    f"{best.loss:.5g}",
+                    "",
+                    "–" if best.exponent is None else f"{best.exponent:.3f}",
+                ],
             )
         title = f"Schedules of {steps} steps for n = {vocab:.0f}, m = {width:g}, B = {batch:g} ({optimizer})"
         print_table(title, ["family", "best peak", "final loss", "L_t/L", "predicted α"], rows)
