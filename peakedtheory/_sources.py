@@ -18,6 +18,7 @@ import numpy as np
 from peakedtheory._checks import fail
 from peakedtheory._components import Atoms, tail_indices
 from peakedtheory._moments import Layout
+from peakedtheory._normal_tables import normal_table
 from peakedtheory._samplers import (
     AtomsSampler,
     GivenSampler,
@@ -304,6 +305,13 @@ def _plain(request: Request, core: Energies) -> tuple[Sampler, str]:
         if np.ptp(core.weights) == 0.0:
             _require_memory(request.n)
             return _filled(request, FromArray(core.values), 5.0), digest(core.values)
+    if request.precision == "single" and not isinstance(core, Discrete):
+        quantiles = _Quantiles(core)
+        found = normal_table(quantiles.ppf, getattr(quantiles, "isf", lambda q: quantiles.ppf(1.0 - q)))
+        if found is not None:
+            table, per_unit = found
+            sampler = PlainSampler(**request.common, grid=request.grid, table=table, per_unit=per_unit)
+            return sampler, digest(table)
     _require_memory(request.n)
     return _filled(request, FromPython(without_caches(core).sample), 60.0), core.name
 
