@@ -19,7 +19,7 @@ install: .venv/installed
 	touch $@
 
 test: .venv/tested
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: .venv/tested
 	$(BIN)/python -m pytest -m slow
@@ -33,7 +33,7 @@ lint: .venv/tested
 	$(BIN)/mypy
 
 bench: .venv/tested
-	$(BIN)/python -m pytest benchmarks --benchmark-only
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

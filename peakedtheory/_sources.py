@@ -300,8 +300,8 @@ def _plain(request: Request, core: Energies) -> tuple[Sampler, str]:
         ), f"width {width}"
     if isinstance(core, Discrete):
         if core.values.size <= max(64, 4 * request.n):
-            sampler = AtomsSampler(**request.common, x=-core.values, weights=core.weights)
-            return sampler, digest(core.values, core.weights)
+            atoms = AtomsSampler(**request.common, x=-core.values, weights=core.weights)
+            return atoms, digest(core.values, core.weights)
         if np.ptp(core.weights) == 0.0:
             _require_memory(request.n)
             return _filled(request, FromArray(core.values), 5.0), digest(core.values)

@@ -162,11 +162,12 @@ def _evaluate(beta: np.ndarray, n: np.ndarray, energies: Energies) -> tuple[np.n
     """Values and errors, rows in the order of `QUANTITIES`, for flat arrays of beta and n."""
     raw = np.empty((4, beta.size))
     error = np.empty((4, beta.size))
-    unique, inverse = np.unique(beta, return_inverse=True)
-    for i, b in enumerate(unique):
-        columns = np.nonzero(inverse == i)[0]
-        counts, back = np.unique(n[columns], return_inverse=True)
-        v, e = _one_temperature(float(b), counts, energies)
+    order = np.lexsort((n, beta))
+    for columns in np.split(order, np.nonzero(np.diff(beta[order]))[0] + 1):
+        ascending = n[columns]
+        first = np.concatenate([[True], ascending[1:] != ascending[:-1]])
+        v, e = _one_temperature(float(beta[columns[0]]), ascending[first], energies)
+        back = np.cumsum(first) - 1
         raw[:, columns], error[:, columns] = v[:, back], e[:, back]
     phi, slope, curvature, entropy = raw
     d_phi, d_slope, d_curvature, d_entropy = error

@@ -290,6 +290,10 @@ def test_sharp_edges_at_any_n(n):
         assert abs(series.coefficients[2] - rate * np.pi**2 / 12) <= series.error[2]
     # Density 0.3 ε^(-0.7): ⟨min⟩ = n B(1 + 1/k, n), k = 0.3.
     singular = low_temperature_expansion(n, "beta:a=0.3,b=1", order=0)
-    exact = math.exp(math.lgamma(1 + 1 / 0.3) + math.lgamma(n + 1) - math.lgamma(n + 1 + 1 / 0.3)) if n < 1e6 else None
+    exact = (
+        math.exp(math.lgamma(1 + 1 / 0.3) + math.lgamma(n + 1) - math.lgamma(n + 1 + 1 / 0.3))
+        if n < 1e6
+        else None
+    )
     if exact:
         assert -singular.coefficients[0] == pytest.approx(exact, rel=1e-9)
