@@ -4,7 +4,7 @@ Independent scramblings of one point set are independent, unbiased estimates, so
 follows from their spread with Student's t (Owen, "Monte Carlo Theory, Methods and Examples", ch. 17). No
 single set knows its own error. Where rare low energies decide an average (β well below √(2 ln n) at huge n,
 exponential tails) the means of plain scramblings are skewed and their spread is too small an error: the
-first spacing is therefore drawn by importance.
+first spacing is therefore drawn by importance at both of its ends.
 """
 
 from __future__ import annotations
@@ -69,14 +69,20 @@ def scramblings(seed: np.random.SeedSequence, count: int) -> list[np.random.Seed
     return _children(seed, count)
 
 
-def favour_small(exponentials: Floats) -> Floats:
-    """Replace -ln(1-u) by -ln(1-u³) in place and return the importance weights 3u².
+def favour_ends(exponentials: Floats) -> Floats:
+    """Draw unit exponentials by importance, in place, and return the weights 30 u²(1-u)².
 
-    Small values, as first spacings those of rare low energies, are visited far more often than they occur.
+    -ln(1-u) becomes -ln(1-w) with w = u³(10 - 15u + 6u²): small and large values, as first spacings those
+    of rare low and of rare high ground states, are visited more often than they occur, and singularities
+    at either end of u are smoothed.
     """
+    above = np.exp(-exponentials)
     u = -np.expm1(-exponentials)
-    np.negative(np.log1p(-(u**3)), out=exponentials)
-    return 3.0 * u * u
+    near, far = np.minimum(u, 0.5), np.minimum(above, 0.5)
+    low = -np.log1p(-(near**3) * (10.0 - near * (15.0 - 6.0 * near)))
+    high = -np.log(far**3 * (10.0 - far * (15.0 - 6.0 * far)))
+    exponentials[...] = np.where(u < 0.5, low, high)
+    return 30.0 * (u * above) ** 2
 
 
 def _children(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from peakedtheory._moments import Layout, Moments
-from peakedtheory._qmc import favour_small, scramblings, sobol_exponentials
+from peakedtheory._qmc import favour_ends, scramblings, sobol_exponentials
 from peakedtheory._tails import OrderStatisticsTables
 
 # Marks the seeds of blocks, so that none is a seed that the caller spawns.
@@ -338,10 +338,9 @@ class ScrambledSampler(OrderStatisticsSampler):
     """Order statistics at scrambled Sobol points; one sample of a block is one whole scrambling.
 
     The average over a scrambling's points is one independent, unbiased value, so that the moments over
-    scramblings give honest standard errors. Rare low energies would make those values skewed, so the first
-    spacing is drawn by importance: with u³ in place of u, weighted by 3u², small spacings, that is low
-    energies, are visited far more often than they occur. What all points share is taken out of the
-    weighted sum, which keeps the weights from adding noise of their own.
+    scramblings give honest standard errors. Rare low or high ground states would make those values skewed, so
+    the first spacing is drawn by importance at both ends, with weights. What all points share is taken out
+    of the weighted sum, which keeps the weights from adding noise of their own.
     """
 
     points: int = 4096
@@ -362,7 +361,7 @@ class ScrambledSampler(OrderStatisticsSampler):
         for seed in scramblings(self.seed.replicates, first + count)[first:]:
             mean, seen = np.zeros(self.layout.size), 0
             for exponentials in sobol_exponentials(self.points, self.tables.k, seed, chunk=min(chunk, 4096)):
-                weight = favour_small(exponentials[:, 0])
+                weight = favour_ends(exponentials[:, 0])
                 rows = self.layout.quantities(*self.evaluate(exponentials)[:2])
                 seen += len(rows)
                 excess = (weight[:, None] * (rows - typical)).mean(axis=0)

@@ -10,7 +10,7 @@ from peakedtheory.kernels.order_statistics import order_statistics
 from scipy import special, stats
 
 from peakedtheory import thermodynamics
-from peakedtheory._qmc import favour_small, scramblings, sobol_exponentials
+from peakedtheory._qmc import favour_ends, scramblings, sobol_exponentials
 from peakedtheory._tails import LN2, order_statistics_tables
 
 LN_Z, MEAN, VARIANCE, SQUARES = range(4)
@@ -338,7 +338,7 @@ def test_scramblings_cover_the_exact_value(distribution, n, beta, points, seeds)
     for seed in range(seeds):
         parts = scramblings(np.random.SeedSequence(seed), 8)
         spacings = np.concatenate([next(sobol_exponentials(points, tables.k, s)) for s in parts])
-        weights = favour_small(spacings[:, 0])[:, None, None]
+        weights = favour_ends(spacings[:, 0])[:, None, None]
         excess = weights * (run(tables, spacings)[0][..., :3] - truth.T)
         means = np.swapaxes(excess.reshape(8, points, beta.size, 3).mean(axis=1), 1, 2)
         z.append(means.mean(axis=0) / (means.std(axis=0, ddof=1) / np.sqrt(8)))

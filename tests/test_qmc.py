@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peakedtheory._qmc import favour_small, scramblings, sobol_exponentials
+from peakedtheory._qmc import favour_ends, scramblings, sobol_exponentials
 
 SEED = np.random.SeedSequence(20260203)
 
@@ -52,8 +52,9 @@ def test_scramblings_differ_and_their_number_does_not_matter():
 def test_importance_weights_keep_every_mean():
     """⟨w g(E)⟩ over the favoured points is ⟨g(E)⟩ over unit exponentials, also where E^(-0.4) is singular."""
     points = next(sobol_exponentials(4096, 1, SEED))[:, 0]
-    weights = favour_small(points)
-    assert (points < 1e-6).mean() > 0.005
+    weights = favour_ends(points)
+    assert (points < 1e-6).mean() > 0.003
+    assert (points > 15.0).mean() > 0.003
     assert weights.mean() == pytest.approx(1.0, abs=1e-4)
     assert (weights * points).mean() == pytest.approx(1.0, abs=1e-3)
     assert (weights * points**-0.4).mean() == pytest.approx(math.gamma(0.6), rel=1e-3)

@@ -86,14 +86,15 @@ def command(
         typer.echo(prediction.explanation)
         typer.echo(answer.explanation)
     if plot is not None:
-        _draw(vocab, energies, answer.beta_star, plot)
+        _draw(vocab, energies, answer.beta_star, answer.onset, plot)
 
 
-def _draw(vocab: float, energies: str, beta_star: float, plot: Path) -> None:
+def _draw(vocab: float, energies: str, beta_star: float, onset: float, plot: Path) -> None:
     from peakedtheory._flow_plots import draw_path
     from peakedtheory._interpolant import interpolant
     from peakedtheory.cli._common import save_figure
     from peakedtheory.energies import as_energies
     from peakedtheory.regimes import aligned_path
 
-    save_figure(draw_path(aligned_path(interpolant(vocab, as_energies(energies)), beta_star)), plot)
+    path = aligned_path(interpolant(vocab, as_energies(energies)), beta_star)
+    save_figure(draw_path(path, beta_star, onset), plot)
