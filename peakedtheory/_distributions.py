@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri
+import scipy
 
 from peakedtheory._checks import fail
 from peakedtheory._components import Atoms, Component, Density, central_moments, moved, tail_indices
@@ -142,8 +142,8 @@ class StandardNormal(Energies):
     def components(self) -> tuple[Component, ...]:
         density = Density(
             lambda x: np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
-            lambda x: ndtr(-x),
-            ndtr,
+            lambda x: scipy.special.ndtr(-x),
+            lambda x: scipy.special.ndtr(x),
             -math.inf,
             math.inf,
             0.0,
@@ -152,14 +152,14 @@ class StandardNormal(Energies):
         return ((1.0, density),)
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
-        return ndtr(energy)
+        return scipy.special.ndtr(energy)
 
     def ppf(self, q: np.ndarray) -> np.ndarray:
-        return ndtri(q)
+        return scipy.special.ndtri(q)
 
     def log_cdf(self, energy: np.ndarray) -> np.ndarray:
         """Ln P(ε <= energy)."""
-        return log_ndtr(energy)
+        return scipy.special.log_ndtr(energy)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         return rng.standard_normal(size)

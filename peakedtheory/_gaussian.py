@@ -15,7 +15,7 @@ are correlations of a table of the normal density with fixed kernels.
 import functools
 
 import numpy as np
-from scipy.special import gammaln, ndtr, ndtri
+import scipy
 
 from peakedtheory._gumbel import V_MAX, entropy_kernel
 
@@ -27,11 +27,6 @@ _NEGLIGIBLE = 38.0
 _ROUNDING = np.array([3e-15, 1.2e-14, 2.4e-14, 1.2e-14])
 #: Below this beta averages are taken over a lattice in the energy, above it over one in v.
 _DIRECT_BELOW = 1.0
-
-_LOWER = np.geomspace(1e-7, 0.98, 96)
-_LOWER_LGAMMA = gammaln(1.0 - _LOWER)
-_UPPER = np.geomspace(1e-3, 1e2, 64)
-_UPPER_LGAMMA = gammaln(1.0 + _UPPER)
 
 
 def gaussian_thermodynamics(beta: float, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,17 +69,25 @@ def gaussian_thermodynamics(beta: float, n: np.ndarray) -> tuple[np.ndarray, np.
     return values, errors
 
 
+@functools.cache
+def _tilts() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Exponents θ of the Chernoff bounds with ln Γ(1 - θ), for the lower and the upper end of s."""
+    lower, upper = np.geomspace(1e-7, 0.98, 96), np.geomspace(1e-3, 1e2, 64)
+    return lower, scipy.special.gammaln(1.0 - lower), upper, scipy.special.gammaln(1.0 + upper)
+
+
 def _bounds(beta: float, n: float) -> tuple[float, float]:
     """Return the range of s outside which 1 - φⁿ is negligibly different from 0 or 1.
 
     Chernoff bounds of the Gumbel-perturbed maximum: g(s) <= exp(θs + θ²β²/2) Γ(1-θ) for 0 < θ < 1 and
     φ(s) <= exp(-θs + θ²β²/2) Γ(1+θ) for θ > 0; for large n the quantile of order 1/n is tighter.
     """
-    lower = np.max((-_NEGLIGIBLE - np.log(n) - 0.5 * (_LOWER * beta) ** 2 - _LOWER_LGAMMA) / _LOWER)
-    upper = np.min((_NEGLIGIBLE / n + 0.5 * (_UPPER * beta) ** 2 + _UPPER_LGAMMA) / _UPPER)
+    below, below_gamma, above, above_gamma = _tilts()
+    lower = np.max((-_NEGLIGIBLE - np.log(n) - 0.5 * (below * beta) ** 2 - below_gamma) / below)
+    upper = np.min((_NEGLIGIBLE / n + 0.5 * (above * beta) ** 2 + above_gamma) / above)
     quantile = (_NEGLIGIBLE + 1.0) / n
     if quantile < 0.5:
-        upper = min(upper, beta * ndtri(quantile) + V_MAX)
+        upper = min(upper, beta * scipy.special.ndtri(quantile) + V_MAX)
     return lower, upper
 
 
@@ -160,4 +163,4 @@ def _windows(f: np.ndarray, count: int, size: int, stride: int) -> np.ndarray:
 
 
 def _normal_tail_and_density(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return ndtr(-x), np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+    return scipy.special.ndtr(-x), np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)

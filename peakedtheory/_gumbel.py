@@ -5,7 +5,7 @@ is the Gumbel density exp(v - exp(v)); `entropy_kernel` is the integral of its c
 """
 
 import numpy as np
-from scipy.special import exp1
+import scipy
 
 #: Above this v the factor exp(-exp(v)) is below 1e-19 and the Gumbel kernel has ended.
 V_MAX = 3.8
@@ -37,5 +37,5 @@ def entropy_kernel(
     out *= t_small
     out += (v + np.euler_gamma) * survival
     large = np.nonzero(t > 1.0)
-    out[large] = (1.0 + survival[large]) * (v[large] + np.euler_gamma) + exp1(t[large])
+    out[large] = (1.0 + survival[large]) * (v[large] + np.euler_gamma) + scipy.special.exp1(t[large])
     return out

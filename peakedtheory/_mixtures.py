@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from peakedtheory._checks import fail
 from peakedtheory._components import Component
@@ -114,7 +114,7 @@ class FiniteWidth(Energies):
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
         s, weight = self.scales
-        return ndtr(np.asarray(energy, dtype=float)[..., None] / s) @ weight
+        return scipy.special.ndtr(np.asarray(energy, dtype=float)[..., None] / s) @ weight
 
     def ppf(self, q: np.ndarray) -> np.ndarray:
         raise ValueError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import gammainc, gammaln, psi, zeta
+import scipy
 
 from peakedtheory._checks import fail, inverse_temperature
 from peakedtheory._results import describe, scalar_or_array
@@ -173,7 +173,7 @@ class LowTemperatureExpansion(Expansion):
     @property
     def gap_rate(self) -> float:
         """Density a of the gap between the two lowest energies at zero, 12 c_2/π²; NaN below order 2."""
-        return float(self.coefficients[2] / (0.5 * zeta(2))) if self.order >= 2 else math.nan
+        return float(self.coefficients[2] / (0.5 * scipy.special.zeta(2))) if self.order >= 2 else math.nan
 
     @property
     def crossover(self) -> float:
@@ -190,7 +190,7 @@ class LowTemperatureExpansion(Expansion):
         if self.order < 2:
             return np.full(b.shape, math.log(self.n))
         k = self.order + 1
-        return zeta(k) * self.gap_rate ** (k - 1) / k * b ** (1.0 - k)
+        return scipy.special.zeta(k) * self.gap_rate ** (k - 1) / k * b ** (1.0 - k)
 
     def extreme_value(self, beta: Any) -> tuple[Any, Any]:
         """Return (Φ, U) in the extreme-value limit, the closed form that n → ∞ leads to.
@@ -214,8 +214,8 @@ class LowTemperatureExpansion(Expansion):
                 "lower the temperature",
             )
         c0, c1 = self.coefficients[:2]
-        phi = b * c0 + c1 + (b / a) * gammaln(1.0 - a / b) - np.euler_gamma
-        internal = -c0 - gammaln(1.0 - a / b) / a - psi(1.0 - a / b) / b
+        phi = b * c0 + c1 + (b / a) * scipy.special.gammaln(1.0 - a / b) - np.euler_gamma
+        internal = -c0 - scipy.special.gammaln(1.0 - a / b) / a - scipy.special.psi(1.0 - a / b) / b
         return scalar_or_array(np.asarray(phi)), scalar_or_array(np.asarray(internal))
 
     def resummed(self, beta: Any) -> tuple[Any, Any]:
@@ -265,4 +265,4 @@ class HighTemperatureExpansion(Expansion):
         # What ends the high-temperature phase is (e^z - 1)/(2n), z = Var(βε): low orders do not show it.
         z = 2.0 * abs(self.coefficients[2]) * b**2
         with np.errstate(over="ignore"):
-            return gammainc(order // 2 + 1.0, z) * np.exp(np.minimum(z, 700.0)) / (2.0 * self.n)
+            return scipy.special.gammainc(order // 2 + 1.0, z) * np.exp(np.minimum(z, 700.0)) / (2.0 * self.n)

@@ -125,9 +125,15 @@ def parse_energies(text: str) -> Energies:
         if set(pairs) != {"m"}:
             fail("energies", "finite-width takes m", text, "write finite-width:m=32")
         return FiniteWidth(int(pairs["m"]) if pairs["m"] == int(pairs["m"]) else pairs["m"])  # type: ignore[arg-type]
-    from scipy import stats
+    if head in {"normal", "gaussian"} and set(pairs) <= {"loc", "scale"}:
+        return Gaussian(pairs.get("loc", 0.0), pairs.get("scale", 1.0)) if pairs else STANDARD_NORMAL
+    return _from_name("norm" if head in {"normal", "gaussian"} else head, pairs, text)
 
-    name = "norm" if head in {"normal", "gaussian"} else head
+
+def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
+    """Freeze the scipy.stats distribution of this name."""
+    from scipy import stats  # slow to import
+
     family = getattr(stats, name, None)
     if not isinstance(family, (stats.rv_continuous, stats.rv_discrete)):
         fail(

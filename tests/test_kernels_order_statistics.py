@@ -319,7 +319,7 @@ def test_random_draws_cover_the_exact_value(distribution, n, samples, beta):
     [
         (None, 128, BETAS, 128, 120),
         (None, 50304, BETAS, 128, 120),
-        pytest.param(None, 40, BETAS, 128, 1000, marks=pytest.mark.nightly),
+        pytest.param(None, 40, BETAS, 1024, 1000, marks=pytest.mark.nightly),
         pytest.param(None, 10**9, BETAS, 1024, 1000, marks=pytest.mark.nightly),
         pytest.param(stats.logistic(), 1000, np.array([0.1, 0.4]), 1024, 1000, marks=pytest.mark.nightly),
         pytest.param(
