@@ -29,7 +29,7 @@ def gaussian_in_mpmath(beta, n, digits=20):
     φ(s) = ⟨exp(-e^(s - βε))⟩ and its companions are summed over ε with a step that resolves both the
     density and the kernel; nothing is shared with the engine but the formula of the outer integral.
     """
-    with mp.workdps(digits + 8):
+    with mp.workdps(digits + 8 + int(math.log10(n))):  # 1 - g is raised to the power n
         beta, n = mp.mpf(beta), mp.mpf(n)
         size = digits * math.log(10)
         step = mp.mpf(math.pi**2 / size) * mp.mpf("0.9")
