@@ -157,10 +157,6 @@ class StandardNormal(Energies):
     def ppf(self, q: np.ndarray) -> np.ndarray:
         return scipy.special.ndtri(q)
 
-    def log_cdf(self, energy: np.ndarray) -> np.ndarray:
-        """Ln P(ε <= energy)."""
-        return scipy.special.log_ndtr(energy)
-
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         return rng.standard_normal(size)
 

@@ -1,7 +1,7 @@
 """Exact averages over n i.i.d. energies at any finite n and any inverse temperature.
 
 With Z(β) = Σ exp(-βε_i) and Φ = ⟨ln Z⟩: F = -Φ/β, U = -Φ', S = Φ + βU, energy variance Φ'' = -U'
-(Liu et al. 2026, Eqs. 5-9, define F, U and S; the exact integrals are derived in docs/thermodynamics.md).
+(Liu et al. 2026, Eqs. 11-12, define U and F; the exact integrals are derived in docs/thermodynamics.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """`peakedtheory estimate`: what it prints, writes, draws, and refuses."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -74,7 +73,6 @@ def test_the_figure_is_drawn(tmp_path):
         assert (tmp_path / name).stat().st_size > 5000
 
 
-@pytest.mark.skipif(importlib.util.find_spec("h5py") is None, reason="h5netcdf needs h5py to write")
 def test_the_file_holds_estimates_and_seed(tmp_path):
     import xarray
 

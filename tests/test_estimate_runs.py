@@ -67,7 +67,8 @@ def test_distributions_with_caches_go_to_processes(processes):
 
 
 def test_dask_gives_the_same_bits(alone):
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
