@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo install test test-slow test-nightly lint bench clean
+.PHONY: demo install test test-slow test-nightly lint docs bench clean
 
 demo: .venv/installed
 	$(BIN)/peakedtheory expand --vocab 50304 --plot expansion.png
@@ -32,9 +32,17 @@ lint: .venv/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+.venv/documented: .venv/tested
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: .venv/documented
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: .venv/tested
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv build dist docs/_build docs/_autosummary *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -exec rm -rf {} +

@@ -32,7 +32,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_cache_path = "docs/_build/.jupyter_cache"
 nb_execution_timeout = 240
-nb_execution_raise_on_error = True
+nb_execution_raise_on_error = False
 nb_execution_excludepatterns: list[str] = []
 nb_merge_streams = True
 
