@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory.plotting import COLD, EXACT, EXTRA, GUIDE, WARM, new_figure
+from peakedtheory.plotting import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 from peakedtheory.thermodynamics import thermodynamics
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def plot_free_energy(
     """
     beta = _positive(result)
     if axes is None:
-        axes = new_figure(1)[1][0, 0]
+        axes = current_axes()
     fine = np.geomspace(beta.min(), beta.max(), 200) if beta.size > 1 else beta
     exact = None if result.energies is None else thermodynamics(fine, result.n, result.energies)
     for name in ("free_energy", "internal_energy"):

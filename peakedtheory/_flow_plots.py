@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._interpolant import interpolant
-from peakedtheory.plotting import COLD, EXTRA, GUIDE, WARM, new_figure
+from peakedtheory.plotting import COLD, EXTRA, GUIDE, WARM, current_axes, new_figure
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
     """Draw the loss and its two parts against τ, with a guide of slope -1/3, power law shaded."""
     if axes is None:
-        axes = new_figure(1)[1][0, 0]
+        axes = current_axes()
     tau, loss = np.atleast_1d(flow.tau), np.atleast_1d(flow.loss)
     show = (tau > 0) & (loss > 0)
     axes.loglog(tau[show], loss[show], label="loss")

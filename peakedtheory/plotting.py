@@ -44,6 +44,14 @@ def new_figure(
     return figure, axes
 
 
+def current_axes() -> matplotlib.axes.Axes:
+    """Return pyplot's current axes, new ones in this package's style; notebooks show them by themselves."""
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context(STYLE):
+        return plt.gca()
+
+
 def plot_thermodynamics(
     result: Thermodynamics, axes: matplotlib.axes.Axes | None = None
 ) -> matplotlib.axes.Axes:
@@ -60,7 +68,7 @@ def plot_thermodynamics(
             f" {np.shape(result.beta)}; select one n"
         )
     if axes is None:
-        axes = new_figure(1)[1][0, 0]
+        axes = current_axes()
     axes.plot(result.beta, result.free_energy, color=COLD, label="free energy F")
     axes.plot(result.beta, result.internal_energy, color=WARM, label="internal energy U")
     axes.plot(result.beta, result.entropy, color=EXTRA, label="entropy S (nats)")

@@ -36,7 +36,10 @@ def command(
     plot: PlotFile = None,
     output: OutputFile = None,
 ) -> None:
-    """Find the inverse temperature β* at which N i.i.d. energies have the given mean entropy."""
+    """Find the β* at which energies have a given entropy.
+
+    The inverse temperature at which the softmax of N independent energies has the mean entropy asked for.
+    """
     from peakedtheory.entropy import match_entropy
     from peakedtheory.expansions import longest_expansion, low_temperature_expansion
 

@@ -72,7 +72,10 @@ def command(
     plot: PlotFile = None,
     output: OutputFile = None,
 ) -> None:
-    """Estimate free energies, entropies and losses of N energies by Monte Carlo, beside the exact values."""
+    """Estimate free energies and losses by Monte Carlo.
+
+    Every estimate comes with its standard error, beside the exact value where there is one.
+    """
     from peakedtheory.montecarlo import estimate
 
     grid = parse_grid("beta", beta)

@@ -45,7 +45,10 @@ def command(
     plot: PlotFile = None,
     output: OutputFile = None,
 ) -> None:
-    """Expand the free energy of N i.i.d. energies at low and high temperature, beside the exact values."""
+    """Expand the free energy at low and high temperature.
+
+    The coefficients of both series for N independent energies, and their sums beside the exact values.
+    """
     from peakedtheory import as_energies, thermodynamics
     from peakedtheory.expansions import (
         high_temperature_expansion,

@@ -54,7 +54,10 @@ def command(
     plot: PlotFile = None,
     output: OutputFile = None,
 ) -> None:
-    """Predict the loss, inverse temperature and local exponent of a training run towards N classes."""
+    """Predict a training run: loss, β and local exponent.
+
+    Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide.
+    """
     from peakedtheory.cli._common import parse_grid
     from peakedtheory.dynamics import student_flow
     from peakedtheory.entropy import match_entropy

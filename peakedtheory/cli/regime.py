@@ -41,7 +41,10 @@ def command(
     json: JsonFlag = False,
     plot: PlotFile = None,
 ) -> None:
-    """Say which exponent the loss follows for N classes, over which window, and why."""
+    """Say which exponent the loss follows, where and why.
+
+    For N classes: the exponent of the gap law, the window over which it holds, or why there is none.
+    """
     from peakedtheory.regimes import predict_exponent, regime
 
     if beta_star is None and entropy is None:

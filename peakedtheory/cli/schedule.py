@@ -36,7 +36,10 @@ def command(
     plot: PlotFile = None,
     output: OutputFile = None,
 ) -> None:
-    """Compare learning-rate schedules, each at its best height, by predicted final loss."""
+    """Compare learning-rate schedules by predicted loss.
+
+    Each family at its best height, beside the schedule that minimises the final loss.
+    """
     from peakedtheory.optimal_control import optimal_schedule
 
     star = math.inf if beta_star is None else beta_star

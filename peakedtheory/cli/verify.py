@@ -22,7 +22,10 @@ def command(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the examples.")] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Check the identities of the theory on random inverse temperatures, counts and energies."""
+    """Check the identities of the theory on random cases.
+
+    Inverse temperatures, counts and energies are drawn to break them; exit status 1 if one fails.
+    """
     from rich.console import Console
 
     from peakedtheory.testing import verify
