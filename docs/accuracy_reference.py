@@ -1,6 +1,7 @@
-"""Write accuracy_reference.csv: thermodynamics of normal energies by multi-precision sums, for the page on accuracy.
+"""Write accuracy_reference.csv: thermodynamics of normal energies by multi-precision sums.
 
-Run as `python docs/accuracy_reference.py`; some minutes a row at large beta. Rows that the file already has are kept.
+Run as `python docs/accuracy_reference.py`; some minutes a row at large beta. Rows that the file already
+has are kept. The page on accuracy compares the engine with them.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Sphinx configuration: theory pages in MyST, executed pages by myst-nb, API from numpydoc, commands from the CLI."""
+"""Sphinx configuration: pages in MyST, executed by myst-nb, API from numpydoc, commands from the CLI."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def write_commands(app) -> None:
     """Write commands.md from the command line itself, so that the two cannot differ."""
     overview = _help()
     names = re.findall(r"^  ([a-z]+)  ", overview.split("Commands:")[1], flags=re.MULTILINE)
-    pages = ["# Commands\n", "What each command prints with `--help`, taken from the program when these pages are built.\n"]
+    pages = [
+        "# Commands\n",
+        "What each command prints with `--help`, taken from the program when these pages are built.\n",
+    ]
     pages += [f"```text\n{overview}\n```\n"]
     pages += [f"## {name}\n\n```text\n{_help(name)}\n```\n" for name in names]
     target = Path(app.srcdir) / "commands.md"
@@ -63,5 +66,5 @@ def write_commands(app) -> None:
 
 
 def setup(app) -> None:
-    """Hook the generated page into the build."""
+    """Connect the generated page to the build."""
     app.connect("builder-inited", write_commands)
