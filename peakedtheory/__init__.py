@@ -28,9 +28,13 @@ from peakedtheory.losses import MisalignedLoss, loss, loss_gradient, loss_with_e
 from peakedtheory.thermodynamics import Thermodynamics, thermodynamics
 
 if TYPE_CHECKING:
+    from peakedtheory.collapse import compare_collapse, measure_collapse
+    from peakedtheory.curve_readers import read_loss_curve
+    from peakedtheory.curve_regimes import curve_regime
     from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, StudentFlow, student_flow
     from peakedtheory.expansion_fits import ExpansionFit, fit_high_temperature, fit_low_temperature
     from peakedtheory.gap_law import predict_exponent
+    from peakedtheory.losscurves import LossCurve, compare_laws, fit_loss_curve, forecast
     from peakedtheory.montecarlo import Estimate, MonteCarloResult, estimate, estimate_from_logits
     from peakedtheory.optimal_control import optimal_learning_rate, optimal_schedule
     from peakedtheory.regimes import phase_diagram, regime
@@ -44,20 +48,28 @@ _LAZY = {
     "Estimate": "montecarlo",
     "ExpansionFit": "expansion_fits",
     "GradientFlow": "dynamics",
+    "LossCurve": "losscurves",
     "MonteCarloResult": "montecarlo",
     "SGD": "dynamics",
     "SignGD": "dynamics",
     "StudentFlow": "dynamics",
+    "compare_collapse": "collapse",
+    "compare_laws": "losscurves",
+    "curve_regime": "curve_regimes",
     "dynamic_time": "schedules",
     "estimate": "montecarlo",
     "estimate_from_logits": "montecarlo",
     "fit_high_temperature": "expansion_fits",
+    "fit_loss_curve": "losscurves",
     "fit_low_temperature": "expansion_fits",
+    "forecast": "losscurves",
+    "measure_collapse": "collapse",
     "optimal_learning_rate": "optimal_control",
     "optimal_schedule": "optimal_control",
     "parse_schedule": "schedules",
     "phase_diagram": "regimes",
     "predict_exponent": "gap_law",
+    "read_loss_curve": "curve_readers",
     "regime": "regimes",
     "student_flow": "dynamics",
 }
@@ -74,6 +86,7 @@ __all__ = [
     "Gaussian",
     "GradientFlow",
     "HighTemperatureExpansion",
+    "LossCurve",
     "LowTemperatureExpansion",
     "MisalignedLoss",
     "Mixture",
@@ -83,17 +96,23 @@ __all__ = [
     "StudentFlow",
     "Thermodynamics",
     "as_energies",
+    "compare_collapse",
+    "compare_laws",
+    "curve_regime",
     "dynamic_time",
     "estimate",
     "estimate_from_logits",
     "fit_high_temperature",
+    "fit_loss_curve",
     "fit_low_temperature",
+    "forecast",
     "high_temperature_expansion",
     "loss",
     "loss_gradient",
     "loss_with_error",
     "low_temperature_expansion",
     "match_entropy",
+    "measure_collapse",
     "misaligned_loss",
     "optimal_learning_rate",
     "optimal_schedule",
@@ -101,6 +120,7 @@ __all__ = [
     "parse_schedule",
     "phase_diagram",
     "predict_exponent",
+    "read_loss_curve",
     "regime",
     "student_flow",
     "thermodynamics",

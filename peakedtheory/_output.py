@@ -34,12 +34,22 @@ def provenance(parameters: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
+def check_target(path: Path, suffixes: tuple[str, ...], argument: str = "output") -> Path:
+    """Return `path` if a file of that kind can be written there, before any work is done for it."""
+    path = Path(path)
+    if suffixes and path.suffix not in suffixes:
+        *others, last = suffixes
+        rule = f"must end in {', '.join(others)} or {last}" if others else f"must end in {last}"
+        fail(argument, rule, str(path), f"name it {path.stem}{suffixes[0]}")
+    if not path.parent.is_dir():
+        fail(argument, "must lie in an existing folder", str(path), f"create {path.parent} first")
+    return path
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block succeeds."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        fail("output", "must lie in an existing folder", str(path), f"create {path.parent} first")
+    path = check_target(path, ())
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -61,8 +71,5 @@ def save_dataset(dataset: xarray.Dataset, path: Path, parameters: dict[str, Any]
     ValueError
         If the name does not end in .nc or the folder does not exist.
     """
-    path = Path(path)
-    if path.suffix != ".nc":
-        fail("output", "must end in .nc", str(path), "NetCDF is the file format here")
-    with atomic_path(path) as temporary:
+    with atomic_path(check_target(path, (".nc",))) as temporary:
         dataset.assign_attrs(provenance(parameters)).to_netcdf(temporary, engine="h5netcdf")

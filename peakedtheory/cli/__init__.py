@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from peakedtheory.cli import entropy, estimate, expand, flow, regime, schedule, verify
+from peakedtheory.cli import (
+    entropy,
+    estimate,
+    evaluate,
+    expand,
+    fit,
+    flow,
+    forecast,
+    regime,
+    reproduce,
+    schedule,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="peakedtheory",
@@ -17,7 +30,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (expand, entropy, estimate, regime, flow, schedule, verify):
+for module in (
+    expand,
+    entropy,
+    estimate,
+    regime,
+    flow,
+    schedule,
+    fit,
+    forecast,
+    train,
+    reproduce,
+    evaluate,
+    verify,
+):
     app.command(module.NAME)(module.command)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from peakedtheory._checks import fail
+from peakedtheory._output import atomic_path, check_target
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -32,11 +33,30 @@ EnergiesOption = Annotated[
     ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def _figure_file(path: Path | None) -> Path | None:
+    return None if path is None else check_target(path, (".png", ".pdf", ".svg"), "plot")
+
+
+def _results_file(path: Path | None) -> Path | None:
+    return None if path is None else check_target(path, (".nc",))
+
+
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", help="Draw a figure into FILE (.png, .pdf or .svg).", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--plot", help="Draw a figure into FILE (.png, .pdf or .svg).", metavar="FILE", callback=_figure_file
+    ),
 ]
 OutputFile = Annotated[
-    Path | None, typer.Option("--output", help="Write the results to FILE.nc (NetCDF).", metavar="FILE.nc")
+    Path | None,
+    typer.Option(
+        "--output",
+        help="Write the results to FILE.nc (NetCDF).",
+        metavar="FILE.nc",
+        callback=_results_file,
+    ),
 ]
 
 
@@ -99,10 +119,6 @@ def _plain(value: Any) -> Any:
 
 def save_figure(figure: matplotlib.figure.Figure, path: Path) -> None:
     """Write a figure, atomically, in the format of the file's suffix."""
-    from peakedtheory._output import atomic_path
-
-    if path.suffix not in {".png", ".pdf", ".svg"}:
-        fail("plot", "must end in .png, .pdf or .svg", str(path), "choose one of them")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=160)
     typer.echo(f"figure written to {path}", err=True)

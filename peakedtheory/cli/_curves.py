@@ -1,0 +1,133 @@
+"""Options and reading of training logs that `fit` and `forecast` share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peakedtheory._checks import fail
+
+if TYPE_CHECKING:
+    from peakedtheory._curves import LossCurve
+
+ScheduleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--schedule",
+        help="Learning rates behind the log, for example cosine:peak=3e-4,warmup=2160,steps=72000,final=3e-5;"
+        " once for all files or once for each.",
+        metavar="TEXT",
+    ),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        help="Name of a column in the file: loss=…, step=…, lr=…; may be repeated.",
+        metavar="KEY=NAME",
+    ),
+]
+ValidationFlag = Annotated[
+    bool, typer.Option("--validation", help="Take the validation loss where both are logged.")
+]
+BitsFlag = Annotated[bool, typer.Option("--bits", help="Losses are in bits, not nats.")]
+BytesOption = Annotated[
+    float | None,
+    typer.Option("--bytes-per-token", help="Losses are per byte; mean bytes of a token.", metavar="X"),
+]
+WindowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--window", help="First and last step to fit, 2000:60000; by rule otherwise.", metavar="A:B"
+    ),
+]
+OriginOption = Annotated[
+    str,
+    typer.Option("--origin", help="Where time starts: auto, fit, or a number.", metavar="auto|fit|NUMBER"),
+]
+
+
+@contextmanager
+def spoken_warnings() -> Iterator[None]:
+    """Print warnings as single lines on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            for text in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)):
+                typer.echo(f"warning: {text}", err=True)
+
+
+def read_curves(
+    files: list[Path],
+    schedules: list[str] | None,
+    columns: list[str] | None,
+    validation: bool,
+    bits: bool,
+    bytes_per_token: float | None,
+) -> list[LossCurve]:
+    """Return the curve of each file, with warnings as single lines on standard error."""
+    from peakedtheory._progress import reporter
+    from peakedtheory.curve_readers import read_loss_curve
+
+    plans = _for_each(schedules, files)
+    named = dict(_pair(text) for text in columns or [])
+    names = [file.stem for file in files]
+    with spoken_warnings(), reporter(True, "reading"):
+        return [
+            read_loss_curve(
+                file,
+                columns=named,
+                schedule=plan,
+                split="validation" if validation else "auto",
+                bits=bits,
+                bytes_per_token=bytes_per_token,
+                name=file.stem if names.count(file.stem) == 1 else f"{file.parent.name}/{file.stem}",
+            )
+            for file, plan in zip(files, plans, strict=True)
+        ]
+
+
+def parse_window(text: str | None) -> object:
+    """Return the window that `a:b` names; "auto" without one, an open end where a number is missing."""
+    if text is None:
+        return "auto"
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return float(first or 0.0), float(last or "inf")
+    except ValueError:
+        return fail("window", "must be `first:last` in steps", repr(text), "write for example 2000:60000")
+
+
+def parse_origin(text: str) -> object:
+    """Return the origin that `text` names."""
+    if text in ("auto", "fit"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return fail("origin", "must be auto, fit or a number", repr(text), "correct it")
+
+
+def _for_each(schedules: list[str] | None, files: list[Path]) -> list[str | None]:
+    if not schedules:
+        return [None] * len(files)
+    if len(schedules) not in (1, len(files)):
+        rule = f"must be given once, or once for each of the {len(files)} files"
+        fail("schedule", rule, f"{len(schedules)} times", "correct the count")
+    return [*schedules] if len(schedules) == len(files) else [schedules[0]] * len(files)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, name = text.partition("=")
+    if not equals or not name:
+        fail("column", "must be KEY=NAME", repr(text), "write for example loss=train/loss")
+    return key.strip(), name.strip()

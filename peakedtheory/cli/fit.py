@@ -1,0 +1,208 @@
+"""`peakedtheory fit`: laws fitted to training logs, their uncertainty, and which of them the data prefer."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from peakedtheory._checks import fail
+from peakedtheory.cli._common import (
+    JsonFlag,
+    OutputFile,
+    PlotFile,
+    print_json,
+    save_figure,
+)
+from peakedtheory.cli._curves import (
+    BitsFlag,
+    BytesOption,
+    ColumnOption,
+    OriginOption,
+    ScheduleOption,
+    ValidationFlag,
+    WindowOption,
+    parse_origin,
+    parse_window,
+    read_curves,
+)
+from peakedtheory.cli._fit_report import as_dictionary, print_comparison, print_fit, print_single, sentences
+
+if TYPE_CHECKING:
+    from peakedtheory._curves import LossCurve
+    from peakedtheory.collapse import CollapseComparison
+    from peakedtheory.curve_regimes import CurveRegime
+    from peakedtheory.losscurves import LawComparison, LossCurveFit
+
+NAME = "fit"
+
+
+def command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Training logs (CSV, JSON, trainer_state.json, event files, text logs).", metavar="FILE…"
+        ),
+    ],
+    law: Annotated[
+        str,
+        typer.Option(
+            "--law",
+            help="power, power-steps, finite-beta-star, two-channel, s1-s2, multi-power, multi-power-held,"
+            " with held parameters as in power:alpha=1/3, student:n=…,beta_star=…, or all.",
+            metavar="NAME|all",
+        ),
+    ] = "all",
+    schedule: ScheduleOption = None,
+    column: ColumnOption = None,
+    validation: ValidationFlag = False,
+    bits: BitsFlag = False,
+    bytes_per_token: BytesOption = None,
+    window: WindowOption = None,
+    origin: OriginOption = "auto",
+    held_out: Annotated[
+        float,
+        typer.Option(
+            "--held-out",
+            help="With --law all: fraction of each curve that is fitted; the rest is predicted.",
+            metavar="F",
+        ),
+    ] = 0.5,
+    bootstrap: Annotated[
+        int, typer.Option("--bootstrap", help="Resamples of the block bootstrap.", metavar="N", min=0)
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the resamples.", metavar="S", min=0)] = 0,
+    vocab: Annotated[
+        float | None,
+        typer.Option("--vocab", "-n", help="Vocabulary size: say which regime the run is in.", metavar="N"),
+    ] = None,
+    entropy: Annotated[
+        float | None,
+        typer.Option(
+            "--entropy",
+            "-H",
+            help="Entropy of the labels in nats, 0 for hard ones; L∞ of the fit otherwise.",
+            metavar="H",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", help="For the regime: sgd or adam.", metavar="NAME")
+    ] = "adam",
+    collapse: Annotated[
+        bool | None,
+        typer.Option(
+            "--collapse/--no-collapse",
+            help="Measure how the files collapse against τ and against steps, and draw that. Measured anyway"
+            " for several files with known rates.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonFlag = False,
+    plot: PlotFile = None,
+    output: OutputFile = None,
+) -> None:
+    """Fit laws to training logs and say which is best.
+
+    Prints each parameter with every part of its uncertainty, what each law predicts of records not seen,
+    how several runs collapse, and with --vocab the regime that the theory sees.
+    """
+    from peakedtheory.losscurves import fit_loss_curve
+
+    curves = read_curves(files, schedule, column, validation, bits, bytes_per_token)
+    choices: dict[str, Any] = {"window": parse_window(window), "origin": parse_origin(origin)}
+    comparison = _comparison(curves, held_out, choices) if law == "all" else None
+    timed = all(curve.rates is not None for curve in curves)
+    chosen: Any = law
+    if law == "all":
+        chosen = comparison.scores[0].law if comparison else "power" if timed else "power-steps"
+    fit = fit_loss_curve(curves, chosen, bootstrap=bootstrap, rng=seed, progress=True, **choices)
+    single = _one_by_one(curves, fit, choices) if len(curves) > 1 else []
+    apart = _collapse(curves, collapse, timed, seed)
+    stands = [] if vocab is None else [_regime(c, fit, vocab, entropy, optimizer) for c in curves]
+    if json:
+        print_json(as_dictionary(fit, single, comparison, apart, stands))
+    else:
+        print_fit(fit)
+        if len(curves) > 1:
+            print_single(fit, single)
+        if comparison is not None:
+            print_comparison(comparison)
+        for line in sentences(fit, comparison, apart, stands, entropy):
+            typer.echo(line)
+    if output is not None:
+        from peakedtheory._output import save_dataset
+
+        options = {"files": [str(file) for file in files], "law": law, "bootstrap": bootstrap, "seed": seed}
+        save_dataset(fit.to_xarray(), output, {**options, **choices})
+        typer.echo(f"results written to {output}", err=True)
+    if plot is not None:
+        from peakedtheory._curve_plots import draw_collapse, draw_fits
+
+        if collapse and apart is not None:
+            figure = draw_collapse(curves, apart)
+        elif comparison is not None:
+            figure = draw_fits([s.fit for s in comparison.scores if s.fit is not None], curves)
+        else:
+            figure = draw_fits([fit])
+        save_figure(figure, plot)
+
+
+def _comparison(curves: list[LossCurve], held_out: float, choices: dict[str, Any]) -> LawComparison | None:
+    """Return all laws side by side; None, with a warning, where the fitted part holds none of them."""
+    from peakedtheory._progress import reporter
+    from peakedtheory.losscurves import compare_laws
+
+    if not 0.0 < held_out < 1.0:
+        fail("held_out", "must be a fraction between 0 and 1", f"{held_out:g}", "0.5 is common")
+    try:
+        with reporter(True, "comparing laws"):
+            return compare_laws(curves, held_out=held_out, **choices)
+    except ValueError as error:
+        typer.echo(f"warning: laws were not compared: {error}", err=True)
+        return None
+
+
+def _collapse(
+    curves: list[LossCurve], wanted: bool | None, timed: bool, seed: int
+) -> CollapseComparison | None:
+    """Return the collapse where it is wanted; unasked, curves that share no loss get a warning only."""
+    from peakedtheory.collapse import compare_collapse
+
+    if wanted is False or (wanted is None and (len(curves) < 2 or not timed)):
+        return None
+    try:
+        return compare_collapse(curves, rng=seed)
+    except ValueError as error:
+        if wanted:
+            raise
+        typer.echo(f"warning: no collapse: {error}", err=True)
+        return None
+
+
+def _one_by_one(
+    curves: list[LossCurve], fit: LossCurveFit, choices: dict[str, Any]
+) -> list[LossCurveFit | None]:
+    """Return the same law fitted to each curve, None where a curve alone cannot hold it."""
+    from peakedtheory.losscurves import fit_loss_curve
+
+    found: list[LossCurveFit | None] = []
+    for curve in curves:
+        try:
+            found.append(fit_loss_curve(curve, fit.law, **choices))
+        except ValueError as error:
+            typer.echo(f"warning: {curve.name} alone: {error}", err=True)
+            found.append(None)
+    return found
+
+
+def _regime(
+    curve: LossCurve, fit: LossCurveFit, vocab: float, entropy: float | None, optimizer: str
+) -> CurveRegime:
+    """Return the regime of the fitted stretch; labels have the entropy L∞ unless told otherwise."""
+    from peakedtheory.curve_regimes import curve_regime
+
+    if entropy is None and 0.0 < fit.parameters.get("loss_floor", 0.0) < math.log(max(vocab, 1.0)):
+        entropy = fit.parameters["loss_floor"]
+    return curve_regime(curve.window(*fit.window), vocab, entropy=entropy, optimizer=optimizer)  # type: ignore[arg-type]
