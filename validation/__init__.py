@@ -1,1 +1,25 @@
-"""Training experiments in torch that the theory is compared with."""
+"""Training experiments that the theory is compared with: teachers and students trained in stacks."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from peakedtheory.validation.cases import Case, grid
+    from peakedtheory.validation.training import train
+
+#: Names whose modules are loaded when first asked for.
+_LAZY = {"Case": "cases", "grid": "cases", "train": "training"}
+
+__all__ = ["Case", "grid", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'peakedtheory.validation' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"peakedtheory.validation.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,177 @@
+"""`peakedtheory reproduce`: the toy-model figures of the papers, with theory and published values beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peakedtheory._checks import fail
+from peakedtheory.cli._common import JsonFlag, print_json, print_table
+
+NAME = "reproduce"
+_FORMATS = ("png", "svg", "pdf")
+
+
+def command(
+    figures: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Figures by number (4, 5a, 17) or name, or whole experiments (sgd-scan).",
+            metavar="[FIGURE]...",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    list_them: Annotated[bool, typer.Option("--list", help="List experiments and figures.")] = False,
+    scale: Annotated[
+        str, typer.Option("--scale", help="quick, paper, or tiny to check an installation.", metavar="SCALE")
+    ] = "quick",
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="cpu, cuda or cuda:1; CUDA where there is one.", metavar="NAME"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the results and checkpoints in the output folder.")
+    ] = False,
+    from_data: Annotated[
+        bool,
+        typer.Option("--from-data", help="Draw from the results that come with the package; train nothing."),
+    ] = False,
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder for results, figures and report.", metavar="DIR")
+    ] = Path("reproduction"),
+    plot_format: Annotated[
+        str,
+        typer.Option("--plot-format", help="png, svg or pdf, of the figures' own files.", metavar="FORMAT"),
+    ] = "png",
+    json: JsonFlag = False,
+) -> None:
+    """Train, predict, compare and draw: one report with figures and a verdict on every claim."""
+    from peakedtheory.validation.experiments import EXPERIMENTS, SCALES, find
+
+    if list_them:
+        _list(json)
+        return
+    if plot_format not in _FORMATS:
+        fail("plot_format", f"must be one of {', '.join(_FORMATS)}", repr(plot_format), "choose one of them")
+    if scale not in SCALES:
+        fail("scale", f"must be one of {', '.join(SCALES)}", repr(scale), "choose one of them")
+    _check_device(device)
+    if not figures and not everything:
+        fail("figure", "must be named, or --all given", "neither", "see `peakedtheory reproduce --list`")
+    wanted = {name: tuple(f.key for f in e.figures) for name, e in EXPERIMENTS.items()}
+    if figures:
+        wanted = find(figures)
+    if from_data and figures is None:
+        wanted = {name: keys for name, keys in wanted.items() if _stored(name) is not None}
+    if output.exists() and not output.is_dir():
+        fail("output", "must be a folder", str(output), "name another")
+    output.mkdir(parents=True, exist_ok=True)
+    _reproduce(wanted, scale, device, resume, from_data, output, plot_format, json)
+
+
+def _reproduce(
+    wanted: dict[str, tuple[str, ...]],
+    scale: str,
+    device: str | None,
+    resume: bool,
+    from_data: bool,
+    output: Path,
+    plot_format: str,
+    json: bool,
+) -> None:
+    from peakedtheory.validation.experiments import EXPERIMENTS
+    from peakedtheory.validation.report import as_dict, make_section, verdicts, write_report
+
+    sections = []
+    for count, (name, keys) in enumerate(wanted.items(), start=1):
+        experiment = EXPERIMENTS[name]
+        typer.echo(f"[{count}/{len(wanted)}] {name}: {experiment.title}", err=True)
+        if from_data:
+            stored = _stored(name)
+            if stored is None:
+                fail("figure", "must have results in the package with --from-data", name, "run it without")
+            data = experiment.load(data_folder(), stored)
+        else:
+            data = experiment.run(scale, device=device, output=output, resume=resume, progress=True)
+        sections.append(make_section(experiment, data, keys=keys, folder=output, plot_format=plot_format))
+    paths = write_report(output, sections, plot_format)
+    if json:
+        print_json(as_dict(sections))
+    else:
+        for section in sections:
+            rows = [
+                [_short(c.text), _number(c.measured), _number(c.error), _number(c.predicted),
+                _number(c.published), c.verdict] for c in section.claims
+            ]  # fmt: skip
+            print_table(
+                section.experiment.title, ["claim", "measured", "±", "theory", "published", "verdict"], rows
+            )
+        typer.echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts(sections).items()))
+    typer.echo(f"report written to {paths['html']}", err=True)
+
+
+def data_folder() -> Path:
+    """Return the folder of the results that come with the package."""
+    import peakedtheory.validation
+
+    return Path(peakedtheory.validation.__path__[0]) / "data"
+
+
+def _stored(name: str) -> str | None:
+    """Return the largest scale at which an experiment's results come with the package."""
+    from peakedtheory.validation.experiments import EXPERIMENTS
+
+    for scale in ("paper", "quick"):
+        if EXPERIMENTS[name].path(data_folder(), scale).is_file():
+            return scale
+    return None
+
+
+def _check_device(device: str | None) -> None:
+    if device is None:
+        return
+    from peakedtheory.validation.training import _machine
+
+    _machine("auto", device, "float32")
+
+
+def _list(json: bool) -> None:
+    from peakedtheory.validation.experiments import EXPERIMENTS
+
+    if json:
+        print_json(
+            {
+                "experiments": [
+                    {
+                        "name": e.name,
+                        "title": e.title,
+                        "source": e.source,
+                        "stored": _stored(e.name),
+                        "figures": [{"key": f.key, "title": f.title} for f in e.figures],
+                    }
+                    for e in EXPERIMENTS.values()
+                ]
+            }
+        )
+        return
+    rows = [
+        [e.name, f.key, f.title, e.source, _stored(e.name) or "–"]
+        for e in EXPERIMENTS.values()
+        for f in e.figures
+    ]
+    print_table(
+        "Experiments and their figures", ["experiment", "figure", "title", "source", "stored results"], rows
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 96 else text[:95] + "…"
+
+
+def _number(value: float | None) -> str:
+    from peakedtheory.validation.report import number
+
+    return number(value)

@@ -1,0 +1,97 @@
+"""`peakedtheory train`: the same numbers as the library, tables, files, figures and clean errors."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+import xarray
+from peakedtheory.validation import grid, train
+from typer.testing import CliRunner
+
+from peakedtheory.cli import train as command_module
+
+TINY = ("--vocab", 12, "--width", 6, "--batch", 16, "--steps", 20, "--test-samples", 100, "--record", 4)
+LIBRARY = {"n": 12, "width": 6, "test_samples": 100, "record": 4}
+
+
+@pytest.fixture(scope="module")
+def run():
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command(command_module.NAME)(command_module.command)
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(a) for a in arguments])
+
+
+def test_json_is_the_library(run):
+    result = run(*TINY, "--lr", "0.01:1:3:log", "--beta-star", "3,30", "--optimizer", "adam,sgd", "--json")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    expected = train(
+        grid(beta_star=[3, 30], optimizer=["adam", "sgd"], batch=16, learning_rate=[0.01, 0.1, 1.0]),
+        20,
+        **LIBRARY,
+    )
+    assert len(values["cases"]) == 12
+    assert values["step"] == expected.step.values.tolist()
+    for name in ("loss", "beta", "tau", "tangential_loss"):
+        np.testing.assert_allclose([c[name] for c in values["cases"]], expected[name])
+    assert [c["optimizer"] for c in values["cases"]] == expected.optimizer.values.tolist()
+
+
+def test_table_names_what_differs(run):
+    result = run(*TINY, "--lr", "0.1,1e9", "--loss", "mse")
+    assert result.exit_code == 0, result.output
+    assert "tangential" in result.stdout
+    assert "diverged" in result.stdout
+    assert "optimizer" not in result.stdout
+
+
+def test_schedules_take_the_rate_as_their_peak(run):
+    scheduled = run(*TINY, "--lr", "0.1,0.2", "--schedule", "cosine:warmup=4,final=0.01", "--json")
+    values = json.loads(scheduled.stdout)
+    assert [c["learning_rate"] for c in values["cases"]] == pytest.approx([0.1, 0.2])
+    alone = json.loads(run(*TINY, "--schedule", "cosine:peak=0.2,warmup=4,final=0.01", "--json").stdout)
+    np.testing.assert_allclose(alone["cases"][0]["loss"], values["cases"][1]["loss"])
+    by_steps = json.loads(run(*TINY, "--schedule", "steps:0=0.2,10=0.1", "--json").stdout)
+    assert by_steps["cases"][0]["tau"][-1] == pytest.approx(3.0)
+
+
+def test_files_and_figure(run, tmp_path):
+    arguments = (
+        *TINY, "--lr", "0.5,2", "--hessian", "--weights", "--checkpoint", tmp_path / "c.npz",
+        "--output", tmp_path / "r.nc", "--plot", tmp_path / "r.png",
+    )  # fmt: skip
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    with xarray.open_dataset(tmp_path / "r.nc", engine="h5netcdf") as stored:
+        assert stored.weights.shape == (2, 4, 12, 6)
+        assert stored.hessian_eigenvalue.shape == (2, 4, 3)
+        first = stored.loss.values
+    assert (tmp_path / "r.png").stat().st_size > 10000
+    assert run(*arguments, "--resume").exit_code == 0
+    with xarray.open_dataset(tmp_path / "r.nc", engine="h5netcdf") as stored:
+        np.testing.assert_array_equal(stored.loss, first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--resume",), "resume: needs a checkpoint"),
+        (("--lr", "fast"), "lr: must be numbers"),
+        (("--lr", "1", "--schedule", "linear:peak=1"), "lr: must be left out"),
+        (("--schedule", "cosine:speed=3"), "schedule: cosine takes"),
+        (("--optimizer", "lion"), "optimizer: must be sgd"),
+        (("--steps", "1.5"), "steps: must be a whole number"),
+        (("--vocab", "0.5"), "n: must be a whole number"),
+        (("--device", "abacus"), "device: must be cpu"),
+        (("--plot", "figure.gif"), "plot: must end in"),
+        (("--record", "often"), "record: must read linear:every"),
+        (("--output", "run.txt"), "output: must end in .nc"),
+    ],
+)
+def test_clean_errors(run, arguments, message):
+    result = run(*TINY, *arguments)
+    assert isinstance(result.exception, ValueError)
+    assert message in str(result.exception)
+    assert "\n" not in str(result.exception)

@@ -1,0 +1,89 @@
+"""Batches of inputs for stacks of cases, from the counter-based generator of `peakedtheory.kernels.inputs`.
+
+Everything is drawn on the host, so that the inputs of a run are the same to the bit on every device.
+"""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from peakedtheory.validation._layout import LANES
+
+TRAINING, TEST = 0, 1  # streams
+
+
+def stream_key(*seeds: int) -> int:
+    """Return the 64-bit key of a stream of inputs."""
+    return int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Inputs of several streams.
+
+    Attributes
+    ----------
+    keys : tuple of int
+        Key of each stream.
+    width : int
+        Number of inputs m.
+    normalise : bool
+        Whether each row is scaled to |x|² = m.
+    """
+
+    keys: tuple[int, ...]
+    width: int
+    normalise: bool
+
+    def select(self, which: np.ndarray) -> Inputs:
+        """Return some of the streams."""
+        return Inputs(tuple(self.keys[i] for i in which), self.width, self.normalise)
+
+    def draw(
+        self, stream: int, first: int, steps: int, batch: int, pool: Executor | None = None, columns: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the batches of consecutive steps twice, in whole blocks of LANES rows.
+
+        Parameters
+        ----------
+        stream : int
+            TRAINING or TEST.
+        first, steps : int
+            The first step, and how many.
+        batch : int
+            Rows of a batch; blocks are filled up with the rows that follow.
+        pool : Executor, optional
+            Threads to share the work.
+        columns : int
+            Width of the rows, padded with zeros; by default m.
+
+        Returns
+        -------
+        lanes : ndarray, shape (streams, steps, blocks, m, LANES)
+            Row LANES b + i of a batch is lane i of block b.
+        rows : ndarray, shape (streams, steps, blocks * LANES, columns)
+        """
+        from peakedtheory.kernels.inputs import fill_inputs
+
+        blocks, columns = -(-batch // LANES), columns or self.width
+        lanes = np.empty((len(self.keys), steps, blocks, self.width, LANES), np.float32)
+        rows = np.zeros((len(self.keys), steps, blocks * LANES, columns), np.float32)
+
+        def fill(task: tuple[int, int]) -> None:
+            g, s = task
+            key, step = np.uint64(self.keys[g]), np.uint64(first + s)
+            here = slice(s, s + 1)
+            fill_inputs(key, np.uint64(stream), step, self.normalise, lanes[g, here], rows[g, here])
+
+        tasks = itertools.product(range(len(self.keys)), range(steps))
+        list((map if pool is None else pool.map)(fill, tasks))
+        return lanes, rows
+
+    def rows(
+        self, stream: int, first: int, steps: int, batch: int, pool: Executor | None = None
+    ) -> np.ndarray:
+        """Return batches as (streams, steps, batch, m)."""
+        return self.draw(stream, first, steps, batch, pool)[1][:, :, :batch]

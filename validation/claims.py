@@ -1,0 +1,123 @@
+"""Claims of a paper or of the theory, beside what was measured, and the verdict that follows.
+
+A claim is a band for one number. The measured value with two standard errors lies inside the band (holds),
+outside it (fails), or neither (cannot be told): an equivalence test, so that large errors never confirm.
+A smaller setting than the paper's cannot refute it where the theory itself, evaluated there, lies outside.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+__all__ = ["FAILS", "HOLDS", "OPEN", "Claim", "near"]
+
+HOLDS, FAILS, OPEN = "holds", "fails", "cannot be told at this scale"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement about one number.
+
+    Attributes
+    ----------
+    text : str
+        What is claimed, and by whom.
+    measured : float
+        The number found here; NaN where the run does not reach that far.
+    error : float
+        Its standard error, over seeds, windows and sampling.
+    low, high : float
+        The band in which the claim is true.
+    rule : str
+        Where the band comes from.
+    predicted : float or None
+        The theory's own value of the same number, evaluated as it was measured.
+    published : float or None
+        The value in the paper.
+    published_error : float or None
+        Its error, as the paper states it.
+    reachable : bool
+        Whether the run is long enough for the claim to apply.
+    """
+
+    text: str
+    measured: float
+    error: float
+    low: float
+    high: float
+    rule: str
+    predicted: float | None = None
+    published: float | None = None
+    published_error: float | None = None
+    reachable: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """Whether the number, with two standard errors, lies inside, outside or across the band."""
+        if not (self.reachable and math.isfinite(self.measured) and math.isfinite(self.error)):
+            return OPEN
+        low, high = self.measured - 2 * self.error, self.measured + 2 * self.error
+        if self.low <= low and high <= self.high:
+            return HOLDS
+        if high < self.low or low > self.high:
+            return FAILS
+        return OPEN
+
+    def at_scale(self, scale: str) -> Claim:
+        """Return the claim as a run at this scale can judge it.
+
+        The papers' own parameters judge everything, the tiniest nothing. In between a claim whose band the
+        theory misses at this scale as well is out of reach, and a failure says nothing about it.
+        """
+        if scale == "paper":
+            return self
+        known = self.predicted is not None and math.isfinite(self.predicted)
+        missed = known and not self.low <= self.predicted <= self.high  # type: ignore[operator]
+        reachable = self.reachable and scale != "tiny" and not (missed and self.verdict == FAILS)
+        return replace(self, reachable=reachable)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields and the verdict, with None for what is not finite."""
+        values = {
+            "text": self.text,
+            "measured": self.measured,
+            "error": self.error,
+            "predicted": self.predicted,
+            "published": self.published,
+            "published_error": self.published_error,
+            "low": self.low,
+            "high": self.high,
+            "rule": self.rule,
+            "verdict": self.verdict,
+        }
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def near(
+    text: str,
+    measured: float,
+    error: float,
+    target: float,
+    allowance: float,
+    rule: str,
+    *,
+    predicted: float | None = None,
+    published: float | None = None,
+    published_error: float | None = None,
+    reachable: bool = True,
+) -> Claim:
+    """Return the claim that a number is `target` within `allowance`."""
+    return Claim(
+        text,
+        float(measured),
+        float(error),
+        target - allowance,
+        target + allowance,
+        rule,
+        None if predicted is None else float(predicted),
+        published,
+        published_error,
+        reachable,
+    )

@@ -1,0 +1,345 @@
+"""Schedules that break the one-third law: tuned loss against budget, beyond the papers (docs/schedules.md).
+
+Every family of schedules is trained at several heights for every budget T; the best height's loss, per
+teacher, falls as T^-α. Theory: α = 1/3 + 2p/(3(p + 1)) for an end (1 - u)^p under SGD on hard labels, and the
+flow itself, evaluated at the same heights and tuned in the same way, for everything else.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from peakedtheory.validation.claims import Claim, near
+from peakedtheory.validation.comparison import FittedExponent, fit_exponent, tuned_minimum
+from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
+from peakedtheory.validation.experiments.flows import CLASSES, WIDTH, levels, optimizer_of, select
+
+if TYPE_CHECKING:
+    import xarray
+
+    from peakedtheory.schedules import Schedule
+
+#: Power with which each family ends; the computed optimum has α = 1 in the limit of large width.
+POWERS = {"constant": 0.0, "linear": 1.0, "square": 2.0, "cosine": 2.0, "wsd": 1.0, "optimal": math.inf}
+#: A height near the best of Adam at 1000 steps in batches of 64, by family.
+_ADAM_HEIGHTS = {
+    "constant": 0.03,
+    "linear": 0.15,
+    "square": 0.25,
+    "cosine": 0.15,
+    "wsd": 0.06,
+    "optimal": 0.15,
+}
+
+
+def asymptotic(family: str) -> float:
+    """Return α of a family under SGD on hard labels, late and wide (docs/schedules.md, Eqs. 9, 12)."""
+    from peakedtheory.late_time import decay_exponent
+
+    return 1.0 if math.isinf(POWERS[family]) else decay_exponent(POWERS[family])
+
+
+def middle_height(optimizer: str, family: str, budget: int, batch: int) -> float:
+    """Return a height near the best one, about which the scan is laid."""
+    power = min(POWERS[family], 2.0)
+    growth = 2.0 * power / (3.0 * (power + 1.0))
+    if optimizer == "sgd":
+        return 4.0 * batch / WIDTH * (budget / 30.0) ** growth
+    return _ADAM_HEIGHTS[family] * (batch / 64.0) ** 0.76 * (budget / 1000.0) ** (growth - 0.35)
+
+
+@functools.lru_cache(maxsize=64)
+def _free(optimizer: str, budget: int, batch: int, beta_star: float) -> Any:
+    from peakedtheory.optimal_control import optimal_schedule
+
+    families = ("annealing", "square") if optimizer == "sgd" else ("linear", "square")
+    return optimal_schedule(budget, batch, WIDTH, CLASSES, optimizer, beta_star=beta_star, families=families)
+
+
+def build(optimizer: str, family: str, budget: int, batch: int, beta_star: float, height: float) -> Schedule:
+    """Return the member of a family with this height; for the computed optimum, it scaled to this height."""
+    from peakedtheory.optimal_control import FAMILIES
+    from peakedtheory.schedules import Schedule
+
+    if family != "optimal":
+        return FAMILIES[family][0](height, budget)
+    rates = _free(optimizer, budget, batch, beta_star).schedule.rates
+    return Schedule(
+        f"optimal:{optimizer},{budget},{beta_star:g},{height:.6g}", rates * (height / rates.max())
+    )
+
+
+def plans(settings: Settings) -> list[dict[str, Any]]:
+    """Return every run without its teacher: optimizer, teacher's β*, family, budget, height and schedule."""
+    out = []
+    batch = settings["batch"]
+    for part in settings["parts"]:
+        star = math.inf if part["beta_star"] is None else float(part["beta_star"])
+        for budget in settings["budgets"]:
+            for family in part["families"]:
+                middle = middle_height(part["optimizer"], family, budget, batch)
+                if family == "optimal":
+                    middle = float(_free(part["optimizer"], budget, batch, star).schedule.rates.max())
+                shifts = [-1, 0, 1] if family == "optimal" else part["shifts"]
+                for shift in shifts:
+                    height = middle * 2.0**shift
+                    out.append(
+                        {
+                            "optimizer": part["optimizer"],
+                            "beta_star": star,
+                            "family": family,
+                            "budget": budget,
+                            "height": height,
+                            "schedule": build(part["optimizer"], family, budget, batch, star, height),
+                        }
+                    )
+    return out
+
+
+def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
+    """Train all schedules of one budget side by side, budget after budget, and keep the final losses."""
+    import xarray
+
+    from peakedtheory.validation import Case
+
+    teachers = settings["teachers"]
+    everything = plans(settings)
+    rows: dict[str, list[Any]] = {
+        name: [] for name in ("optimizer", "beta_star", "family", "budget", "height", "teacher")
+    }
+    values: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("loss", "loss_se", "tangential_loss", "beta")
+    }
+    for budget in settings["budgets"]:
+        mine = [p for p in everything if p["budget"] == budget]
+        cases = [
+            Case(
+                beta_star=p["beta_star"],
+                hard_labels=math.isinf(p["beta_star"]),
+                optimizer=p["optimizer"],
+                batch=settings["batch"],
+                schedule=p["schedule"],
+                teacher=teacher,
+                seed=teacher,
+            )
+            for p in mine
+            for teacher in range(teachers)
+        ]
+        data = context.train(
+            cases, budget, part=str(budget), record=[budget], test_samples=settings["test_samples"]
+        )
+        for name, column in rows.items():
+            column += [p[name] if name != "teacher" else teacher for p in mine for teacher in range(teachers)]
+        for name, pieces in values.items():
+            pieces.append(data[name].values[:, -1])
+    return xarray.Dataset(
+        {name: ("case", np.concatenate(pieces)) for name, pieces in values.items()},
+        coords={name: ("case", np.array(column)) for name, column in rows.items()},
+        attrs={**data.attrs, "batch": settings["batch"]},
+    )
+
+
+def predict(data: xarray.Dataset) -> xarray.Dataset:
+    """Return the final loss of every schedule, by the flow, with nothing fitted."""
+    import xarray
+
+    from peakedtheory.dynamics import student_flow
+
+    batch = int(data.attrs["batch"])
+    known: dict[Any, float] = {}
+    out = np.empty(data.sizes["case"])
+    columns = [data[name].values for name in ("optimizer", "beta_star", "family", "budget", "height")]
+    for i, (optimizer, star, family, budget, height) in enumerate(zip(*columns, strict=True)):
+        key = (str(optimizer), float(star), str(family), int(budget), round(float(height), 9))
+        if key not in known:
+            plan = build(key[0], key[2], key[3], batch, key[1], float(height))
+            flow = student_flow(
+                [plan.tau[-1]],
+                key[1],
+                CLASSES,
+                optimizer=optimizer_of(key[0], float(plan.rates.max()), batch),
+                schedule=plan,
+            )
+            known[key] = float(flow.loss[0])
+        out[i] = known[key]
+    return xarray.Dataset({"loss": (("case",), out)})
+
+
+def tuned(
+    data: xarray.Dataset, values: np.ndarray, optimizer: str, star: float, family: str
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return budgets, tuned losses (teachers, budgets), and whether every best height lies inside the scan.
+
+    The height is tuned on the mean over teachers; each teacher's loss is read at that height.
+    """
+    budgets = levels(data, "budget")
+    teachers = levels(data, "teacher")
+    out = np.full((teachers.size, budgets.size), np.nan)
+    inside = True
+    for k, budget in enumerate(budgets):
+        cases = _cases(data, optimizer, star, family, budget)
+        if not cases.size:
+            continue
+        heights = levels(data, "height", cases)
+        table = np.array([values[cases[np.isclose(data["height"].values[cases], h)]] for h in heights])
+        mean = np.where(np.isfinite(table).all(axis=1), table.mean(axis=1), np.nan)
+        best, _, ok = tuned_minimum(heights, mean)
+        inside &= ok
+        good = np.isfinite(mean)
+        for j in range(teachers.size):
+            out[j, k] = math.exp(np.interp(math.log(best), np.log(heights[good]), np.log(table[good, j])))
+        # Between heights ln L is a parabola, not a chord: shift all teachers by the mean's difference.
+        out[:, k] *= tuned_minimum(heights, mean)[1] / float(
+            np.exp(np.interp(math.log(best), np.log(heights[good]), np.log(mean[good])))
+        )
+    return budgets, out, inside
+
+
+def _cases(data: xarray.Dataset, optimizer: str, star: float, family: str, budget: float) -> np.ndarray:
+    wanted = select(data, optimizer=optimizer, family=family, budget=int(budget))
+    column = data["beta_star"].values[wanted]
+    same = np.isinf(column) if math.isinf(star) else np.isclose(column, star)
+    return wanted[same]
+
+
+def slope(budgets: np.ndarray, losses: np.ndarray) -> FittedExponent:
+    """Return the exponent over all budgets, per teacher."""
+    return fit_exponent(budgets, losses, (float(budgets[0]), float(budgets[-1])))
+
+
+def groups(data: xarray.Dataset) -> list[tuple[str, float]]:
+    """Return the pairs of optimizer and β* of a run, hard labels first."""
+    pairs = {
+        (str(o), float(s)) for o, s in zip(data["optimizer"].values, data["beta_star"].values, strict=True)
+    }
+    return sorted(pairs, key=lambda pair: (pair[0] != "sgd", -pair[1]))
+
+
+def families_of(data: xarray.Dataset, optimizer: str, star: float) -> list[str]:
+    """Return the families that a group was trained with."""
+    present = set(data["family"].values[select(data, optimizer=optimizer)])
+    return [f for f in POWERS if f in present and _any(data, optimizer, star, f)]
+
+
+def _any(data: xarray.Dataset, optimizer: str, star: float, family: str) -> bool:
+    return any(_cases(data, optimizer, star, family, b).size for b in levels(data, "budget"))
+
+
+def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
+    """Judge the exponents of all families beside the flow's, and the one-third law."""
+    out: list[Claim] = []
+    span = f"T = {data['budget'].values.min()} … {data['budget'].values.max()}"
+    for optimizer, star in groups(data):
+        labels = "hard labels" if math.isinf(star) else f"β* = {star:g}"
+        found: dict[str, FittedExponent] = {}
+        flows: dict[str, float] = {}
+        for family in families_of(data, optimizer, star):
+            budgets, losses, inside = tuned(data, data["loss"].values, optimizer, star, family)
+            _, theory, _ = tuned(data, prediction["loss"].values, optimizer, star, family)
+            fit, expected = slope(budgets, losses), slope(budgets, theory[:1])
+            found[family], flows[family] = fit, expected.value
+            edge = "" if inside else "; a best height lies at the edge of the scan"
+            limit = f", limit {asymptotic(family):.2f}" if optimizer == "sgd" and math.isinf(star) else ""
+            out.append(
+                near(
+                    f"{optimizer}, {labels}, {family}: tuned L ~ T^-α, α of the flow ({span}{limit}{edge})",
+                    -fit.value,
+                    fit.error,
+                    -expected.value,
+                    0.08,
+                    "the flow's own slope, tuned alike, ± 0.08",
+                    predicted=-expected.value,
+                )
+            )
+        if "constant" in found:
+            decaying = [f for f in found if f != "constant"]
+            best = max(decaying, key=lambda f: -found[f].value) if decaying else None
+            if best:
+                gap = found["constant"].value - found[best].value
+                out.append(
+                    Claim(
+                        f"{optimizer}, {labels}: a schedule breaks the one-third law (α of {best} less α of "
+                        "constant rates)",
+                        gap,
+                        math.hypot(found["constant"].error, found[best].error),
+                        0.1,
+                        math.inf,
+                        "above 0.1; Lee et al. 2026 expected 0",
+                        predicted=flows["constant"] - flows[best],
+                        published=0.0,
+                    )
+                )
+    return out
+
+
+def _figures() -> tuple[FigureSpec, ...]:
+    from peakedtheory.validation import figures_budgets as draw
+
+    return (
+        FigureSpec(
+            "schedules",
+            "Tuned loss against budget for every family of schedules",
+            "Points: training, mean and standard error over teachers, at the best height; lines: the flow, "
+            "tuned alike, "
+            "nothing fitted; dashed: T^-1/3. Published (Lee et al. 2026): 1/3 for constant rates, expected "
+            "to survive "
+            "schedules.",
+            draw.budgets,
+        ),
+        FigureSpec(
+            "schedule-exponents",
+            "Exponents of the tuned loss",
+            "Points: training; bars: the flow on the same budgets; crosses: asymptotic values for SGD on "
+            "hard labels, "
+            "1/3 + 2p/(3(p+1)).",
+            draw.exponents,
+        ),
+    )
+
+
+_ALL = ["constant", "linear", "square", "cosine", "wsd", "optimal"]
+
+
+def _parts(shifts: list[int], soft: list[float | None], soft_families: list[str]) -> list[dict[str, Any]]:
+    hard = [
+        {"optimizer": o, "beta_star": None, "families": _ALL if o == "sgd" else _ALL[:5], "shifts": shifts}
+        for o in ("sgd", "adam")
+    ]
+    return hard + [
+        {"optimizer": o, "beta_star": star, "families": soft_families, "shifts": shifts}
+        for o in ("sgd", "adam")
+        for star in soft
+    ]  # fmt: skip
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="schedules",
+        title="Schedules that break the one-third law",
+        source="beyond the papers",
+        settings={
+            "paper": {
+                "parts": _parts([-2, -1, 0, 1, 2, 3], [100.0, 10.0], _ALL), "budgets": [300, 1000, 3000,
+                10000, 30000], "batch": 64, "teachers": 8, "test_samples": 16384,
+            },
+            "quick": {
+                "parts": _parts([-1, 0, 1, 2], [100.0, 10.0], ["constant", "linear", "cosine"]),
+                "budgets": [64, 160, 400, 1000], "batch": 64, "teachers": 8, "test_samples": 2048,
+            },
+            "tiny": {
+                "parts": [{"optimizer": "sgd", "beta_star": None, "families": ["constant", "linear"],
+                "shifts": [-1, 0, 1]}], "budgets": [16, 24, 36], "batch": 16, "teachers": 2,
+                "test_samples": 256,
+            },
+        },
+        simulate=simulate,
+        predict=predict,
+        claims=claims,
+        figures=_figures(),
+        notes="scale paper: our own larger setting, as no paper has this experiment.",
+    ),
+)  # fmt: skip

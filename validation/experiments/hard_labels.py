@@ -1,0 +1,361 @@
+"""Hard labels: radial and tangential loss, and sweeps of learning rate and batch (Lee et al. 2026).
+
+The loss against the teacher's most likely class splits into L_r, what the teacher scaled to the student's
+norm would lose, and L_t, the rest. At constant rates L_r ~ t^-α_r and L_t ~ t^-α_t with 2α_r + α_t = 1; tuned
+over rate and batch the loss falls as D^-1/3 with the number of examples D = Bt.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from peakedtheory.validation.claims import Claim, near
+from peakedtheory.validation.comparison import FittedExponent, fit_exponent, mean_and_error, tuned_minimum
+from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
+from peakedtheory.validation.experiments.flows import (
+    WIDTH,
+    levels,
+    per_case_error,
+    predict_cases,
+    record_steps,
+    select,
+    trimmed,
+)
+
+if TYPE_CHECKING:
+    import xarray
+
+OPTIMIZERS = ("sgd", "adam", "signgd")
+#: α_r, α_t and the exponents of the best rate in D and B, with their published errors (Lee et al. 2026).
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "sgd": {"radial": (0.35, 0.01), "tangential": (0.33, 0.02), "data": -0.04, "batch": 1.01},
+    "adam": {"radial": (0.48, 0.03), "tangential": (0.08, 0.01), "data": -0.35, "batch": 0.76},
+}  # fmt: skip
+_EARLIEST = 30  # steps before which a run is not yet in the law
+
+
+def middle_rate(optimizer: str, batch: int, steps: int) -> float:
+    """Return a rate near the best, from which the scan goes both ways: 2B/m (SGD), (B^0.76 T^-0.35) else."""
+    if optimizer == "sgd":
+        return 2.0 * batch / WIDTH
+    return 0.03 * (batch / 64.0) ** 0.76 * (steps / 1000.0) ** -0.35
+
+
+def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
+    """Train every optimizer at every batch, rate and teacher on hard labels."""
+    from peakedtheory.validation import Case
+
+    steps = settings["steps"]
+    cases = [
+        Case(
+            beta_star=math.inf,
+            hard_labels=True,
+            optimizer=optimizer,
+            batch=batch,
+            learning_rate=middle_rate(optimizer, batch, steps) * 2.0**shift,
+            teacher=teacher,
+            seed=teacher,
+        )
+        for optimizer in settings["optimizers"]
+        for batch in settings["batches"]
+        for shift in settings["shifts"]
+        for teacher in range(settings["teachers"])
+    ]
+    data = context.train(
+        cases,
+        steps,
+        record=record_steps(steps, settings["records"]),
+        test_samples=settings["test_samples"],
+    )
+    return trimmed(data)
+
+
+def examples(data: xarray.Dataset, optimizer: str) -> np.ndarray:
+    """Return the grid of D on which runs of different batches are compared, even in ln D.
+
+    From where the smallest batch enters the law to where the largest one ends; batches whose own best
+    number of steps lies outside the run take part as far as they go.
+    """
+    batches = data["batch"].values[select(data, optimizer=optimizer)]
+    last = float(data["step"].values[-1])
+    start, stop = float(batches.min()) * 4 * _EARLIEST, float(batches.max()) * last
+    return np.geomspace(start, stop, 24)
+
+
+def losses_at(data: xarray.Dataset, values: np.ndarray, cases: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return ln-interpolated losses of cases at D, NaN outside each run or before it enters the law."""
+    begun = data["step"].values > 0
+    steps = data["step"].values[begun].astype(float)
+    out = np.full((len(cases), grid.size), np.nan)
+    for row, i in enumerate(cases):
+        t = grid / float(data["batch"].values[i])
+        curve = values[i][begun].astype(float)
+        if not (np.isfinite(curve).all() and (curve > 0).all()):
+            continue
+        inside = (t >= _EARLIEST) & (t <= steps[-1] * (1 + 1e-9))
+        out[row, inside] = np.exp(np.interp(np.log(t[inside]), np.log(steps), np.log(curve)))
+    return out
+
+
+def envelope(data: xarray.Dataset, values: np.ndarray, optimizer: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return D and the lowest loss over rates and batches at each D, per teacher: shape (teachers, D)."""
+    grid = examples(data, optimizer)
+    rows = []
+    for teacher in levels(data, "teacher"):
+        found = losses_at(data, values, select(data, optimizer=optimizer, teacher=teacher), grid)
+        with np.errstate(invalid="ignore"):
+            rows.append(np.nanmin(np.where(np.isfinite(found), found, np.inf), axis=0))
+    lowest = np.array(rows)
+    return grid, np.where(np.isfinite(lowest), lowest, np.nan)
+
+
+def best_rates(data: xarray.Dataset, values: np.ndarray, optimizer: str) -> np.ndarray:
+    """Return rows (D, B, η*) where the best rate lies inside the scan, from losses averaged over teachers."""
+    grid = examples(data, optimizer)
+    rows = []
+    for batch in levels(data, "batch"):
+        cases = select(data, optimizer=optimizer, batch=batch)
+        rates = levels(data, "learning_rate", cases)
+        table = np.array(
+            [
+                losses_at(data, values, select(data, optimizer=optimizer, batch=batch, learning_rate=r),
+                grid).mean(0) for r in rates
+            ]
+        )  # fmt: skip
+        for k, amount in enumerate(grid):
+            rate, _, inside = tuned_minimum(rates, table[:, k])
+            if inside:
+                rows.append((amount, float(batch), rate))
+    return np.array(rows).reshape(-1, 3)
+
+
+def rate_exponents(rows: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Return exponents of η* in D and B, with the regression's errors widened for correlated D.
+
+    Neighbouring D share the same runs: only about four of the points along each run are independent.
+    """
+    if len(rows) < 6 or np.unique(rows[:, 1]).size < 2:
+        return {"data": (math.nan, math.nan), "batch": (math.nan, math.nan)}
+    a = np.stack([np.ones(len(rows)), np.log(rows[:, 0]), np.log(rows[:, 1])], axis=1)
+    solution, *_ = np.linalg.lstsq(a, np.log(rows[:, 2]), rcond=None)
+    left = np.log(rows[:, 2]) - a @ solution
+    independent = 4.0 * np.unique(rows[:, 1]).size
+    widen = max(len(rows) / independent, 1.0)
+    covariance = np.linalg.inv(a.T @ a) * float(left @ left) / max(len(rows) - 3, 1) * widen
+    return {
+        "data": (float(solution[1]), math.sqrt(covariance[1, 1])),
+        "batch": (float(solution[2]), math.sqrt(covariance[2, 2])),
+    }
+
+
+def middle_run(data: xarray.Dataset, optimizer: str) -> np.ndarray:
+    """Return the cases, one per teacher, of the middle batch at its best rate at the end."""
+    batches = levels(data, "batch", select(data, optimizer=optimizer))
+    batch = batches[len(batches) // 2]
+    cases = select(data, optimizer=optimizer, batch=batch)
+    rates = levels(data, "learning_rate", cases)
+    final = [
+        float(data["loss"].values[select(data, optimizer=optimizer, batch=batch, learning_rate=r), -1].mean())
+        for r in rates
+    ]
+    rate = rates[int(np.nanargmin(final))]
+    return select(data, optimizer=optimizer, batch=batch, learning_rate=rate)
+
+
+def split_exponents(
+    data: xarray.Dataset, source: xarray.Dataset, cases: np.ndarray
+) -> dict[str, FittedExponent]:
+    """Return the fits of L_r and L_t over the last decade."""
+    steps = data["step"].values
+    window = (float(steps[-1]) / 10.0, float(steps[-1]))
+    return {
+        part: fit_exponent(steps, source[f"{part}_loss"].values[cases], window)
+        for part in ("radial", "tangential")
+    }
+
+
+def _split_claims(data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str) -> list[Claim]:
+    cases = middle_run(data, optimizer)
+    batch, rate = float(data["batch"].values[cases[0]]), float(data["learning_rate"].values[cases[0]])
+    where = f"{optimizer}, B = {batch:g}, best η = {rate:.3g}, last decade of steps"
+    measured = split_exponents(data, data, cases)
+    theory = split_exponents(data, prediction, cases[:1])
+    nominal = (
+        {"radial": 1.0 / 3.0, "tangential": 1.0 / 3.0}
+        if optimizer == "sgd"
+        else {"radial": 0.5, "tangential": 0.0}
+    )
+    out = []
+    for part, symbol in (("radial", "α_r"), ("tangential", "α_t")):
+        fit = measured[part]
+        published = PUBLISHED.get(optimizer, {}).get(part)
+        target, spread = published if published else (nominal[part], 0.02)
+        out.append(
+            near(
+                f"{symbol} of hard labels ({where})",
+                -fit.value,
+                fit.error,
+                target,
+                0.05 + spread,
+                ("published" if published else "nominal law") + f" ± {0.05 + spread:.2f}",
+                predicted=-theory[part].value,
+                published=published[0] if published else None,
+                published_error=published[1] if published else None,
+            )
+        )
+    total = -2 * measured["radial"].value - measured["tangential"].value
+    error = math.hypot(2 * measured["radial"].error, measured["tangential"].error)
+    out.append(
+        near(
+            f"Sum rule 2α_r + α_t = 1 ({where})",
+            total,
+            error,
+            1.0,
+            0.1,
+            "1 ± 0.1",
+            predicted=-2 * theory["radial"].value - theory["tangential"].value,
+            published=1.0,
+        )
+    )
+    share, spread = mean_and_error(data["tangential_loss"].values[cases, -1] / data["loss"].values[cases, -1])
+    out.append(
+        near(
+            f"L_t/L = 1/3 at the best rate ({optimizer}, B = {batch:g}, end of the run)",
+            share,
+            spread,
+            1.0 / 3.0,
+            0.1,
+            "1/3 ± 0.1",
+            predicted=float(
+                prediction["tangential_loss"].values[cases[0], -1] / prediction["loss"].values[cases[0], -1]
+            ),
+            published=1.0 / 3.0,
+        )
+    )
+    return out
+
+
+def _sweep_claims(data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str) -> list[Claim]:
+    known = PUBLISHED.get(optimizer, {})
+    grid, lowest = envelope(data, data["loss"].values, optimizer)
+    fit = fit_exponent(grid, lowest, (grid[0], grid[-1]))
+    _, theory_lowest = envelope(data, prediction["loss"].values, optimizer)
+    theory = fit_exponent(grid, theory_lowest[:1], (grid[0], grid[-1]))
+    out = [
+        near(
+            f"Envelope of {optimizer} over rates and batches falls as D^-1/3 (D = {grid[0]:.0f} … "
+            f"{grid[-1]:.0f})",
+            -fit.value,
+            fit.error,
+            1.0 / 3.0,
+            0.05,
+            "1/3 ± 0.05",
+            predicted=-theory.value,
+            published=0.341 if known else None,
+        )
+    ]
+    found = rate_exponents(best_rates(data, data["loss"].values, optimizer))
+    expected = rate_exponents(best_rates(data, prediction["loss"].values, optimizer))
+    for name, symbol in (("data", "D"), ("batch", "B")):
+        target = known.get(name, {"data": -1.0 / 3.0, "batch": 0.76}[name])
+        out.append(
+            near(
+                f"Best rate of {optimizer} scales as {symbol}^{target:.2f}",
+                *found[name],
+                target,
+                0.15,
+                ("published" if known else "as Adam") + " ± 0.15",
+                predicted=expected[name][0],
+                published=known.get(name),
+            )
+        )
+    return out
+
+
+def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
+    """Judge exponents of both parts, sum rule, envelope, best rates and the flow, for every optimizer."""
+    out: list[Claim] = []
+    for optimizer in [o for o in OPTIMIZERS if o in data["optimizer"].values]:
+        out += _split_claims(data, prediction, optimizer) + _sweep_claims(data, prediction, optimizer)
+        cases = select(data, optimizer=optimizer)
+        late = data["step"].values >= _EARLIEST
+        typical, error = per_case_error(
+            data["loss"].values[cases][:, late].astype(float), prediction["loss"].values[cases][:, late]
+        )
+        out.append(
+            Claim(
+                f"Theory of {optimizer}, nothing fitted: typical relative error of L over {cases.size} runs",
+                typical,
+                error,
+                -math.inf,
+                0.12,
+                "at most 12 %",
+                predicted=0.0,
+            )
+        )
+    return out
+
+
+def _figures() -> tuple[FigureSpec, ...]:
+    from peakedtheory.validation import figures_hard as draw
+
+    return (
+        FigureSpec(
+            "hard-labels",
+            "Radial and tangential loss against hard labels",
+            "Points: training, mean over teachers; lines: theory, nothing fitted. Published (Lee et al. "
+            "2026): α_r, α_t "
+            "= 0.35 ± 0.01, 0.33 ± 0.02 (SGD), 0.48 ± 0.03, 0.08 ± 0.01 (Adam).",
+            draw.split,
+        ),
+        FigureSpec(
+            "batch-sweep",
+            "Loss against the number of examples: rates, batches and their envelope",
+            "Grey: single runs; points: envelope, mean over teachers; line: envelope of the theory on the "
+            "same rates "
+            "and batches; dashed: D^-1/3. Published: D^-0.341 for SGD and Adam.",
+            draw.sweep,
+        ),
+        FigureSpec(
+            "best-rates",
+            "Best learning rate against examples and batch",
+            "Points: training; lines: theory. Published: η* ~ D^-0.04 B^1.01 (SGD), D^-0.35 B^0.76 (Adam).",
+            draw.best,
+        ),
+    )
+
+
+def _settings() -> dict[str, dict[str, Any]]:
+    base = {"optimizers": list(OPTIMIZERS)}
+    return {
+        "paper": {
+            **base, "batches": [16, 64, 256, 1024, 2048], "shifts": [-3, -2, -1, 0, 1, 2, 3], "teachers": 4,
+            "steps": 10000, "records": 60, "test_samples": 8192,
+        },
+        "quick": {
+            **base, "batches": [16, 64, 256], "shifts": [-2, -1, 0, 1, 2], "teachers": 3, "steps": 1000,
+            "records": 30, "test_samples": 4096,
+        },
+        "tiny": {
+            **base, "batches": [16, 32], "shifts": [-1, 0, 1], "teachers": 2, "steps": 300, "records": 16,
+            "test_samples": 256,
+        },
+    }  # fmt: skip
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="hard-labels",
+        title="Hard labels: radial and tangential loss, learning rates and batches",
+        source="Lee et al. 2026",
+        settings=_settings(),
+        simulate=simulate,
+        predict=predict_cases,
+        claims=claims,
+        figures=_figures(),
+        notes="Sign descent's theory assumes Gaussian gradients, which batches below n do not give.",
+    ),
+)

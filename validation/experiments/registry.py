@@ -1,0 +1,75 @@
+"""All experiments by name, and what a figure's number or name on the command line means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from peakedtheory._checks import fail
+from peakedtheory.validation.experiments import (
+    budgets,
+    controls,
+    hard_labels,
+    numerics,
+    other_energies,
+    residual,
+    scans,
+    starts,
+    weights,
+)
+from peakedtheory.validation.experiments.base import Experiment
+
+_MODULES = (scans, weights, numerics, starts, residual, hard_labels, other_energies, budgets, controls)
+
+#: Every experiment by name, in the order of the report.
+EXPERIMENTS: dict[str, Experiment] = {e.name: e for module in _MODULES for e in module.EXPERIMENTS}
+
+
+def experiment(name: str) -> Experiment:
+    """Return the experiment of this name.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if name not in EXPERIMENTS:
+        fail("experiment", f"must be one of {', '.join(EXPERIMENTS)}", repr(name), "choose one of them")
+    return EXPERIMENTS[name]
+
+
+def find(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return experiments and the figures wanted of each, from names such as `4`, `Fig. 5a` or `sgd-scan`.
+
+    Raises
+    ------
+    ValueError
+        For a name that is neither.
+    """
+    wanted: dict[str, list[str]] = {}
+    for given in names:
+        key = given.strip().lower().removeprefix("figure").removeprefix("fig").lstrip(".- ")
+        matches = []
+        for candidate in EXPERIMENTS.values():
+            if key == candidate.name:
+                matches += [(candidate.name, figure.key) for figure in candidate.figures]
+            matches += [(candidate.name, f.key) for f in candidate.figures if key in _aliases(f.key)]
+        if not matches:
+            known = ", ".join(f.key for e in EXPERIMENTS.values() for f in e.figures)
+            fail(
+                "figure",
+                f"must be an experiment ({', '.join(EXPERIMENTS)}) or a figure ({known})",
+                repr(given),
+                "see `peakedtheory reproduce --list`",
+            )
+        for name, figure in matches:
+            keys = wanted.setdefault(name, [])
+            if figure not in keys:
+                keys.append(figure)
+    return {name: tuple(wanted[name]) for name in EXPERIMENTS if name in wanted}
+
+
+def _aliases(key: str) -> set[str]:
+    """`5ab` is also 5, 5a and 5b."""
+    digits = key.rstrip("abcdefgh") if key[:1].isdigit() else key
+    letters = key[len(digits) :]
+    return {key, digits, *(digits + letter for letter in letters)} if letters else {key}

@@ -1,0 +1,84 @@
+"""Figures of tuned losses against budgets, for every family of schedules."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from peakedtheory.plotting import EXACT, new_figure
+from peakedtheory.validation.experiments import budgets as study
+from peakedtheory.validation.figures import columns_for, guide, shades
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+_NAMES = {"sgd": "SGD", "adam": "Adam"}
+
+
+def _title(optimizer: str, star: float) -> str:
+    return f"{_NAMES[optimizer]}, " + ("hard labels" if math.isinf(star) else f"β* = {star:g}")
+
+
+def _colours() -> dict[str, object]:
+    return dict(zip(study.POWERS, shades(len(study.POWERS)), strict=True))
+
+
+def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
+    """Draw one panel per optimizer and teacher."""
+    groups = study.groups(data)
+    columns = columns_for(len(groups))
+    figure, axes = new_figure(columns, math.ceil(len(groups) / columns), width=3.8, height=3.4)
+    colours = _colours()
+    for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
+        for family in study.families_of(data, optimizer, star):
+            steps, losses, _ = study.tuned(data, data["loss"].values, optimizer, star, family)
+            mean = losses.mean(axis=0)
+            error = losses.std(axis=0, ddof=1) / math.sqrt(len(losses))
+            fit = study.slope(steps, losses)
+            label = f"{family}: {-fit.value:.2f} ± {fit.error:.2f}"
+            place.errorbar(steps, mean, error, fmt="o", ms=3.5, color=colours[family], label=label)
+            _, theory, _ = study.tuned(data, prediction["loss"].values, optimizer, star, family)
+            place.plot(steps, theory[0], "-", lw=1.2, color=colours[family])
+            if family == "constant":
+                guide(
+                    place, np.asarray(steps, dtype=float), (float(steps[-1]), 1.25 * float(mean[-1])), -1 / 3
+                )
+        place.set(xscale="log", yscale="log", title=_title(optimizer, star))
+        place.legend(fontsize=7, loc="lower left")
+    for place in axes.ravel()[len(groups) :]:
+        place.set_axis_off()
+    for place in axes[-1]:
+        place.set_xlabel("budget T (steps)")
+    for place in axes[:, 0]:
+        place.set_ylabel("tuned final loss (nats)")
+    return figure
+
+
+def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
+    """Draw the exponents of all families beside those of the flow."""
+    groups = study.groups(data)
+    columns = columns_for(len(groups))
+    figure, axes = new_figure(columns, math.ceil(len(groups) / columns), width=3.8, height=2.8)
+    colours = _colours()
+    for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
+        names = study.families_of(data, optimizer, star)
+        for k, family in enumerate(names):
+            steps, losses, _ = study.tuned(data, data["loss"].values, optimizer, star, family)
+            _, theory, _ = study.tuned(data, prediction["loss"].values, optimizer, star, family)
+            fit = study.slope(steps, losses)
+            expected = -study.slope(steps, theory[:1]).value
+            place.errorbar([k], [-fit.value], [fit.error], fmt="o", color=colours[family], capsize=3)
+            place.plot([k - 0.3, k + 0.3], [expected, expected], color=EXACT, lw=1.5)
+            if optimizer == "sgd" and math.isinf(star):
+                place.plot([k], [study.asymptotic(family)], "x", color=EXACT)
+        place.axhline(1 / 3, color="0.6", ls="--", lw=1)
+        place.set_xticks(range(len(names)), names, rotation=30)
+        place.set(title=_title(optimizer, star))
+    for place in axes.ravel()[len(groups) :]:
+        place.set_axis_off()
+    for place in axes[:, 0]:
+        place.set_ylabel("exponent α of T^-α")
+    return figure

@@ -1,0 +1,261 @@
+"""The report of reproduced experiments: one self-contained HTML page, Markdown, and JSON of all numbers."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peakedtheory._output import atomic_path
+from peakedtheory.validation.claims import FAILS, HOLDS, OPEN, Claim
+from peakedtheory.validation.figures import tidy
+
+if TYPE_CHECKING:
+    import xarray
+
+    from peakedtheory.validation.experiments import Experiment
+
+_DPI = 110
+#: Attributes of a results file that the report repeats.
+_MADE = (
+    "command", "device", "engine", "dtype", "seed", "peakedtheory_version", "numpy_version", "scipy_version",
+    "python_version", "platform", "threads", "run_seconds",
+)  # fmt: skip
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2em auto; padding: 0 1em; color: #222;
+} h1, h2, h3 { line-height: 1.2; } h2 { border-top: 1px solid #ccc; padding-top: 1em; margin-top: 2em; }
+table { border-collapse: collapse; margin: 1em 0; font-size: 13px; }
+th, td { border-bottom: 1px solid #ddd; padding: .25em .6em; text-align: right; vertical-align: top; }
+th:first-child, td:first-child { text-align: left; max-width: 460px; }
+td:last-child, th:last-child { text-align: left; }
+figure { margin: 1em 0; } figure img { max-width: 100%; } figcaption { color: #555; font-size: 13px; }
+.holds { color: #00684a; } .fails { color: #b3261e; font-weight: 600; } .open { color: #7a5c00; }
+details { font-size: 13px; color: #555; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment in the report.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    attributes : dict
+        Attributes of its results: how they were made.
+    claims : tuple of Claim
+    figures : tuple of (key, title, caption, PNG bytes)
+    """
+
+    experiment: Experiment
+    attributes: dict[str, Any]
+    claims: tuple[Claim, ...]
+    figures: tuple[tuple[str, str, str, bytes], ...]
+
+
+def make_section(
+    experiment: Experiment,
+    data: xarray.Dataset,
+    *,
+    keys: Sequence[str] | None = None,
+    folder: Path | None = None,
+    plot_format: str = "png",
+) -> Section:
+    """Predict, judge and draw one experiment; figures also go to `folder` in the format wanted."""
+    prediction = experiment.predict(data)
+    figures = []
+    for spec in experiment.figures:
+        if keys is not None and spec.key not in keys:
+            continue
+        figure = spec.draw(data, prediction)
+        tidy(figure)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=_DPI, format="png")
+        figures.append((spec.key, spec.title, spec.caption, picture.getvalue()))
+        if folder is not None:
+            with atomic_path(folder / f"{file_name(spec.key)}.{plot_format}") as path:
+                figure.savefig(path, dpi=160, format=plot_format)
+    claims = tuple(experiment.judge(data, prediction))
+    return Section(experiment, dict(data.attrs), claims, tuple(figures))
+
+
+def file_name(key: str) -> str:
+    """Return the name of a figure's file, without its suffix."""
+    return f"figure-{key}" if key[:1].isdigit() else key
+
+
+def verdicts(sections: Sequence[Section]) -> dict[str, int]:
+    """Return how many claims hold, fail, and cannot be told."""
+    counts = Counter(claim.verdict for section in sections for claim in section.claims)
+    return {verdict: counts.get(verdict, 0) for verdict in (HOLDS, FAILS, OPEN)}
+
+
+def write_report(folder: Path, sections: Sequence[Section], plot_format: str = "png") -> dict[str, Path]:
+    """Write report.html, report.md and report.json into `folder` and return their paths."""
+    contents = {
+        "html": as_html(sections),
+        "md": as_markdown(sections, plot_format),
+        "json": json.dumps(as_dict(sections), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    }
+    paths = {}
+    for suffix, text in contents.items():
+        paths[suffix] = folder / f"report.{suffix}"
+        with atomic_path(paths[suffix]) as path:
+            path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def as_dict(sections: Sequence[Section]) -> dict[str, Any]:
+    """Return all numbers: settings, how they were made, claims."""
+    return {
+        "verdicts": verdicts(sections),
+        "experiments": [
+            {
+                "name": section.experiment.name,
+                "title": section.experiment.title,
+                "source": section.experiment.source,
+                "scale": str(section.attributes["scale"]),
+                "settings": json.loads(section.attributes["settings"]),
+                "made_by": _made(section),
+                "figures": [
+                    {"key": key, "title": title, "caption": text} for key, title, text, _ in section.figures
+                ],
+                "claims": [claim.as_dict() for claim in section.claims],
+            }
+            for section in sections
+        ],
+    }
+
+
+def _made(section: Section) -> dict[str, Any]:
+    """Attributes of the results in plain types."""
+    plain = {}
+    for name in _MADE:
+        value = section.attributes.get(name)
+        if value is not None:
+            plain[name] = value.item() if hasattr(value, "item") else value
+    return plain
+
+
+def number(value: float | None, error: float | None = None) -> str:
+    """Return a number for people, with as many digits as its error leaves."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if error is None or not math.isfinite(error):
+        return f"{value:.4g}"
+    if error < 1e-6 * max(abs(value), 1e-12):
+        return f"{value:.5g}"
+    digits = max(0, min(6, 1 - math.floor(math.log10(error)))) if error > 0 else 4
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _band(claim: Claim) -> str:
+    return f"{claim.rule}"
+
+
+def _row(claim: Claim) -> list[str]:
+    return [
+        claim.text,
+        number(claim.measured, claim.error),
+        number(claim.predicted),
+        number(claim.published, claim.published_error),
+        _band(claim),
+        claim.verdict,
+    ]
+
+
+_COLUMNS = ("Claim", "Measured", "Theory", "Published", "Rule", "Verdict")
+_LEGEND = (
+    "A claim holds if the measured value with two standard errors lies inside its rule, fails if it lies "
+    "outside, and "
+    "cannot be told otherwise, or where the run is too short for the claim to apply. Theory is evaluated as "
+    "the "
+    "measurement was, at the same points; nothing is fitted unless the claim says so."
+)
+
+
+def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
+    """Return the report in Markdown; figures are linked by name."""
+    counts = verdicts(sections)
+    lines = ["# Reproduction report", "", _LEGEND, ""]
+    lines += [", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".", ""]
+    for section in sections:
+        lines += [f"## {section.experiment.title}", ""]
+        lines += [
+            f"`{section.experiment.name}`, scale {section.attributes['scale']}; {section.experiment.source}.",
+            "",
+        ]
+        if section.experiment.notes:
+            lines += [section.experiment.notes, ""]
+        for key, title, caption, _ in section.figures:
+            shown = "png" if plot_format == "pdf" else plot_format
+            lines += [
+                f"![{title}]({file_name(key)}.{shown})"
+                if plot_format != "pdf"
+                else f"[{title}]({file_name(key)}.pdf)",
+                "",
+            ]
+            lines += [f"**{_label(key)}. {title}.** {caption}", ""]
+        lines += ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
+        lines += [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in _row(claim)) + " |"
+            for claim in section.claims
+        ]
+        made = ", ".join(f"{name} {value}" for name, value in _made(section).items())
+        lines += ["", f"Made by: {made}.", ""]
+    return "\n".join(lines)
+
+
+def _label(key: str) -> str:
+    return f"Figure {key}" if key[:1].isdigit() else key.replace("-", " ").capitalize()
+
+
+def as_html(sections: Sequence[Section]) -> str:
+    """Return the report as one page without external parts."""
+    e = html.escape
+    counts = verdicts(sections)
+    parts = [
+        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>Reproduction report</title>",
+        f"<style>{_STYLE}</style></head><body><h1>Reproduction report</h1><p>{e(_LEGEND)}</p><p>",
+        ", ".join(f"<span class='{_class(v)}'>{count} {e(v)}</span>" for v, count in counts.items()),
+        ".</p><ul>",
+        *(f"<li><a href='#{e(s.experiment.name)}'>{e(s.experiment.title)}</a></li>" for s in sections),
+        "</ul>",
+    ]
+    for section in sections:
+        scale = e(str(section.attributes["scale"]))
+        parts.append(f"<h2 id='{e(section.experiment.name)}'>{e(section.experiment.title)}</h2>")
+        parts.append(
+            f"<p><code>{e(section.experiment.name)}</code>, scale {scale}; {e(section.experiment.source)}."
+        )
+        parts.append(f" {e(section.experiment.notes)}</p>")
+        for key, title, caption, picture in section.figures:
+            data = base64.b64encode(picture).decode()
+            parts.append(
+                f"<figure><img alt='{e(title)}' src='data:image/png;base64,{data}'>"
+                f"<figcaption><b>{e(_label(key))}. {e(title)}.</b> {e(caption)}</figcaption></figure>"
+            )
+        parts.append("<table><tr>" + "".join(f"<th>{e(c)}</th>" for c in _COLUMNS) + "</tr>")
+        for claim in section.claims:
+            cells = _row(claim)
+            parts.append(
+                "<tr>" + "".join(f"<td>{e(cell)}</td>" for cell in cells[:-1])
+                + f"<td class='{_class(cells[-1])}'>{e(cells[-1])}</td></tr>"
+            )  # fmt: skip
+        made = e(json.dumps(_made(section), ensure_ascii=False))
+        settings = e(str(section.attributes["settings"]))
+        parts.append(
+            f"</table><details><summary>How it was made</summary><p>{made}</p><p>{settings}</p></details>"
+        )
+    return "\n".join([*parts, "</body></html>"]) + "\n"
+
+
+def _class(verdict: str) -> str:
+    return {HOLDS: "holds", FAILS: "fails"}.get(verdict, "open")
