@@ -1,0 +1,1 @@
+"""Language models: statistics of next-token logits, evaluation of checkpoints, training runs, analysis."""
