@@ -10,6 +10,9 @@ import json
 import sys
 from pathlib import Path
 
+from peakedtheory import match_entropy
+from peakedtheory.losscurves import compare_laws
+from peakedtheory.regimes import regime
 from peakedtheory.validation.language.analysis import (
     collapse,
     law_comparison,
@@ -18,10 +21,6 @@ from peakedtheory.validation.language.analysis import (
     summarise,
 )
 from peakedtheory.validation.language.figures import draw_losses, draw_scaling
-
-from peakedtheory import match_entropy
-from peakedtheory.losscurves import compare_laws
-from peakedtheory.regimes import regime
 
 
 def main(folder: Path) -> None:

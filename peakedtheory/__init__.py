@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, StudentFlow, student_flow
     from peakedtheory.expansion_fits import ExpansionFit, fit_high_temperature, fit_low_temperature
     from peakedtheory.gap_law import predict_exponent
-    from peakedtheory.losscurves import LossCurve, compare_laws, fit_loss_curve, forecast
+    from peakedtheory.losscurves import (
+        Forecast,
+        LawComparison,
+        LossCurve,
+        LossCurveFit,
+        compare_laws,
+        fit_loss_curve,
+        forecast,
+    )
     from peakedtheory.montecarlo import Estimate, MonteCarloResult, estimate, estimate_from_logits
     from peakedtheory.optimal_control import optimal_learning_rate, optimal_schedule
     from peakedtheory.regimes import phase_diagram, regime
@@ -47,8 +55,11 @@ _LAZY = {
     "Adam": "dynamics",
     "Estimate": "montecarlo",
     "ExpansionFit": "expansion_fits",
+    "Forecast": "losscurves",
     "GradientFlow": "dynamics",
+    "LawComparison": "losscurves",
     "LossCurve": "losscurves",
+    "LossCurveFit": "losscurves",
     "MonteCarloResult": "montecarlo",
     "SGD": "dynamics",
     "SignGD": "dynamics",
@@ -83,10 +94,13 @@ __all__ = [
     "Estimate",
     "ExpansionFit",
     "FiniteWidth",
+    "Forecast",
     "Gaussian",
     "GradientFlow",
     "HighTemperatureExpansion",
+    "LawComparison",
     "LossCurve",
+    "LossCurveFit",
     "LowTemperatureExpansion",
     "MisalignedLoss",
     "Mixture",

@@ -9,17 +9,19 @@ of the gradient are variables of their own (docs/dynamics.md, Eqs. 27-33). Time 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import erf
 
-from peakedtheory._flow import State, integrate
+from peakedtheory._finite_width import log_slope
+from peakedtheory._flow import integrate
 from peakedtheory._noise import noise_table
 from peakedtheory.schedules import Schedule
 
 if TYPE_CHECKING:
-    from peakedtheory._flow import Force
+    from peakedtheory._finite_width import WideForce
     from peakedtheory.dynamics import Adam, SignGD
 
 _NODES = 6
@@ -38,15 +40,26 @@ def _teacher_entries() -> tuple[np.ndarray, np.ndarray]:
     return math.sqrt(3.0) * x[_NODES:], w[_NODES:] / w[_NODES:].sum()
 
 
+def _in_steps(
+    tau: np.ndarray, constant: float, plan: Schedule | None
+) -> tuple[np.ndarray, Callable[[float], float]]:
+    """Return the steps at which τ is reached, and the learning rate as a function of the step."""
+    if plan is None:
+        return tau / constant, lambda t: constant
+    middles, heights = np.arange(plan.steps) + 0.5, plan.rates
+    steps = np.interp(tau, plan.tau, np.arange(plan.steps + 1.0))
+    return steps, lambda t: float(np.interp(t, middles, heights))
+
+
 def adaptive_flow(
     tau: np.ndarray,
-    force: Force,
+    force: WideForce,
     optimizer: Adam | SignGD,
     alignment0: float,
     residual0: float,
     decay: float,
     plan: Schedule | None,
-) -> State:
+) -> tuple[np.ndarray, ...]:
     """Solve for θ(ω), s², ln v(ω) and the first moment μ(ω) against ln of the step count."""
     from peakedtheory.dynamics import Adam
 
@@ -56,17 +69,7 @@ def adaptive_flow(
     per_weight = 1.0 / (n * optimizer.batch)
     signs = not isinstance(optimizer, Adam)
     memory, inertia = (0.0, 0.0) if signs else (optimizer.beta2, optimizer.beta1)  # type: ignore[union-attr]
-    if plan is None:
-        step_of = tau / optimizer.learning_rate
-
-        def rate(t: float) -> float:
-            return optimizer.learning_rate
-    else:
-        step_of = np.interp(tau, plan.tau, np.arange(plan.steps + 1.0))
-        middles, heights = np.arange(plan.steps) + 0.5, plan.rates
-
-        def rate(t: float) -> float:
-            return float(np.interp(t, middles, heights))
+    step_of, rate = _in_steps(tau, optimizer.learning_rate, plan)
 
     def moments(theta: np.ndarray, square: float) -> tuple[float, float]:
         alignment = float(weight @ (omega * theta))
@@ -75,10 +78,10 @@ def adaptive_flow(
     def gradients(theta: np.ndarray, square: float) -> tuple[np.ndarray, float, float]:
         """√m times the mean gradient at each ω, the stiffness k, and the gradient variance of one weight."""
         alignment, residual = moments(theta, square)
-        pull, stiffness = force(alignment, residual)
+        pull, stiffness, ratio = force.rates(alignment, residual)
         # Φ'(β*) ω - Φ'(β) θ/β, over n, split so that nothing cancels along the teacher.
         mean = pull * omega - stiffness * (theta - alignment * omega)
-        noise = table(max(alignment, 0.0), math.sqrt(residual)) * per_weight
+        noise = ratio * table(max(alignment, 0.0), math.sqrt(residual)) * per_weight
         return mean, stiffness, noise
 
     def response(
@@ -128,13 +131,16 @@ def adaptive_flow(
     origin = 1e-2
     grid = np.log(np.maximum(step_of, 0.0) + origin)
     y = integrate(rhs, start, grid, math.log(origin))
-    alignment, residual, rates_d, rates_s = (np.empty(tau.size) for _ in range(4))
-    for i, (x, row) in enumerate(zip(grid, y, strict=True)):
-        theta, square = row[:_NODES], max(float(row[_NODES]), 0.0)
-        alignment[i], residual[i] = moments(theta, square)
-        change = rhs(x, row) / (math.exp(x) * max(rate(math.exp(x)), 1e-300))
-        rates_d[i] = weight @ (omega * change[:_NODES])
-        rates_s[i] = (
-            2.0 * (weight @ (theta * change[:_NODES])) - 2.0 * alignment[i] * rates_d[i] + change[_NODES]
-        )
-    return State(alignment, residual, rates_d, rates_s)
+
+    def losses(states: np.ndarray) -> np.ndarray:
+        alignment, square = np.array([moments(row[:_NODES], float(row[_NODES])) for row in states]).T
+        return force.losses(alignment, square, np.zeros(square.size), np.zeros(square.size))
+
+    # Along the run dτ = η dt.
+    speed = [math.exp(x) * max(rate(math.exp(x)), 1e-300) for x in grid]
+    steps = np.array([1e-4 * t / v * rhs(x, row) for t, v, x, row in zip(tau, speed, grid, y, strict=True)])
+    radial, tangential = losses(y)
+    alignment, square = np.array([moments(row[:_NODES], float(row[_NODES])) for row in y]).T
+    beta, still = np.sqrt(alignment**2 + square), np.zeros(tau.size)
+    exponent = log_slope(losses, y, steps)
+    return beta, alignment, np.sqrt(square), radial + tangential, radial, tangential, exponent, still

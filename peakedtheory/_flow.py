@@ -81,41 +81,38 @@ class State:
 
 
 def descend(
-    tau: np.ndarray,
-    force: Force,
-    speed: float,
-    noise: tuple[float, float] | None,
-    alignment0: float,
-    residual0: float,
-    decay: float,
-    plan: Schedule | None,
+    tau: np.ndarray, force: Force, speed: float, alignment0: float, residual0: float, decay: float
 ) -> State:
-    """Solve for (D, ρ²) over ln(τ + shift); `noise` holds the learning rate and m/(nB), if any."""
-    gain = None if noise is None else _gain(force, *noise, plan)
+    """Solve for (D, ρ²) over ln(τ + shift)."""
 
-    def rhs(t: float, d: float, square: float) -> tuple[float, float]:
+    def rhs(d: float, square: float) -> tuple[float, float]:
         square = max(square, 0.0)
         pull, stiffness = force(d, square)
-        up = 0.0 if gain is None else gain(t, d, square)
-        return speed * pull - decay * d, -2.0 * (speed * stiffness + decay) * square + up
+        return speed * pull - decay * d, -2.0 * (speed * stiffness + decay) * square
 
     shift = 1e-3 * force.n / speed
 
     def in_log(x: float, y: np.ndarray) -> list[float]:
         t = math.exp(x)
-        a, b = rhs(t - shift, float(y[0]), float(y[1]))
+        a, b = rhs(float(y[0]), float(y[1]))
         return [t * a, t * b]
 
     y = integrate(in_log, [alignment0, residual0**2], np.log(tau + shift), math.log(shift))
     square = np.maximum(y[:, 1], 0.0)
     pull, stiffness = force.many(y[:, 0], square)
     growth = -2.0 * (speed * stiffness + decay) * square
-    if gain is not None:
-        growth += np.array([gain(t, d, s) for t, d, s in zip(tau, y[:, 0], square, strict=True)])
     return State(y[:, 0], square, speed * pull - decay * y[:, 0], growth)
 
 
-def integrate(rhs: Any, start: list[float] | np.ndarray, x: np.ndarray, origin: float) -> np.ndarray:
+def integrate(
+    rhs: Any,
+    start: list[float] | np.ndarray,
+    x: np.ndarray,
+    origin: float,
+    *,
+    rtol: float = _RTOL,
+    atol: float = _ATOL,
+) -> np.ndarray:
     """Return the solution at ascending x from `origin`, by LSODA, which turns implicit where it is stiff."""
     grid, back = np.unique(np.concatenate([[origin], x]), return_inverse=True)
     if grid.size == 1:
@@ -125,8 +122,8 @@ def integrate(rhs: Any, start: list[float] | np.ndarray, x: np.ndarray, origin: 
         start,
         grid,
         tfirst=True,
-        rtol=_RTOL,
-        atol=_ATOL,
+        rtol=rtol,
+        atol=atol,
         mxstep=100_000,
         full_output=True,
         printmessg=False,
@@ -150,14 +147,15 @@ def observe(tau: np.ndarray, state: State, force: Force) -> tuple[np.ndarray, ..
     change = -force.n * pull * state.alignment_rate + 0.5 * force.n * stiffness * state.square_rate
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = np.where(loss > 0, -change * tau / loss, 0.0)
-    return beta, state.alignment, np.sqrt(state.square), loss, radial, tangential, exponent
+    still = np.zeros_like(beta)
+    return beta, state.alignment, np.sqrt(state.square), loss, radial, tangential, exponent, still
 
 
-def _gain(
-    force: Force, rate: float, factor: float, plan: Schedule | None
+def noise_gain(
+    n: int, beta_star: float, rate: float, factor: float, plan: Schedule | None
 ) -> Callable[[float, float, float], float]:
-    """Growth of ρ² by noise per unit τ, η m V/(nB), as a function of τ, D and ρ²."""
-    table = noise_table(int(force.n), force.beta_star)
+    """Growth of ρ² by noise per unit τ, η m V/(nB), as a function of τ, D and ρ²; `factor` is m/(nB)."""
+    table = noise_table(n, beta_star)
     if plan is None:
         return lambda _, d, square: rate * factor * table(d, math.sqrt(square))
     edges, heights = plan.tau, plan.rates

@@ -221,6 +221,9 @@ class NoiseTable:
 
     def __call__(self, alignment: float, residual: float) -> float:
         """V at one (D, ρ)."""
+        if residual > self._widest and not self._turn:
+            # Against hard labels only the ratio of the two is left once both are large.
+            alignment, residual = alignment * self._widest / residual, self._widest
         d = min(max(alignment, 0.0), self._limit)
         rho = min(residual, self._widest)
         u, v = math.log1p(d) / self._steps[0], math.asinh(rho) / self._steps[1]
@@ -232,6 +235,8 @@ class NoiseTable:
 
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """V for arrays."""
+        if not self._turn:
+            alignment = alignment * np.minimum(1.0, self._widest / np.maximum(residual, 1e-300))
         d = np.clip(alignment, 0.0, self._limit)
         rho = np.minimum(residual, self._widest)
         value = np.exp(self._spline.ev(np.log1p(d), np.arcsinh(rho)))

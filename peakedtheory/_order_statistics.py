@@ -234,7 +234,7 @@ class LowestLevels:
         """Return up to which order, at most `wanted`, the density is smooth enough for the series.
 
         A density ~ d^(k-1) at distance d from the upper end of x puts a term β^(-2k) into Φ, so that
-        only orders below 2k+1 exist unless k is whole; the lower end, reached only by all n values
+        only orders below 2k+1 exist unless k is whole (an infinite k, faster than any power, does no harm); the lower end, reached only by all n values
         together, does the same at order nk+1; a jump of the j-th derivative elsewhere spoils order j+3
         unless F^n makes it negligible there.
         """
@@ -244,11 +244,12 @@ class LowestLevels:
         for _, part in self.components:
             if isinstance(part, Density) and np.isfinite(part.upper):
                 k = edge_exponent(part.above, part.upper, part.width)
-                if abs(k - round(k)) > 1e-3 or k < 0.5:
+                if math.isfinite(k) and (abs(k - round(k)) > 1e-3 or k < 0.5):
                     allowed = min(allowed, math.ceil(2.0 * k + 1.0 - 1e-6) - 1)
             if isinstance(part, Density) and np.isfinite(part.lower):
                 k = edge_exponent(_mirrored(part.below), -part.lower, part.width)
-                allowed = int(min(allowed, math.ceil(self.n * k + 1.0 - 1e-3) - 1))
+                if math.isfinite(k):
+                    allowed = int(min(allowed, math.ceil(self.n * k + 1.0 - 1e-3) - 1))
         return min(allowed, self._smooth_order(allowed))
 
     def _smooth_order(self, wanted: int) -> int:

@@ -279,7 +279,7 @@ def _noise_model(residual: np.ndarray, fit: np.ndarray) -> tuple[np.ndarray, flo
     known, and r is the one which leaves the observed ratio of neighbouring products to squares.
     """
     size = residual.size
-    width = max(size // 8, 4)
+    width = min(max(size // 8, 4), (size - 1) // 2)
     window = np.ones(2 * width + 1)
     local = np.convolve(residual**2, window, "same") / np.convolve(np.ones(size), window, "same")
     if not local.min() > 0:

@@ -1,11 +1,9 @@
-"""Training of a softmax student on a softmax teacher, as flows of two variables, with nothing fitted.
+"""Training of a softmax student on a softmax teacher, as flows of a few variables, with nothing fitted.
 
-The student's logits are D z + ρ w, the teacher's β* z; D is the alignment, ρ the residual, β² = D² + ρ². The
-flow
-for gradient descent, its noise and its closed forms are Eqs. 1-20 of docs/dynamics.md; the aligned flow is
-Liu et al.
-2026, Eq. 9, and the split of the loss that of Lee et al. 2026. Adam and sign descent are integrated by
-`_adaptive`.
+The student's logits are D z + ρ w, the teacher's β* z; D is the alignment, ρ the residual, β² = D² + ρ².
+The flow for gradient descent, its noise and its closed forms are Eqs. 1-26 of docs/dynamics.md, its
+corrections at finite input width Eqs. 34-45; the aligned flow is Liu et al. 2026, Eq. 9, and the split of the
+loss that of Lee et al. 2026. Adam and sign descent are integrated by `_adaptive`.
 """
 
 from __future__ import annotations
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
-from peakedtheory._flow import Force, descend, observe
+from peakedtheory._finite_width import WideForce, descend_wide
+from peakedtheory._flow import Force, descend, noise_gain, observe
 from peakedtheory._interpolant import interpolant
 from peakedtheory._results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory.closed_forms import exponential_end, finite_beta_star_law, linear_start, power_law
@@ -49,12 +48,23 @@ def _positive(**values: Any) -> None:
 
 @dataclass(frozen=True)
 class GradientFlow:
-    """Noiseless gradient descent in the limit of small steps, dW/dτ = -c_eff ∇L (Liu et al. 2026, Eq. 22)."""
+    """Noiseless gradient descent in the limit of small steps, dW/dτ = -c_eff ∇L (Liu et al. 2026, Eq. 22).
+
+    Parameters
+    ----------
+    c_eff : float
+        Factor on the gradient.
+    width : float, optional
+        Input width m; None for its limit of infinity, where two variables suffice.
+    """
 
     c_eff: float = 1.0
+    width: float | None = None
 
     def __post_init__(self) -> None:
         _positive(c_eff=self.c_eff)
+        if self.width is not None:
+            _positive(width=self.width)
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,12 @@ class Adam:
 
 @dataclass(frozen=True)
 class SignGD:
-    """Steps of the gradient's signs, the limit of Adam without memory; gradient noise taken as Gaussian."""
+    """Steps of the gradient's signs, the limit of Adam without memory.
+
+    The noise of a weight's gradient is taken as Gaussian, which holds while BV/n is above about 3, with V the
+    mean squared difference of the softmax outputs; with fewer examples near the boundaries of a class,
+    training is slower (docs/dynamics.md, "Against training").
+    """
 
     learning_rate: float
     batch: float
@@ -119,7 +134,16 @@ class SignGD:
 
 
 Optimizer = GradientFlow | SGD | Adam | SignGD
-_FIELDS = ("beta", "alignment", "residual", "loss", "radial_loss", "tangential_loss", "local_exponent")
+_FIELDS = (
+    "beta",
+    "alignment",
+    "residual",
+    "loss",
+    "radial_loss",
+    "tangential_loss",
+    "local_exponent",
+    "coherent_residual",
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,6 +160,9 @@ class StudentFlow:
         KL divergence from the teacher in nats; its part at β without misalignment, and the rest.
     local_exponent : float or ndarray
         -d ln L/d ln τ along the flow.
+    coherent_residual : float or ndarray
+        The part of ρ that is the same for every run of one teacher, from rows of unequal norm; the rest of
+        ρ² is noise and what is left of the start. Zero at infinite width.
     """
 
     tau: Any
@@ -146,6 +173,7 @@ class StudentFlow:
     radial_loss: Any
     tangential_loss: Any
     local_exponent: Any
+    coherent_residual: Any
     beta_star: float = field(repr=False)
     n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
@@ -210,8 +238,9 @@ def student_flow(
     Notes
     -----
     dD/dτ = [Φ'(β*) - Φ'(β)D/β]/n - ωD and dρ²/dτ = -2Φ'(β)ρ²/(nβ) - 2ωρ² + ηmV(D, ρ, β*)/(nB), with V the
-    mean
-    squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ.
+    mean squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ. Where
+    a width m is given, three effects of order 1/m are added (Eqs. 34-45): the kurtosis of the logits, classes
+    of unequal frequency, and a spectrum of relaxation rates of ρ; Adam and sign descent take the first.
 
     Examples
     --------
@@ -234,19 +263,22 @@ def student_flow(
                 f"{value}",
                 "correct it",
             )
-    force = Force(interpolant(n), beta_star, n)
     flat = times.ravel()
+    start = (alignment0, residual0, weight_decay)
+    speed = optimizer.c_eff if isinstance(optimizer, GradientFlow) else 1.0
     if isinstance(optimizer, (Adam, SignGD)):
         from peakedtheory._adaptive import adaptive_flow
 
-        state = adaptive_flow(flat, force, optimizer, alignment0, residual0, weight_decay, plan)
+        values = adaptive_flow(flat, WideForce(beta_star, n, optimizer.width), optimizer, *start, plan)
+    elif optimizer.width is None:
+        force = Force(interpolant(n), beta_star, n)
+        values = observe(flat, descend(flat, force, speed, *start), force)
     else:
-        speed = optimizer.c_eff if isinstance(optimizer, GradientFlow) else 1.0
-        noise = None
+        gain = None
         if isinstance(optimizer, SGD):
-            noise = (optimizer.learning_rate, optimizer.width / (n * optimizer.batch))
-        state = descend(flat, force, speed, noise, alignment0, residual0, weight_decay, plan)
-    values = observe(flat, state, force)
+            factor = optimizer.width / (n * optimizer.batch)
+            gain = noise_gain(int(n), beta_star, optimizer.learning_rate, factor, plan)
+        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, gain, *start)
     shaped = (scalar_or_array(v.reshape(times.shape)) for v in values)
     return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
 

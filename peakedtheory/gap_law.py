@@ -141,8 +141,10 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
         kappa = 2.0 * k
         mass = n * (n - 1.0) * strength / kappa
         coefficient = mass * gamma(kappa + 1.0) * _eta(kappa + 1.0) / scale**kappa
+        place = distribution.location - (where * scale if abs(where) > 1e-12 else 0.0)
+        distance = f"|ε {'-+'[place < 0]} {abs(place):.6g}|" if place else "|ε|"
         text = (
-            f"the density diverges as |ε - ({-where * scale + distribution.location:.6g})|^{k - 1:.3g}, too"
+            f"the density diverges as {distance}^{k - 1:.3g}, too"
             f" strongly for ∫f² to exist: two of the lowest energies meet there, P(gap < s) ~ s^{kappa:.3g}"
         )
         return Exponent(exponent_of_gap(kappa), kappa, coefficient, text)

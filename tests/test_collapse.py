@@ -31,6 +31,18 @@ def curves(shifts, *, sigma=0.0, correlation=0.0, seed=0, law=lambda t: 2.0 + 3.
     return found
 
 
+@pytest.mark.parametrize("count", [8, 9])
+def test_the_fewest_records_allowed(count):
+    step = np.unique(np.geomspace(100, 8000, count).round())
+    noise = 1e-3 * np.random.default_rng(0).standard_normal((2, step.size))
+    runs = [
+        LossCurve(step, 3.0 * (rate * step) ** -0.5 * np.exp(noise[i]), np.full(8000, rate), name=str(i))
+        for i, rate in enumerate((1e-3, 2e-3))
+    ]
+    found = measure_collapse(runs)
+    assert found.spread <= 4 * found.standard_error + 1e-3
+
+
 def test_constant_factors_are_measured_exactly():
     shifts = np.array([-0.3, 0.1, 0.15, 0.4])
     runs = curves(shifts)

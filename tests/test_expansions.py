@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 from scipy.special import zeta
 
 from peakedtheory import high_temperature_expansion, low_temperature_expansion, thermodynamics
@@ -202,6 +202,16 @@ def test_atoms():
         )
     with pytest.raises(ValueError, match="order: at most 1 for atoms"):
         low_temperature_expansion(10, "atoms:0=1,1=1", order=2)
+
+
+def test_an_edge_flatter_than_any_power_does_no_harm():
+    law = stats.genextreme(-0.1)  # a Fréchet law of ε: its density vanishes exponentially at the lower edge
+    n = 3
+    series = low_temperature_expansion(n, law, 2)
+    gap_density = integrate.quad(
+        lambda e: law.pdf(e) ** 2 * law.sf(e) ** (n - 2), law.ppf(0), np.inf, epsabs=1e-13
+    )[0]
+    assert series.coefficients[2] == pytest.approx(np.pi**2 / 12 * n * (n - 1) * gap_density, rel=1e-9)
 
 
 def test_edges_limit_the_order():

@@ -159,8 +159,10 @@ def test_optimum_of_finite_runs_approaches_the_limit():
 
 
 def test_tuned_exponents_of_decaying_families():
+    # At a width so large that all directions relax alike; only B/m matters then.
+    batch, width = 64e5, 32e5
     losses = {
-        name: [best_of_family(name, steps, 64, 32, 128).loss for steps in (10_000, 40_000)]
+        name: [best_of_family(name, steps, batch, width, 128).loss for steps in (10_000, 40_000)]
         for name in ("linear", "square", "annealing")
     }
     slopes = {name: math.log(a / b) / math.log(4) for name, (a, b) in losses.items()}
@@ -180,7 +182,7 @@ def test_free_schedule_beats_every_family():
     assert "annealing" in repr(result)
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine"])
+@pytest.mark.parametrize("name", ["linear", "cosine", "annealing"])
 def test_tuned_schedules_against_training(name):
     best = best_of_family(name, 300, 64, 32, 128)
     star = simulator.teachers(128, 32, math.inf, range(8))
@@ -192,7 +194,7 @@ def test_tuned_schedules_against_training(name):
 @pytest.mark.parametrize("steps", [300, 1000, 3000])
 def test_ranking_of_families_against_training(steps):
     star = simulator.teachers(128, 32, math.inf, range(8))
-    names = ["constant", "wsd", "cosine", "linear", "square"]
+    names = ["constant", "wsd", "cosine", "linear", "square", "hyperbolic", "annealing"]
     predicted, measured = [], []
     for name in names:
         best = best_of_family(name, steps, 64, 32, 128)
@@ -201,7 +203,7 @@ def test_ranking_of_families_against_training(steps):
         measured.append(run.loss.mean())
     np.testing.assert_allclose(predicted, measured, rtol=0.10)
     # Pairs predicted to differ by more than the bar must be ordered as predicted.
-    for i, j in np.ndindex(5, 5):
+    for i, j in np.ndindex(7, 7):
         if predicted[i] < 0.88 * predicted[j]:
             assert measured[i] < measured[j]
 

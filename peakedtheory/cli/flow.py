@@ -35,7 +35,15 @@ def command(
         float, typer.Option("--lr", help="Constant learning rate.", metavar="RATE")
     ] = 1.0,
     batch: Annotated[float, typer.Option("--batch", help="Examples per step.", metavar="B")] = 1024,
-    width: Annotated[float, typer.Option("--width", help="Input width m.", metavar="M")] = 32,
+    width: Annotated[
+        float | None,
+        typer.Option(
+            "--width",
+            help="Input width m; by default 32, and its limit of infinity for gradient flow.",
+            metavar="M",
+            show_default=False,
+        ),
+    ] = None,
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -104,13 +112,13 @@ def command(
         save_figure(draw_run(flow), plot)
 
 
-def build_optimizer(name: str, learning_rate: float, batch: float, width: float) -> Any:
+def build_optimizer(name: str, learning_rate: float, batch: float, width: float | None) -> Any:
     """Return the optimizer of that name."""
     from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD
 
     if name == "gradient-flow":
-        return GradientFlow()
+        return GradientFlow(width=width)
     kinds = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
     if name not in kinds:
         fail("optimizer", "must be gradient-flow, sgd, adam or signgd", repr(name), "name one of them")
-    return kinds[name](learning_rate, batch, width)
+    return kinds[name](learning_rate, batch, 32.0 if width is None else width)

@@ -1,0 +1,35 @@
+"""From learning rate, batch and width to a loss curve: the theory's prediction under a short training run.
+
+Run as `python examples/predicted_run.py`; writes predicted_run.png. Half a minute; the experiments need
+`pip install 'peakedtheory[validation]'`.
+"""
+
+import matplotlib.pyplot as plt
+
+import peakedtheory as pt
+from peakedtheory.validation import Case, train
+
+n, width, batch, steps, beta_star = 128, 32, 64, 2000, 100.0
+best = pt.optimal_learning_rate(batch=batch, width=width, n=n, optimizer="sgd", steps=steps)
+print(best)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+for i, factor in enumerate((0.1, 1.0, 4.0)):
+    rate = factor * best.learning_rate
+    cases = [Case(beta_star=beta_star, learning_rate=rate, batch=batch, teacher=k, seed=k) for k in range(4)]
+    runs = train(cases, steps, n=n, width=width, record=30)
+    tau = runs.tau.values[0, 1:]
+    theory = pt.student_flow(tau, beta_star, n, optimizer=pt.SGD(rate, batch, width))
+    label = f"η = {rate:.2g}" + (" (best)" if factor == 1 else "")
+    for axes, name in ((left, "loss"), (right, "beta")):
+        mean = runs[name].mean("case").values[1:]
+        axes.loglog(runs.step.values[1:], mean, "o", ms=3, color=f"C{i}")
+        axes.loglog(runs.step.values[1:], getattr(theory, name), color=f"C{i}", label=label)
+    final = float(runs.loss.mean("case")[-1])
+    print(f"{label:18s} loss after {steps} steps: trained {final:.4f}, predicted {theory.loss[-1]:.4f}")
+left.set(
+    xlabel="step", ylabel="loss (nats)", title=f"n = {n}, β* = {beta_star:g}; points: mean of 4 teachers"
+)
+right.set(xlabel="step", ylabel="β", title="lines: theory, nothing fitted")
+left.legend()
+figure.savefig("predicted_run.png", dpi=150)
