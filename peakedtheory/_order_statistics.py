@@ -234,9 +234,9 @@ class LowestLevels:
         """Return up to which order, at most `wanted`, the density is smooth enough for the series.
 
         A density ~ d^(k-1) at distance d from the upper end of x puts a term β^(-2k) into Φ, so that
-        only orders below 2k+1 exist unless k is whole (an infinite k, faster than any power, does no harm); the lower end, reached only by all n values
-        together, does the same at order nk+1; a jump of the j-th derivative elsewhere spoils order j+3
-        unless F^n makes it negligible there.
+        only orders below 2k+1 exist unless k is whole (or infinite: faster than any power does no harm);
+        the lower end, reached only by all n values together, does the same at order nk+1; a jump of the
+        j-th derivative elsewhere spoils order j+3 unless F^n makes it negligible there.
         """
         if any(isinstance(part, Atoms) for _, part in self.components):
             return 1
