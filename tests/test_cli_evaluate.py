@@ -83,7 +83,7 @@ def test_nan_logits_are_reported(run, files, tmp_path):
         (("--tokens", "0"), "tokens: must be at least 1"),
         (("--dtype", "int4"), "dtype"),
         (("--field", "body"), "field: must be a field"),
-        (("--output", "result.csv"), "output: must be a .nc file"),
+        (("--output", "result.csv"), "output: must end in .nc"),
     ],
 )
 def test_bad_input(run, files, arguments, message):

@@ -167,7 +167,7 @@ def test_negative_controls_have_no_power_law():
 
 def test_scalar_training_of_gaussian_energies_is_the_exact_flow():
     chosen = experiment("other-energies").at(
-        energies=["normal"], steps=400, batch=256, seeds=3, test_samples=20000, growth=1e3
+        energies=["normal"], steps=400, batch=256, seeds=3, test_samples=20000, rate=0.05, growth=1e4
     )
     data = chosen.run("quick")
     prediction = chosen.predict(data)

@@ -131,6 +131,13 @@ def test_revisions_are_resumed_and_ordered(models, text, tmp_path, monkeypatch):
         evaluate_revisions(evaluation, names, output=other)
 
 
+@pytest.mark.parametrize("name", ["result.csv", "no/such/folder.nc"])
+def test_output_is_checked_before_anything_is_evaluated(models, text, tmp_path, name, monkeypatch):
+    monkeypatch.setattr(Evaluation, "run", None)
+    with pytest.raises(ValueError, match=r"output: must be a \.nc file in an existing folder"):
+        evaluate_revisions(settings(models["neox"], text), ["step1"], output=tmp_path / name)
+
+
 def test_it_feeds_the_fit(models, text):
     schedule = resolve_schedule("constant:peak=0.5,steps=10", "")
     result = evaluate_revisions(

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS
 
 from peakedtheory._checks import fail
 from peakedtheory.collapse import compare_collapse
 from peakedtheory.entropy import match_entropy
 from peakedtheory.losscurves import LossCurve, LossCurveFit, compare_laws, fit_loss_curve
 from peakedtheory.schedules import parse_schedule
+from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS
 
 if TYPE_CHECKING:
     import xarray

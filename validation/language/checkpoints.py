@@ -6,8 +6,9 @@ file refs/R names (the layout of the hub's own cache); for "main", the folder it
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -121,12 +122,27 @@ def load_encoder(model: str, revision: str, tokenizer: str | None = None) -> Cal
     return lambda text: loaded(text, verbose=False)["input_ids"]
 
 
+@contextlib.contextmanager
+def without_bars() -> Iterator[None]:
+    """Silence the progress bars of transformers, which appear on files and pipes too."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _load(kind: Any, model: str, revision: str, file: str, **options: Any) -> Any:
     local = local_revisions(model)
     try:
-        if Path(model).is_dir():
-            return kind.from_pretrained(str(local.get(revision, Path(model))), **options)
-        return kind.from_pretrained(model, revision=revision, **options)
+        with without_bars():
+            if Path(model).is_dir():
+                return kind.from_pretrained(str(local.get(revision, Path(model))), **options)
+            return kind.from_pretrained(model, revision=revision, **options)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         _unreadable(model, revision, file, error)
 

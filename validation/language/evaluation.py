@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from peakedtheory.validation.language.statistics import logit_statistics
-from peakedtheory.validation.language.totals import Totals
 
 from peakedtheory._checks import fail
 from peakedtheory._progress import Report
 from peakedtheory.expansions import low_temperature_expansion
 from peakedtheory.thermodynamics import thermodynamics
+from peakedtheory.validation.language.statistics import logit_statistics
+from peakedtheory.validation.language.totals import Totals
 
 #: Bytes of float32 logits that exist at a time.
 CHUNK_BYTES = 64 * 2**20

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from peakedtheory.validation.language.checkpoints import load_encoder, load_model, step_of
-from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
-from peakedtheory.validation.language.texts import TextSource, tokenised
-from peakedtheory.validation.language.totals import GAP_BANDWIDTH, HISTOGRAM_BINS, Totals
 
 from peakedtheory._checks import fail
 from peakedtheory._output import save_dataset
@@ -21,6 +17,10 @@ from peakedtheory._progress import Report, reporter
 from peakedtheory.entropy import match_entropy
 from peakedtheory.expansions import low_temperature_expansion
 from peakedtheory.thermodynamics import thermodynamics
+from peakedtheory.validation.language.checkpoints import load_encoder, load_model, step_of
+from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
+from peakedtheory.validation.language.texts import TextSource, tokenised
+from peakedtheory.validation.language.totals import GAP_BANDWIDTH, HISTOGRAM_BINS, Totals
 
 if TYPE_CHECKING:
     import xarray

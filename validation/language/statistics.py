@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from peakedtheory.kernels import logit_statistics as kernel
 
 _BYTES = 64 * 2**20  # of float32 logits that one call may hold

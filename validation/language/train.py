@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from peakedtheory.validation.language.corpus import PACKAGES, load_corpus
-from peakedtheory.validation.language.training import RunSettings, train
 
 from peakedtheory._output import save_dataset
 from peakedtheory._progress import reporter
+from peakedtheory.validation.language.corpus import PACKAGES, load_corpus
+from peakedtheory.validation.language.training import RunSettings, train
 
 
 def command(

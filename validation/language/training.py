@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from peakedtheory.validation.language.corpus import END_OF_TEXT, Corpus
-from peakedtheory.validation.language.evaluation import evaluate_model
-from peakedtheory.validation.language.totals import STATISTICS
 
 from peakedtheory._checks import fail
 from peakedtheory._output import atomic_path
 from peakedtheory._progress import Report
 from peakedtheory.schedules import parse_schedule
+from peakedtheory.validation.language.checkpoints import without_bars
+from peakedtheory.validation.language.corpus import END_OF_TEXT, Corpus
+from peakedtheory.validation.language.evaluation import evaluate_model
+from peakedtheory.validation.language.totals import STATISTICS
 
 if TYPE_CHECKING:
     import xarray
@@ -276,7 +277,8 @@ def _save_revision(run: _Run, folder: Path) -> None:
     """Write `folder/step<N>` as transformers does, and the tokenizer into `folder`."""
     from transformers import PreTrainedTokenizerFast
 
-    run.model.save_pretrained(folder / f"step{run.step}")
+    with without_bars():
+        run.model.save_pretrained(folder / f"step{run.step}")
     if not (folder / "tokenizer.json").exists():
         fast = PreTrainedTokenizerFast(tokenizer_object=run.corpus.tokenizer, eos_token=END_OF_TEXT)
         fast.save_pretrained(folder)
