@@ -8,12 +8,12 @@ import time
 
 import numba
 import numpy as np
-from peakedtheory.kernels.order_statistics import order_statistics
 from scipy.special import logsumexp
 
 from peakedtheory import thermodynamics
 from peakedtheory._qmc import scramblings, sobol_exponentials
 from peakedtheory._tails import order_statistics_tables
+from peakedtheory.kernels.order_statistics import order_statistics
 
 ROUNDS = 11
 REPEATS = 4
@@ -23,7 +23,7 @@ TARGET = 1e-5
 
 def kernel(tables, exponentials, arithmetic):
     """Call with buffers that are made once."""
-    out = np.empty((len(exponentials), tables.beta.size, 4))
+    out = np.empty((tables.beta.size, 4, len(exponentials)))
     out_max = np.empty(len(exponentials))
     nothing = np.empty((0, 0, 0))
 
@@ -126,7 +126,7 @@ def time_to_target(n=50304, beta=7.0, count=16):
     def quasi(points):
         tables = order_statistics_tables(grid, n)
         means = [
-            np.mean([kernel(tables, e, False)().mean(axis=0) for e in chunks], axis=0)
+            np.mean([kernel(tables, e, False)().mean(axis=-1) for e in chunks], axis=0)
             for chunks in (
                 sobol_exponentials(points, 16, s) for s in scramblings(np.random.SeedSequence(7), count)
             )

@@ -4,9 +4,11 @@
 
 Every round runs each contender once, one after the other; ratios are medians of the rounds' ratios. The torch
 peers run in a process of their own, with the interpreter given by --torch (none: left out). The ceiling of a
-case is the time of its parts run alone on data in the first-level cache: generator and normals for
-each logit, and the register-only sums (one fused product, one addition, three fused sums) for each
-(logit, β); on the general grid one exponential more. Times are ns per (logit, β).
+case is the time of its parts run alone on data in the first-level cache: generator and normals for each logit;
+on an arithmetic grid the two exponentials of each logit (more beyond 64 β) and, for each (logit, β), the sums
+(one fused product, one addition, three fused sums); on a general grid the exponential and the sums. What is
+left of the kernel's time is distances and maxima, the last steps of each sample, and memory. The kernel runs in
+blocks of at most 1024 samples, whose outputs stay in the second-level cache. Times are ns per (logit, β).
 """
 
 import argparse
@@ -21,6 +23,7 @@ import _peers
 import numba
 import numpy as np
 from numba import njit
+
 from peakedtheory.kernels import accumulate, lanes, sampling
 
 U = np.uint64
@@ -32,6 +35,7 @@ CASES = [  # n, β, arithmetic
     (131072, 20, False),
 ]
 FILL, PRODUCTS, EXPONENTIALS = sampling.fill_normals, accumulate._add_products, accumulate._add_exponentials
+STARTS = accumulate._exponentials
 
 
 @njit
@@ -54,9 +58,15 @@ def products_alone(repeats, weights, ratios, distances, sums, tiny):
 
 
 @njit
-def exponentials_alone(repeats, slope, offsets, distances, sums, floor):
+def starts_alone(repeats, distances, weights, depth):
     for _ in range(repeats):
-        EXPONENTIALS(slope, offsets, distances, sums, 16, floor)
+        STARTS(np.float32(1.0), distances, weights, distances.size, depth)
+
+
+@njit
+def exponentials_alone(repeats, slopes, distances, sums, depth):
+    for _ in range(repeats):
+        EXPONENTIALS(slopes, distances, distances, sums, 16, depth)
 
 
 @njit
@@ -80,27 +90,26 @@ class Ceiling:
         size = 16 * lanes.LANES
         self.words = np.empty(size, np.uint32)
         self.x, self.ratios, self.sums = scratch(size, one), scratch(size, one), scratch(size, one)
-        self.distances, self.zeros = scratch(size, one), scratch(size, one)
-        self.distances[:], self.ratios[:], self.zeros[:] = 1.0, 0.9, 0.0
+        self.distances = scratch(size, one)
+        self.distances[:], self.ratios[:] = 1.0, 0.9
         self.size = size
 
-    def seconds(self, arithmetic, repeats=1500):
-        """Seconds per logit of the normals, and per (logit, β) of the sums."""
+    def seconds(self, number, arithmetic, repeats=1500):
+        """Seconds per (logit, β), and the normals' share of it per logit."""
         self.x[:] = 1.0
         self.sums[:] = 0.0
-        start = time.perf_counter()
+        each = repeats * self.size
+        depth = np.float32(62.0)
+        per_logit = normals = timed(normals_alone, repeats, self.words, self.x) / each
+        self.x[:] = 1.0
         if arithmetic:
-            products_alone(repeats, self.x, self.ratios, self.distances, self.sums, np.float32(2.0**-62))
-            number = 4
+            tiny = np.float32(2.0**-62)
+            sums = timed(products_alone, repeats, self.x, self.ratios, self.distances, self.sums, tiny)
+            starts = 1 - (-number // accumulate.RESTART)
+            per_logit += starts * timed(starts_alone, repeats, self.distances, self.x, depth) / each
         else:
-            exponentials_alone(
-                repeats, np.float32(1.0), self.zeros, self.distances, self.sums, np.float32(-62.0)
-            )
-            number = 1
-        sums = (time.perf_counter() - start) / (repeats * self.size * number)
-        start = time.perf_counter()
-        normals_alone(repeats, self.words, self.x)
-        return (time.perf_counter() - start) / (repeats * self.size), sums
+            sums = timed(exponentials_alone, repeats, np.ones(4), self.distances, self.sums, depth)
+        return per_logit / number + sums / (4 * each), normals
 
 
 class Torch:
@@ -126,10 +135,16 @@ def measure(n, number, arithmetic, options, torch, naive, ceiling):
     target = 6_000_000  # (logit, β) of a peer's run
     peer = max(1, target // (n * number))
     torch_count = max(peer, 262_144 // n)
-    own = -(-8 * peer // lanes.LANES) * lanes.LANES if n <= sampling.SMALL else 4 * peer
-    out, top = np.empty((own, number, 4)), np.empty(own)
+    block = min(1024, -(-8 * peer // lanes.LANES) * lanes.LANES) if n <= sampling.SMALL else 1
+    blocks = -(-8 * peer // block)
+    out, top = np.empty((number, 4, block)), np.empty(block)
+
+    def own():
+        for _ in range(blocks):
+            kernel(n, betas, arithmetic, options.threads, out, top)
+
     contenders = {
-        "kernel": lambda: timed(kernel, n, betas, arithmetic, options.threads, out, top) / own,
+        "kernel": lambda: timed(own) / (block * blocks),
         "NumPy": lambda: timed(_peers.numpy_scipy, n, peer, betas) / peer,
         "Numba": lambda: timed(naive, n, peer, betas) / peer,
     }
@@ -143,9 +158,8 @@ def measure(n, number, arithmetic, options, torch, naive, ceiling):
     rounds = []
     for _ in range(options.rounds):
         seconds = {name: run() / (n * number) for name, run in contenders.items()}
-        draw, sums = ceiling.seconds(arithmetic)
-        seconds["ceiling"] = (draw / number + sums) / options.threads
-        seconds["normals"] = draw
+        alone, seconds["normals"] = ceiling.seconds(number, arithmetic)
+        seconds["ceiling"] = alone / options.threads
         rounds.append(seconds)
     medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
     ratios = {name: statistics.median(r[name] / r["kernel"] for r in rounds) for name in rounds[0]}
@@ -169,7 +183,7 @@ def main():
     options = parser.parse_args()
     numba.set_num_threads(options.threads)
     one = np.linspace(0.0, 1.0, 4)
-    first = timed(kernel, 128, one, True, options.threads, np.empty((64, 4, 4)), np.empty(64))
+    first = timed(kernel, 128, one, True, options.threads, np.empty((4, 4, 64)), np.empty(64))
     torch = Torch(options.torch, options.threads) if options.torch else None
     naive, ceiling = _peers.naive_numba(), Ceiling()
     calibration(10, 3)

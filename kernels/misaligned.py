@@ -5,8 +5,10 @@ along it carry little noise. Outputs: Σ (p-q)², Σ p², Σ p q, Σ q², KL(q||
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
 from peakedtheory.kernels.accumulate import FLUSH, MASKED, mask
+from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.functions import LOG2_E
 from peakedtheory.kernels.lanes import LANES, aligned, exp2, inner, use_wide_vectors
 from peakedtheory.kernels.sampling import BLOCKS, SMALL, fill_normals, lanes_of
@@ -127,7 +129,7 @@ def _misaligned_range(key, stream, first, start, stop, n, triples, like, out):
                 _finish(total, LANES, out[s, k])
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
+@cached_njit(parallel=True, error_model="numpy")
 def sample_misaligned(key, stream, first, count, n, triples, like, threads, out):
     """Fill the outputs of samples first .. first + count - 1 for every triple (D, ρ, β*).
 

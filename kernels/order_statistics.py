@@ -7,9 +7,20 @@ Its first and second β-derivatives estimate <x>_p and Var_p(x); Σp² = Z(2β)/
 """
 
 import numpy as np
-from numba import njit, prange
-from peakedtheory.kernels.accumulate import MASKED, QUANTITIES, TILE, accumulate, padded_slopes
-from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_double, log_double
+from numba import prange
+
+from peakedtheory.kernels.accumulate import (
+    FLUSH,
+    MASKED,
+    QUANTITIES,
+    SCRATCH,
+    accumulate,
+    collect,
+    padded_slopes,
+    write_lanes,
+)
+from peakedtheory.kernels.cache import cached_njit
+from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_double, log_and_inverse_double, log_double
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 
 REST_FUNCTIONS = 10
@@ -23,6 +34,7 @@ _LEAST_EXPONENT = -1000.0  # e^{β(x_k - x_1)} is held above 2^-1000, far below 
 _MANTISSA = np.int64(52)
 _ONE_BITS = np.int64(0x3FF0000000000000)
 _L = LANES
+_CHUNK = 8  # blocks of LANES samples between two fetches of memory
 
 
 @inner
@@ -128,7 +140,7 @@ def _finish(top, last, beta, share, sums, rest, results):
         r1 = e * rest[_L + s] + d * r0
         r2 = e * rest[2 * _L + s] + d * (2.0 * r1 - d * r0)
         w = sums[s] + r0
-        inverse = 1.0 / w
+        log_w, inverse = log_and_inverse_double(w)
         a1 = (r1 - sums[_L + s]) * inverse
         a2 = (r2 + sums[2 * _L + s]) * inverse
         e = e * inverse
@@ -166,7 +178,7 @@ def _finish(top, last, beta, share, sums, rest, results):
         dk = kh - 3.0 * a1 * k3
         ddk = ki - 6.0 * a1 * kh + (12.0 * square - 3.0 * a2) * k3
         variance = a2 - square - 0.5 * ddv + (1.0 / 3.0) * ddk - 1.5 * (dv * dv + v * ddv)
-        results[s] = beta * top[s] + log_double(w) - 0.5 * v + (1.0 / 3.0) * k3 - 0.75 * v * v
+        results[s] = beta * top[s] + log_w - 0.5 * v + (1.0 / 3.0) * k3 - 0.75 * v * v
         results[_L + s] = top[s] + a1 - 0.5 * dv + (1.0 / 3.0) * dk - 1.5 * v * dv
         results[2 * _L + s] = variance
         # Σp²: numerator N = Σ e^{2βx}; c12 and c112 are its joint cumulants with Z and with Z twice
@@ -188,15 +200,7 @@ def _finish(top, last, beta, share, sums, rest, results):
         results[8 * _L + s] = v - k3 + 2.5 * v * v
 
 
-@inner
-def _write(results, first_row, out, start, samples, b):
-    """Copy four rows of results into out, without the padding."""
-    for s in range(samples):
-        for q in range(QUANTITIES):
-            out[start + s, b, q] = results[(first_row + q) * _L + s]
-
-
-@njit(parallel=True, fastmath=FASTMATH, error_model="numpy", cache=True)
+@cached_njit(parallel=True, fastmath=FASTMATH, error_model="numpy")
 def order_statistics(
     exponentials,
     rates,
@@ -234,13 +238,13 @@ def order_statistics(
         Highest power first: sums over the rest, in the order given at REST_FUNCTIONS.
     rest_range : (float64, float64)
         The rest's polynomials take (ln s_k - first) * second, held within [-1, 1].
-    out : float64 array (samples, m, 4)
+    out : float64 array (m, 4, samples)
         Filled with ln Z, <x>_p, Var_p(x), Σp²: conditional expectations given the top k.
     out_max : float64 array (samples,)
         Filled with x_1.
-    out_bound : float64 array (samples, m, 4) or (0, 0, 0)
+    out_bound : float64 array (m, 4, samples) or (0, 0, 0)
         Filled, where it has room, with bounds on what the expansion neglects in `out`.
-    out_variance : float64 array (samples, m) or (0, 0)
+    out_variance : float64 array (m, samples) or (0, 0)
         Filled, where it has room, with the variance of ln Z given the top k, to second order: its mean added
         to the variance of `out` is the variance of ln Z.
     """
@@ -250,42 +254,45 @@ def order_statistics(
     number = beta.size
     slopes = padded_slopes(beta, arithmetic)
     share = 1.0 / items if items > 0.0 else 0.0
-    for block in prange((samples + _L - 1) // _L):
-        start = block * _L
-        filled = min(_L, samples - start)
+    blocks = (samples + _L - 1) // _L
+    for piece in prange((blocks + _CHUNK - 1) // _CHUNK):
         x = aligned(rows * _L, beta)
-        scratch = aligned(4 * TILE * _L + 512, beta)
+        scratch = aligned(SCRATCH, beta)
         sums = aligned(slopes.size * QUANTITIES * _L, beta)
-        totals = aligned(slopes.size * QUANTITIES * _L, beta)
+        nothing = np.empty(0)
         results = aligned((2 * QUANTITIES + 1) * _L, beta)
+        collected = aligned(QUANTITIES * _L, beta)
         top = aligned(_L, beta)
         place = aligned(_L, beta)
         places = aligned(rows * _L, beta)
         pieces = aligned(rows * _L, np.empty(0, np.int64))
         below = aligned(REST_FUNCTIONS * _L, beta)
         last = x[(k - 1) * _L : k * _L]
-        sums[:] = 0.0
-        totals[:] = 0.0
         below[:] = 0.0
-        _hazards(exponentials, start, rates, x)
-        _places(last, rest_range[0], rest_range[1], place)
-        _locate(x, k * _L, first, split, least, most, pieces, places)
-        _quantiles(pieces, places, k * _L, quantile, x)
-        for i in range(k * _L, rows * _L):
-            x[i] = 2.0 * MASKED
-        for s in range(_L):
-            top[s] = x[s]
-        accumulate(x, rows, top, slopes, arithmetic, scratch, sums, totals)
-        for b in range(number):
-            if items > 0.0:
-                _rest_sums(place, rest[b], below)
-            here = totals[b * QUANTITIES * _L : (b + 1) * QUANTITIES * _L]
-            _finish(top, last, beta[b], share, here, below, results)
-            _write(results, 0, out, start, filled, b)
-            if out_bound.shape[0] > 0:
-                _write(results, QUANTITIES, out_bound, start, filled, b)
-            if out_variance.shape[0] > 0:
-                for s in range(filled):
-                    out_variance[start + s, b] = results[2 * QUANTITIES * _L + s]
-        for s in range(filled):
-            out_max[start + s] = top[s]
+        for block in range(piece * _CHUNK, min((piece + 1) * _CHUNK, blocks)):
+            start = block * _L
+            filled = min(_L, samples - start)
+            sums[:] = 0.0
+            _hazards(exponentials, start, rates, x)
+            _places(last, rest_range[0], rest_range[1], place)
+            _locate(x, k * _L, first, split, least, most, pieces, places)
+            _quantiles(pieces, places, k * _L, quantile, x)
+            for i in range(k * _L, rows * _L):
+                x[i] = 2.0 * MASKED
+            for s in range(_L):
+                top[s] = x[s]
+            # k is at most 256 rows: nothing moves to totals
+            accumulate(x, rows, rows > k, top, slopes, arithmetic, scratch, sums, nothing)
+            for b in range(number):
+                if items > 0.0:
+                    _rest_sums(place, rest[b], below)
+                collect(sums, nothing, rows > FLUSH, b, collected)
+                _finish(top, last, beta[b], share, collected, below, results)
+                write_lanes(results, 0, start, filled, out, b)
+                if out_bound.shape[0] > 0:
+                    write_lanes(results, QUANTITIES, start, filled, out_bound, b)
+                if out_variance.shape[0] > 0:
+                    for s in range(filled):
+                        out_variance[b, start + s] = results[2 * QUANTITIES * _L + s]
+            for s in range(filled):
+                out_max[start + s] = top[s]

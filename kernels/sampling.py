@@ -10,8 +10,10 @@ out for any number of threads and any way to cut the samples into calls.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
 from peakedtheory.kernels.accumulate import (
+    FLUSH,
     MASKED,
     QUANTITIES,
     SCRATCH,
@@ -23,6 +25,7 @@ from peakedtheory.kernels.accumulate import (
     merge_lanes,
     padded_slopes,
 )
+from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 from peakedtheory.kernels.logits import copy_panel
 from peakedtheory.kernels.random import RESERVED_BLOCKS, normals_double, normals_single, philox4x32
@@ -34,13 +37,15 @@ PANEL = 2048  # rows of a large sample that are drawn before they are summed
 _L = LANES
 _L2 = 2 * LANES
 _L3 = 3 * LANES
+_NONE = np.uint64(0)
+_ALL = ~_NONE
 
 
 @inner
-def _words(key, stream, sample, block, sample_step, block_step, rows_step, words):
-    """Fill BLOCKS rows of (4, LANES) words: in row b lane i holds counter (sample + i sample_step, ...).
+def _words(key, stream, sample, block, sample_mask, block_mask, rows_step, words):
+    """Fill BLOCKS rows of (4, LANES) words; the masks, all ones or zero, say what counts up along the lanes.
 
-    The block there is block + i block_step + b rows_step.
+    In row b lane i holds the words of the counter (sample + i, block + b rows_step + i), or without either i.
     """
     use_wide_vectors()
     for b in range(BLOCKS):
@@ -48,7 +53,7 @@ def _words(key, stream, sample, block, sample_step, block_step, rows_step, words
         start = block + np.uint64(b) * rows_step
         for i in range(LANES):
             lane = np.uint64(i)
-            a, e, c, d = philox4x32(key, stream, sample + lane * sample_step, start + lane * block_step)
+            a, e, c, d = philox4x32(key, stream, sample + (lane & sample_mask), start + (lane & block_mask))
             w[i] = np.uint32(a)
             w[i + _L] = np.uint32(e)
             w[i + _L2] = np.uint32(c)
@@ -86,15 +91,13 @@ def fill_normals(key, stream, sample, first_row, rows, spread, words, x):
     With spread False lane i belongs to sample + i, and row r is energy r; with spread True all lanes
     belong to `sample`: the lane of energy j is (j // m) % LANES, m = 4 energies in a block (2 in double).
     """
-    one, none = np.uint64(1), np.uint64(0)
-    block_step = one if spread else none
-    sample_step = none if spread else one
-    rows_step = np.uint64(LANES) if spread else one
+    block_mask = _ALL if spread else _NONE
+    rows_step = np.uint64(LANES if spread else 1)
     single = x.itemsize == 4
     each = 4 if single else 2
     for row in range(0, rows, BLOCKS * each):
         block = np.uint64((first_row + row) // each) * rows_step
-        _words(key, stream, sample, block, sample_step, block_step, rows_step, words)
+        _words(key, stream, sample, block, ~block_mask, block_mask, rows_step, words)
         blocks = min(BLOCKS, (rows - row) // each)
         y = x[row * LANES : (row + blocks * each) * LANES]
         if single:
@@ -108,10 +111,9 @@ def _draw_scales(key, stream, sample, spread, width, words, scales):
     """chi_width / sqrt(width) for the sample of each lane, from `width` normals in the reserved blocks."""
     total = np.zeros(LANES)
     z = np.empty(2 * BLOCKS * LANES)
-    none, one = np.uint64(0), np.uint64(1)
     for j in range(0, width, 2 * BLOCKS):
         block = np.uint64(RESERVED_BLOCKS + j // 2)
-        _words(key, stream, sample, block, none if spread else one, none, one, words)
+        _words(key, stream, sample, block, _NONE if spread else _ALL, _NONE, np.uint64(1), words)
         _double_from_words(words, z, BLOCKS)
         for row in range(min(2 * BLOCKS, width - j)):
             for i in range(LANES):
@@ -185,6 +187,7 @@ def _sample_range(
     if not small:
         lanes_of(n, each, lane_rows)
     total = (lane_rows[0] + 3) // 4 * 4
+    padded = n < (total if small else total * LANES)
     panel = total if small else min(total, PANEL)
     x = aligned(panel * LANES, table)
     scratch = aligned(SCRATCH, table)
@@ -192,7 +195,7 @@ def _sample_range(
     maximum = aligned(LANES, table)
     scales = aligned(LANES, table)
     totals = aligned(slopes.size * QUANTITIES * LANES, betas)
-    results = aligned(QUANTITIES * LANES, betas)
+    results = aligned(2 * QUANTITIES * LANES, betas)
     words = np.empty(BLOCKS * 4 * LANES, np.uint32)
     sample_sums = np.empty((betas.size, QUANTITIES))
     sums[:] = 0
@@ -209,28 +212,30 @@ def _sample_range(
                 _draw_panel(
                     key, stream, sample, row, rows, not small, words, width, scales, table, per_unit, x
                 )
-            if row + rows == total:
+            masked = given.shape[0] > 0
+            if row + rows == total and padded:
+                masked = True
                 mask(x, rows, lane_rows, row)
             lane_maxima(x, rows, maximum)
             highest = top
             if not small:
                 highest = max(top, np.float64(maximum.max()))
                 maximum[:] = highest
-            accumulate(x, rows, maximum, slopes, arithmetic, scratch, sums, totals)
+            accumulate(x, rows, masked, maximum, slopes, arithmetic, scratch, sums, totals)
             if not small:
-                merge_lanes(totals, betas, highest - top, sample_sums)
+                merge_lanes(sums, totals, betas, highest - top, sample_sums)
                 top = highest
         if small:
             samples = min(LANES, stop - s)
-            finish_lanes(totals, betas, maximum, results, samples, out[s : s + samples])
+            finish_lanes(sums, totals, total > FLUSH, betas, maximum, results, s, samples, out)
             for i in range(samples):
                 out_max[s + i] = maximum[i]
         else:
-            finish_sample(sample_sums, top, betas, out[s])
+            finish_sample(sample_sums, top, betas, s, out)
             out_max[s] = top
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
+@cached_njit(parallel=True, error_model="numpy")
 def sample_moments(
     key, stream, first, count, n, betas, arithmetic, width, table, per_unit, given, threads, out, out_max
 ):
@@ -260,7 +265,7 @@ def sample_moments(
         The x themselves: then nothing is drawn. Empty, (0, 0), to draw them.
     threads : int
         How many pieces the work is cut into: the number of threads, or a small multiple of it.
-    out : (count, K, 4) float64
+    out : (K, 4, count) float64
         Filled with ln Z, <x> = -U, Var x, Σ p².
     out_max : (count,) float64
         Filled with max x.

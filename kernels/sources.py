@@ -6,6 +6,8 @@ a sample is a fixed function of (key, stream, sample, i): uniforms 2b and 2b+1 c
 
 import numpy as np
 from numba import njit, prange
+
+from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.lanes import inner
 from peakedtheory.kernels.random import uniform_pair
 
@@ -20,7 +22,7 @@ def _fill_uniforms(key, stream, sample, uniforms):
             uniforms[j + 1] = v
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
+@cached_njit(parallel=True, error_model="numpy")
 def resample(key, stream, first, energies, x):
     """Fill x (count, n), float32 or float64, with minus energies drawn from an array with replacement.
 

@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from peakedtheory._checks import fail
+from peakedtheory._components import Atoms
 from peakedtheory.energies import STANDARD_NORMAL, Energies
 from peakedtheory.thermodynamics import thermodynamics
 
@@ -130,8 +131,11 @@ class Interpolant:
         weight *= np.exp(at) / self.scale
         beta = np.expm1(u) / self.scale
         top = beta[-1]
-        # At the top Φ'' ~ β^-p with p from the entropy S = ∫ t Φ'' dt; a gapped spectrum has ended there.
+        # At the top Φ'' ~ β^-p with p from S - c1 = ∫ t Φ'' dt; a gapped spectrum has ended there, exponentially.
         entropy = float(self._exact(u[-1:])[1][0])
+        if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
+            gap = max(math.log(variance[-2] / variance[-1]) / (beta[-1] - beta[-2]), 1.0 / top)
+            entropy = min(entropy, variance[-1] * (top + 1.0 / gap) / gap)
         ratio = top**2 * variance[-1] / entropy
         self.power = 2.0 + ratio
         drive_top = top * variance[-1] / (self.power - 1.0)

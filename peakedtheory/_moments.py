@@ -1,4 +1,4 @@
-"""Rows of per-sample quantities, and their moments merged block by block.
+"""Per-sample quantities, and their moments merged block by block.
 
 Given the energies of one sample, S = ln Z - β<x>, L(β, β*) = ln Z - ln Z* - (β-β*)<x>* and dL/dβ = <x> - <x>*
 (Liu et al. 2026, Eqs. 5-10 and 44; x = -ε) are linear in (ln Z, <x>) of that sample. Forming them sample by
@@ -33,21 +33,21 @@ class Layout:
         return 5 * self.beta.size + 1 + 2 * len(self.pairs)
 
     def quantities(self, out: np.ndarray, maximum: np.ndarray) -> np.ndarray:
-        """Return rows (ln Z, <x>, Var x, Σp², S, max x, L, dL/dβ) from (samples, K, 4) and (samples,)."""
+        """Return rows (ln Z, <x>, Var x, Σp², S, max x, L, dL/dβ) from (K, 4, samples) and (samples,)."""
         k, p = self.beta.size, len(self.pairs)
-        rows = np.empty((out.shape[0], self.size))
+        rows = np.empty((self.size, out.shape[2]))
         for q in range(4):
-            rows[:, q * k : (q + 1) * k] = out[:, :, q]
-        ln_z, mean = rows[:, :k], rows[:, k : 2 * k]
-        entropy = rows[:, 4 * k : 5 * k]
-        np.multiply(mean, -self.beta, out=entropy)
+            rows[q * k : (q + 1) * k] = out[:, q]
+        ln_z, mean = rows[:k], rows[k : 2 * k]
+        entropy = rows[4 * k : 5 * k]
+        np.multiply(mean, -self.beta[:, None], out=entropy)
         entropy += ln_z
-        rows[:, 5 * k] = maximum
+        rows[5 * k] = maximum
         if p:
             student, teacher = self.pairs.T
             gap = self.beta[student] - self.beta[teacher]
-            rows[:, 5 * k + 1 : 5 * k + 1 + p] = ln_z[:, student] - ln_z[:, teacher] - gap * mean[:, teacher]
-            rows[:, 5 * k + 1 + p :] = mean[:, student] - mean[:, teacher]
+            rows[5 * k + 1 : 5 * k + 1 + p] = ln_z[student] - ln_z[teacher] - gap[:, None] * mean[teacher]
+            rows[5 * k + 1 + p :] = mean[student] - mean[teacher]
         return rows
 
     def rounding(self, mean: np.ndarray, unit: float) -> np.ndarray:
@@ -101,19 +101,19 @@ class Moments:
 
     @classmethod
     def of(cls, rows: np.ndarray, joint: int = 0) -> Moments:
-        """Return the moments of rows (samples, Q), with products of the first `joint` entries.
+        """Return the moments of rows (Q, samples), with products of the first `joint` rows.
 
         `rows` is overwritten.
         """
-        count = rows.shape[0]
-        start = rows[0].copy()
+        count = rows.shape[1]
+        start = rows[:, :1].copy()
         rows -= start  # so that what does not fluctuate comes out exact
-        mean = rows.mean(axis=0)
-        rows -= mean
-        squares = np.einsum("ij,ij->j", rows, rows)
+        mean = rows.mean(axis=1)
+        rows -= mean[:, None]
+        squares = np.einsum("ji,ji->j", rows, rows)
         # einsum and not a matrix product, whose order of summation may depend on the number of threads
-        products = np.einsum("ij,ik->jk", rows[:, :joint], rows[:, :joint])
-        return cls(count, start + mean, squares, products)
+        products = np.einsum("ji,ki->jk", rows[:joint], rows[:joint])
+        return cls(count, start[:, 0] + mean, squares, products)
 
     def __add__(self, other: Moments) -> Moments:
         """Merge two disjoint sets of samples (Chan, Golub and LeVeque 1983)."""

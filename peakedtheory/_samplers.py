@@ -108,7 +108,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (ln Z, <x>, Var x, Σp²), shape (count, K, 4), and max x, shape (count,)."""
+        """Return (ln Z, <x>, Var x, Σp²), shape (K, 4, count), and max x, shape (count,)."""
 
     @property
     @abstractmethod
@@ -129,7 +129,7 @@ class Sampler(ABC):
     def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
         """Return the moments of samples first .. first + count - 1, and their ln Z if kept."""
         out, maximum = self.draw(first, count)
-        kept = out[:, :, 0].copy() if self.keep else np.empty((0, self.layout.beta.size))
+        kept = out[:, 0].T.copy() if self.keep else np.empty((0, self.layout.beta.size))
         return self.reduce(out, maximum), kept
 
     def reduce(self, out: np.ndarray, maximum: np.ndarray) -> Moments:
@@ -183,9 +183,9 @@ class PlainSampler(Sampler):
 
         key, stream = self.seed.counter_key
         beta = self.layout.beta
-        out, maximum = np.empty((count, beta.size, 4)), np.empty(count)
+        out, maximum = np.empty((beta.size, 4, count)), np.empty(count)
         for where, even in self.grid.parts:
-            target = out if where.size == beta.size else np.empty((count, where.size, 4))
+            target = out if where.size == beta.size else np.empty((where.size, 4, count))
             with kernel(count * self.seconds) as threads:
                 sample_moments(
                     key,
@@ -204,7 +204,7 @@ class PlainSampler(Sampler):
                     maximum,
                 )
             if target is not out:
-                out[:, where] = target
+                out[where] = target
         return out, maximum
 
 
@@ -249,16 +249,16 @@ class AtomsSampler(Sampler):
         present = numbers > 0
         maximum = np.where(present, self.x, -np.inf).max(axis=1)
         distance = np.where(present, maximum[:, None] - self.x, 0.0)
-        out = np.empty((count, self.layout.beta.size, 4))
+        out = np.empty((self.layout.beta.size, 4, count))
         for k, beta in enumerate(self.layout.beta):
             each = np.exp(-beta * distance)
             weight = numbers * each
             z = weight.sum(axis=1)
             mean = (weight * distance).sum(axis=1) / z
-            out[:, k, 0] = beta * maximum + np.log(z)
-            out[:, k, 1] = maximum - mean
-            out[:, k, 2] = (weight * (distance - mean[:, None]) ** 2).sum(axis=1) / z
-            out[:, k, 3] = (weight * each).sum(axis=1) / z**2
+            out[k, 0] = beta * maximum + np.log(z)
+            out[k, 1] = maximum - mean
+            out[k, 2] = (weight * (distance - mean[:, None]) ** 2).sum(axis=1) / z
+            out[k, 3] = (weight * each).sum(axis=1) / z**2
         return out, maximum
 
 
@@ -293,8 +293,8 @@ class OrderStatisticsSampler(Sampler):
         from peakedtheory.kernels.order_statistics import order_statistics
 
         t = self.tables
-        shape = (exponentials.shape[0], t.beta.size, 4)
-        out, maximum = np.empty(shape), np.empty(shape[0])
+        shape = (t.beta.size, 4, exponentials.shape[0])
+        out, maximum = np.empty(shape), np.empty(shape[2])
         bound = np.empty(shape if bounds else (0, 0, 0))
         with kernel(len(exponentials) * self._point_seconds):
             order_statistics(
@@ -317,7 +317,7 @@ class OrderStatisticsSampler(Sampler):
     def bias_bound(self) -> np.ndarray:
         """Return a row of bounds on the bias of each quantity: expansion and interpolation."""
         pilot = self.seed.block(_PILOT).standard_exponential((1024, self.tables.k))
-        bound = self.evaluate(pilot, bounds=True)[2].mean(axis=0) + self.tables.error
+        bound = self.evaluate(pilot, bounds=True)[2].mean(axis=-1) + self.tables.error
         layout = self.layout
         ln_z, mean = bound[:, 0], bound[:, 1]
         student, teacher = layout.pairs.T
@@ -357,16 +357,16 @@ class ScrambledSampler(OrderStatisticsSampler):
         joint = self.layout.beta.size if self.joint else 0
         total: Moments | None = None
         chunk = 1 << int(np.log2(_ENTRIES / self.held))
-        typical = self.layout.quantities(*self.evaluate(np.full((1, self.tables.k), np.log(2.0)))[:2])[0]
+        typical = self.layout.quantities(*self.evaluate(np.full((1, self.tables.k), np.log(2.0)))[:2])
         for seed in scramblings(self.seed.replicates, first + count)[first:]:
             mean, seen = np.zeros(self.layout.size), 0
             for exponentials in sobol_exponentials(self.points, self.tables.k, seed, chunk=min(chunk, 4096)):
                 weight = favour_ends(exponentials[:, 0])
                 rows = self.layout.quantities(*self.evaluate(exponentials)[:2])
-                seen += len(rows)
-                excess = (weight[:, None] * (rows - typical)).mean(axis=0)
-                mean += (excess - mean) * (len(rows) / seen)
-            one = Moments(1, mean + typical, np.zeros_like(mean), np.zeros((joint, joint)))
+                seen += weight.size
+                excess = (weight * (rows - typical)).mean(axis=1)
+                mean += (excess - mean) * (weight.size / seen)
+            one = Moments(1, mean + typical[:, 0], np.zeros_like(mean), np.zeros((joint, joint)))
             total = one if total is None else total + one
         assert total is not None
         return total, np.empty((0, self.layout.beta.size))

@@ -111,7 +111,9 @@ def estimate(
     Returns
     -------
     MonteCarloResult
-        After Ctrl-C: what is known by then, with `interrupted` true.
+        After Ctrl-C: what is known by then, with `interrupted` true. The `variance` of an estimate is what
+        one sample of the method contributes to it: with "plain" that of ln Z (or U, S, ...) itself; with
+        "order-statistics" and "qmc", which average over most of the energies, far less than that.
 
     Raises
     ------

@@ -38,6 +38,13 @@ def test_interpolant_is_as_accurate_as_it_says(n):
     np.testing.assert_allclose([table.drive(b) for b in beta], table.drives(beta), rtol=1e-13)
 
 
+def test_interpolant_of_degenerate_atoms_leaves_no_entropy_of_the_ground_state():
+    energies = Discrete([0.0, 1.0], [0.3, 0.7])
+    beta = np.array([1.0, 5.0, 20.0])
+    table = interpolant(8, energies)
+    np.testing.assert_allclose(table.hard_loss(beta), loss(beta, np.inf, 8, energies), rtol=3e-3)
+
+
 def test_interpolant_knows_the_mean_maximum():
     assert interpolant(128).slope == pytest.approx(2.5945973686, abs=1e-10)
     assert interpolant(50304).slope == pytest.approx(4.2318320420, abs=1e-10)

@@ -6,21 +6,21 @@ import mpmath as mp
 import numba
 import numpy as np
 import pytest
-from peakedtheory.kernels.order_statistics import order_statistics
 from scipy import special, stats
 
 from peakedtheory import thermodynamics
 from peakedtheory._qmc import favour_ends, scramblings, sobol_exponentials
 from peakedtheory._tails import LN2, order_statistics_tables
+from peakedtheory.kernels.order_statistics import order_statistics
 
 LN_Z, MEAN, VARIANCE, SQUARES = range(4)
 
 
 def run_all(tables, exponentials, *, arithmetic=False):
-    """All that the kernel computes: out, out_max, out_bound, out_variance."""
-    shape = (exponentials.shape[0], tables.beta.size, 4)
-    out, out_max, out_bound = np.empty(shape), np.empty(shape[0]), np.empty(shape)
-    out_variance = np.empty(shape[:2])
+    """All that the kernel computes, samples first: out, out_max, out_bound, out_variance."""
+    shape = (tables.beta.size, 4, exponentials.shape[0])
+    out, out_max, out_bound = np.empty(shape), np.empty(shape[2]), np.empty(shape)
+    out_variance = np.empty((shape[0], shape[2]))
     order_statistics(
         exponentials,
         tables.rates,
@@ -36,7 +36,7 @@ def run_all(tables, exponentials, *, arithmetic=False):
         out_bound,
         out_variance,
     )
-    return out, out_max, out_bound, out_variance
+    return np.moveaxis(out, -1, 0), out_max, np.moveaxis(out_bound, -1, 0), out_variance.T
 
 
 def run(tables, exponentials):
@@ -185,7 +185,7 @@ def test_bits_do_not_depend_on_threads_or_chunks(arithmetic):
 def test_results_do_not_depend_on_the_optional_outputs():
     tables = order_statistics_tables(np.array([0.5, 5.0]), 50304)
     exponentials = draw(tables, 70, 3)
-    out, out_max = np.empty((70, 2, 4)), np.empty(70)
+    out, out_max = np.empty((2, 4, 70)), np.empty(70)
     order_statistics(
         exponentials,
         tables.rates,
@@ -202,7 +202,7 @@ def test_results_do_not_depend_on_the_optional_outputs():
         np.empty((0, 0)),
     )
     full = run(tables, exponentials)
-    assert np.array_equal(out, full[0])
+    assert np.array_equal(np.moveaxis(out, -1, 0), full[0])
     assert np.array_equal(out_max, full[1])
 
 

@@ -5,8 +5,9 @@ import naive_kernels as naive
 import numpy as np
 import pytest
 from numba import njit
-from peakedtheory.kernels import functions, random
 from scipy import stats
+
+from peakedtheory.kernels import functions, random
 
 U = np.uint64
 
@@ -55,8 +56,8 @@ def extreme_normals(words):
 
 @njit
 def elementary(x32, x64, word32, word64):
-    single = np.empty((x32.size, 4), np.float32)
-    double = np.empty((x64.size, 4))
+    single = np.empty((x32.size, 7), np.float32)
+    double = np.empty((x64.size, 7))
     for i in range(x32.size):
         single[i, 0] = functions.exp2_single(-x32[i])
         single[i, 1] = functions.log_single(x32[i])
@@ -64,6 +65,9 @@ def elementary(x32, x64, word32, word64):
         double[i, 0] = functions.exp2_double(-x64[i])
         double[i, 1] = functions.log_double(x64[i])
         double[i, 2], double[i, 3] = functions.cos_sin_double(word64[i])
+        single[i, 4] = functions.exp2_product_single(np.float32(-3.0), x32[i])
+        double[i, 4] = functions.exp2_product_double(-3.0, x64[i])
+        double[i, 5], double[i, 6] = functions.log_and_inverse_double(x64[i])
     return single, double
 
 
@@ -188,10 +192,17 @@ def test_elementary_functions():
     single, double = elementary(x32, x64, word32, word64)
     with mpmath.workdps(30):
         for i in range(0, x64.size, 7):
-            for x, got, eps in ((x32[i], single[i], 2.0**-23), (x64[i], double[i], 2.0**-52)):
+            for x, got, power_error, product_error, log_error in (
+                (x32[i], single[i], 1.2e-7, 1.8e-7, 1.8e-7),
+                (x64[i], double[i], 2.2e-16, 2.2e-16, 3.4e-16),
+            ):
                 power, log = mpmath.mpf(2) ** (-mpmath.mpf(float(x))), mpmath.log(float(x))
-                assert abs(got[0] / power - 1) < 1.0 * eps
-                assert abs(got[1] - log) <= 1.5 * eps * abs(log)
+                assert abs(got[0] / power - 1) < power_error
+                assert abs(got[1] - log) <= log_error * abs(log)
+                if x < 40:
+                    assert abs(got[4] / power**3 - 1) < product_error
+            assert abs(double[i, 5] - log) <= 3.4e-16 * abs(log) + 4e-17
+            assert abs(double[i, 6] * mpmath.mpf(float(x64[i])) - 1) < 4.5e-16
             for word, bits, got, error in (
                 (word32[i], 32, single[i], 1.2e-7),
                 (word64[i], 64, double[i], 2.3e-16),

@@ -4,10 +4,11 @@ import naive_kernels as naive
 import numpy as np
 import pytest
 from numba import njit
+from scipy import stats
+
 from peakedtheory.kernels.misaligned import sample_misaligned
 from peakedtheory.kernels.sampling import PANEL, SMALL, sample_moments
 from peakedtheory.kernels.sources import make_sampler, resample
-from scipy import stats
 
 U = np.uint64
 KEY = 0xFEDCBA9876543210
@@ -35,7 +36,7 @@ def outputs(
 ):
     table = np.empty((0, 6), dtype) if table is None else np.ascontiguousarray(table, dtype)
     given = np.empty((0, 0), dtype) if given is None else given
-    out, top = np.full((count, len(betas), 4), np.nan), np.full(count, np.nan)
+    out, top = np.full((len(betas), 4, count), np.nan), np.full(count, np.nan)
     sample_moments(
         U(key),
         U(stream),
@@ -52,7 +53,7 @@ def outputs(
         out,
         top,
     )
-    return out, top
+    return np.moveaxis(out, -1, 0), top
 
 
 def assert_moments(got, top, x, betas, dtype):

@@ -186,7 +186,7 @@ def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
     for name, known in (("engine", ENGINES), ("dtype", DTYPES)):
         if given[name] not in known:
             fail(name, f"must be {', '.join(known)}", repr(given[name]), "name one of them")
-    engine, device = _machine(given["engine"], given["device"], given["dtype"])
+    engine, device = resolve_machine(given["engine"], given["device"], given["dtype"])
     resolved = [
         c if c.schedule is None else replace(c, schedule=as_schedule(c.schedule, steps)) for c in listed
     ]
@@ -208,7 +208,7 @@ def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
     )
 
 
-def _machine(engine: str, device: str | None, dtype: str) -> tuple[str, str]:
+def resolve_machine(engine: str, device: str | None, dtype: str) -> tuple[str, str]:
     """Return engine and device, defaults resolved."""
     if device is None:
         device = "cuda" if engine != "compiled" and _cuda_at_hand() else "cpu"

@@ -133,9 +133,9 @@ def _stored(name: str) -> str | None:
 def _check_device(device: str | None) -> None:
     if device is None:
         return
-    from peakedtheory.validation.training import _machine
+    from peakedtheory.validation.training import resolve_machine
 
-    _machine("auto", device, "float32")
+    resolve_machine("auto", device, "float32")
 
 
 def _list(json: bool) -> None:

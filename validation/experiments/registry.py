@@ -17,8 +17,20 @@ from peakedtheory.validation.experiments import (
     weights,
 )
 from peakedtheory.validation.experiments.base import Experiment
+from peakedtheory.validation.language import experiment as language
 
-_MODULES = (scans, weights, numerics, starts, residual, hard_labels, other_energies, budgets, controls)
+_MODULES = (
+    scans,
+    weights,
+    numerics,
+    starts,
+    residual,
+    language,
+    hard_labels,
+    other_energies,
+    budgets,
+    controls,
+)
 
 #: Every experiment by name, in the order of the report.
 EXPERIMENTS: dict[str, Experiment] = {e.name: e for module in _MODULES for e in module.EXPERIMENTS}

@@ -34,9 +34,9 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
 
     from peakedtheory._progress import reporter
     from peakedtheory.validation.residual_network import ResidualPlan, train_residual
-    from peakedtheory.validation.training import _machine
+    from peakedtheory.validation.training import resolve_machine
 
-    _, device = _machine("torch", context.device, "float32")
+    _, device = resolve_machine("torch", context.device, "float32")
     stars = tuple(sorted(beta_star_of(t) for t in settings["temperatures"]))
     record = record_steps(settings["steps"], settings["records"])
     stacks = [(depth, teacher) for depth in settings["depths"] for teacher in range(settings["teachers"])]
