@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model
 
 CASES = {  # kind, vocabulary, width, layers, documents, length
     "pythia-70m": ("neox", 50304, 512, 6, 2, 256),

@@ -79,7 +79,7 @@ def across_schedules(root):
 
 
 def _records(curve):
-    from peakedtheory._laws import Records
+    from peakedtheory._losscurves.laws import Records
 
     return Records.of(curve.window(curve.warmup))
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from peakedtheory import thermodynamics
-from peakedtheory._qmc import scramblings, sobol_exponentials
-from peakedtheory._tails import order_statistics_tables
+from peakedtheory._sampling.qmc import scramblings, sobol_exponentials
+from peakedtheory._sampling.tails import order_statistics_tables
 from peakedtheory.kernels.order_statistics import order_statistics
 
 ROUNDS = 11

@@ -77,6 +77,7 @@ def product_limit(threads, clock):
 
     import numpy as np
     from numba import njit
+
     from peakedtheory.kernels.products import product
 
     @njit(nogil=True)
@@ -163,6 +164,7 @@ def main():
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(options.threads)
     import numpy as np
+
     from peakedtheory.validation import grid, train
 
     rates = np.geomspace(1e-3, 1.0, 12)

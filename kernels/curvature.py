@@ -6,6 +6,7 @@ Samples lie in lanes and classes in rows as in `training`.
 """
 
 import numpy as np
+
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 from peakedtheory.kernels.products import product

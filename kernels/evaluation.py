@@ -4,6 +4,7 @@ The layout is that of `training`: samples in lanes, classes in rows, sums in a f
 """
 
 import numpy as np
+
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.functions import LOG2_E, log_double
 from peakedtheory.kernels.lanes import LANES, aligned, exp2, inner, use_wide_vectors

@@ -5,6 +5,7 @@ row does not depend on the batch size, on the cases trained, on threads, or on w
 """
 
 import numpy as np
+
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 from peakedtheory.kernels.sampling import BLOCKS, fill_normals

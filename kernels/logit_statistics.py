@@ -10,6 +10,7 @@ the row: the same bits come out for any number of threads and any way to cut the
 import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload
+
 from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_single
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 

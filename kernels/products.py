@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
 from peakedtheory.kernels.lanes import inner, use_wide_vectors
 
 ROWS = 8

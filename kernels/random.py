@@ -11,6 +11,7 @@ use the blocks below it: energies 4b..4b+3 come from block b in single precision
 
 import numpy as np
 from numba import njit
+
 from peakedtheory.kernels.functions import (
     FASTMATH,
     cos_sin_double,

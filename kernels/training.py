@@ -9,6 +9,7 @@ zeros, as `products` wants them.
 """
 
 import numpy as np
+
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.functions import LOG2_E
 from peakedtheory.kernels.lanes import LANES, aligned, exp2, inner, use_wide_vectors

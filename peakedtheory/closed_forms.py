@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
-from peakedtheory._interpolant import interpolant
+from peakedtheory._training.interpolant import interpolant
 
 
 class ClosedForm(NamedTuple):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._curves import LossCurve, as_curves
+from peakedtheory._losscurves.curves import LossCurve, as_curves
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -81,7 +81,7 @@ class Collapse:
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw each curve's position against the mean of all, over the loss."""
-        from peakedtheory._curve_plots import plot_collapse
+        from peakedtheory._losscurves.curve_plots import plot_collapse
 
         return plot_collapse(self, axes)
 
@@ -126,7 +126,7 @@ class CollapseComparison:
 
     def plot(self, curves: Sequence[LossCurve]) -> matplotlib.figure.Figure:
         """Draw the compared `curves` against τ and against steps, and below how far they are apart."""
-        from peakedtheory._curve_plots import draw_collapse
+        from peakedtheory._losscurves.curve_plots import draw_collapse
 
         return draw_collapse(curves, self)
 

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._curves import LossCurve, _between_records
-from peakedtheory._log_formats import Log, read_log
+from peakedtheory._losscurves.curves import LossCurve, _between_records
+from peakedtheory._losscurves.log_formats import Log, read_log
 from peakedtheory.schedules import as_schedule
 
 #: What columns are called after `_plain_name`, in the order of preference.

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._curves import LossCurve
-from peakedtheory._interpolant import interpolant
+from peakedtheory._losscurves.curves import LossCurve
 from peakedtheory._results import describe
+from peakedtheory._training.interpolant import interpolant
 from peakedtheory.energies import Energies, as_energies
 from peakedtheory.entropy import match_entropy
 from peakedtheory.gap_law import predict_exponent

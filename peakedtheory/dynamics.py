@@ -3,7 +3,7 @@
 The student's logits are D z + ρ w, the teacher's β* z; D is the alignment, ρ the residual, β² = D² + ρ².
 The flow for gradient descent, its noise and its closed forms are Eqs. 1-26 of docs/dynamics.md, its
 corrections at finite input width Eqs. 34-45; the aligned flow is Liu et al. 2026, Eq. 9, and the split of the
-loss that of Lee et al. 2026. Adam and sign descent are integrated by `_adaptive`.
+loss that of Lee et al. 2026. Adam and sign descent are integrated by `_training.adaptive`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
-from peakedtheory._finite_width import WideForce, descend_wide
-from peakedtheory._flow import Force, descend, noise_gain, observe
-from peakedtheory._interpolant import interpolant
 from peakedtheory._results import describe, fields_of, scalar_or_array, to_dataset
+from peakedtheory._training.finite_width import WideForce, descend_wide
+from peakedtheory._training.flow import Force, descend, noise_gain, observe
+from peakedtheory._training.interpolant import interpolant
 from peakedtheory.closed_forms import exponential_end, finite_beta_star_law, linear_start, power_law
 from peakedtheory.schedules import Schedule, as_schedule
 
@@ -190,7 +190,7 @@ class StudentFlow:
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw L, β and the local exponent against τ."""
-        from peakedtheory._flow_plots import plot_flow
+        from peakedtheory._training.flow_plots import plot_flow
 
         return plot_flow(self, axes)
 
@@ -267,7 +267,7 @@ def student_flow(
     start = (alignment0, residual0, weight_decay)
     speed = optimizer.c_eff if isinstance(optimizer, GradientFlow) else 1.0
     if isinstance(optimizer, (Adam, SignGD)):
-        from peakedtheory._adaptive import adaptive_flow
+        from peakedtheory._training.adaptive import adaptive_flow
 
         values = adaptive_flow(flat, WideForce(beta_star, n, optimizer.width), optimizer, *start, plan)
     elif optimizer.width is None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._distributions import (
+from peakedtheory._exact.distributions import (
     STANDARD_NORMAL,
     Continuous,
     Discrete,
@@ -25,7 +25,7 @@ from peakedtheory._distributions import (
     Sample,
     StandardNormal,
 )
-from peakedtheory._mixtures import FiniteWidth, Mixture
+from peakedtheory._exact.mixtures import FiniteWidth, Mixture
 
 __all__ = [
     "STANDARD_NORMAL",

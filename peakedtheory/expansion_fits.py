@@ -17,7 +17,7 @@ from scipy import stats
 from scipy.special import zeta
 
 from peakedtheory._checks import fail
-from peakedtheory._estimates import MonteCarloResult
+from peakedtheory._sampling.estimates import MonteCarloResult
 from peakedtheory.energies import Energies
 from peakedtheory.expansions import Expansion, high_temperature_expansion, low_temperature_expansion
 

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.polynomial import hermite_e
 
-from peakedtheory import _cumulants, _order_statistics
 from peakedtheory._checks import fail, number_of_energies
-from peakedtheory._order_statistics import LowestLevels
-from peakedtheory._series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
+from peakedtheory._exact import cumulants, order_statistics
+from peakedtheory._exact.order_statistics import LowestLevels
+from peakedtheory._exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
 from peakedtheory.energies import STANDARD_NORMAL, FiniteWidth, as_energies
 
 __all__ = [
@@ -66,7 +66,7 @@ def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> L
     4.2318320421 0 3.4805423456
     """
     count = _single_count(n)
-    order = _checked_order(order, _order_statistics.MAX_ORDER)
+    order = _checked_order(order, order_statistics.MAX_ORDER)
     distribution = as_energies(energies)
     if isinstance(distribution, FiniteWidth):
         core = low_temperature_expansion(count, STANDARD_NORMAL, order)
@@ -134,7 +134,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
     [4.85203026, 0.0, 0.49609375, 0.0, -0.00193787]
     """
     count = _single_count(n, smallest=1)
-    order = _checked_order(order, _cumulants.MAX_ORDER)
+    order = _checked_order(order, cumulants.MAX_ORDER)
     distribution = as_energies(energies)
     if isinstance(distribution, FiniteWidth):
         core = high_temperature_expansion(count, STANDARD_NORMAL, order)
@@ -157,7 +157,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
         : order + 1
     ]
     for r in range(2, order + 1):
-        value, size = _cumulants.mean_cumulant(r, int(count), list(moments))
+        value, size = cumulants.mean_cumulant(r, int(count), list(moments))
         sign = (-1.0) ** r / math.factorial(r)
         pairs.append(
             (sign * value, abs(sign) * (relative * size if relative > 1e-16 else 2e-16 * abs(value)))
@@ -172,7 +172,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
 
 def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, order: int) -> Series:
     """Return `expansion(n, energies, order)`, or the longest one below `order` that these energies have."""
-    for shorter in range(_checked_order(order, _order_statistics.MAX_ORDER), 0, -1):
+    for shorter in range(_checked_order(order, order_statistics.MAX_ORDER), 0, -1):
         try:
             return expansion(n, energies, shorter)
         except ValueError as error:

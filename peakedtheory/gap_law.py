@@ -15,7 +15,7 @@ from scipy.special import beta as beta_function
 from scipy.special import gamma, zeta
 
 from peakedtheory._checks import fail, number_of_energies, real_array
-from peakedtheory._components import NODES, WEIGHTS, Atoms, Density
+from peakedtheory._exact.components import NODES, WEIGHTS, Atoms, Density
 from peakedtheory._results import describe
 from peakedtheory.energies import STANDARD_NORMAL, FiniteWidth, as_energies
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._blocks import Run, WorkerError
 from peakedtheory._checks import fail
-from peakedtheory._estimate_arguments import (
+from peakedtheory._progress import reporter
+from peakedtheory._results import scalar_or_array
+from peakedtheory._sampling.blocks import Run, WorkerError
+from peakedtheory._sampling.estimate_arguments import (
     layout_of,
     one_of,
     open_logits,
@@ -24,13 +26,11 @@ from peakedtheory._estimate_arguments import (
     resolve_seed,
     single_number,
 )
-from peakedtheory._estimates import Estimate, MonteCarloResult, Provenance, assemble
-from peakedtheory._goals import Goal
-from peakedtheory._moments import Layout, Moments
-from peakedtheory._progress import reporter
-from peakedtheory._results import scalar_or_array
-from peakedtheory._samplers import OrderStatisticsSampler, Sampler, ScrambledSampler, Seed
-from peakedtheory._sources import (
+from peakedtheory._sampling.estimates import Estimate, MonteCarloResult, Provenance, assemble
+from peakedtheory._sampling.goals import Goal
+from peakedtheory._sampling.moments import Layout, Moments
+from peakedtheory._sampling.samplers import OrderStatisticsSampler, Sampler, ScrambledSampler, Seed
+from peakedtheory._sampling.sources import (
     METHODS,
     Request,
     digest,

@@ -19,8 +19,8 @@ from scipy.optimize import minimize, minimize_scalar
 
 from peakedtheory import schedules
 from peakedtheory._checks import fail
-from peakedtheory._interpolant import interpolant
 from peakedtheory._results import describe
+from peakedtheory._training.interpolant import interpolant
 from peakedtheory.dynamics import SGD, Adam, SignGD, StudentFlow, student_flow
 from peakedtheory.late_time import annealing, annealing_limit, asymptotic_rate, decay_exponent
 from peakedtheory.schedules import Schedule

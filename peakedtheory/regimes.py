@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
-from peakedtheory._interpolant import Interpolant, interpolant
 from peakedtheory._results import describe, fields_of, to_dataset
+from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory.energies import as_energies
 from peakedtheory.gap_law import Exponent, exponent_of_edge, exponent_of_gap, predict_exponent
 

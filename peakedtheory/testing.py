@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from peakedtheory._components import moved
+from peakedtheory._exact.components import moved
 from peakedtheory.energies import Discrete, Energies, Gaussian, Mixture, as_energies
 from peakedtheory.expansions import high_temperature_expansion, longest_expansion, low_temperature_expansion
 from peakedtheory.losses import loss_gradient, loss_with_error

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies
-from peakedtheory._gaussian import gaussian_thermodynamics
-from peakedtheory._quadrature import general_thermodynamics
+from peakedtheory._exact.gaussian import gaussian_thermodynamics
+from peakedtheory._exact.quadrature import general_thermodynamics
 from peakedtheory._results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory.energies import STANDARD_NORMAL, Energies, FiniteWidth, as_energies
 

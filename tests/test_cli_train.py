@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import typer
 import xarray
-from peakedtheory.validation import grid, train
 from typer.testing import CliRunner
 
 from peakedtheory.cli import train as command_module
+from peakedtheory.validation import grid, train
 
 TINY = ("--vocab", 12, "--width", 6, "--batch", 16, "--steps", 20, "--test-samples", 100, "--record", 4)
 LIBRARY = {"n": 12, "width": 6, "test_samples": 100, "record": 4}

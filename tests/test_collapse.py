@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from peakedtheory._curve_plots import plot_collapse
-from peakedtheory._curves import LossCurve
+from peakedtheory._losscurves.curve_plots import plot_collapse
+from peakedtheory._losscurves.curves import LossCurve
 from peakedtheory.collapse import compare_collapse, measure_collapse
 
 STEP = np.unique(np.geomspace(20, 8000, 120).round())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peakedtheory._event_files import _masked_crc
+from peakedtheory._losscurves.event_files import _masked_crc
 from peakedtheory.curve_readers import read_loss_curve
 from peakedtheory.schedules import warmup_cosine
 

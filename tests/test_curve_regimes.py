@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from peakedtheory import thermodynamics
-from peakedtheory._curves import LossCurve
+from peakedtheory._losscurves.curves import LossCurve
 from peakedtheory.curve_regimes import curve_regime
 from peakedtheory.dynamics import student_flow
 from peakedtheory.entropy import match_entropy

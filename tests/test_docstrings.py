@@ -7,9 +7,9 @@ import pytest
 import peakedtheory
 
 MODULES = [
-    f"peakedtheory.{m.name}"
-    for m in pkgutil.iter_modules(peakedtheory.__path__)
-    if m.name not in {"cli", "kernels", "validation"}
+    module.name
+    for module in pkgutil.walk_packages(peakedtheory.__path__, "peakedtheory.")
+    if module.name.split(".")[1] not in {"cli", "kernels", "validation"}
 ]
 
 

@@ -6,8 +6,8 @@ import simulator
 from scipy.integrate import solve_ivp
 
 from peakedtheory import loss, misaligned_loss, thermodynamics
-from peakedtheory._interpolant import Interpolant, interpolant
-from peakedtheory._noise import boundary_noise, noise_table, noise_variance, soft_boundary_noise
+from peakedtheory._training.interpolant import Interpolant, interpolant
+from peakedtheory._training.noise import boundary_noise, noise_table, noise_variance, soft_boundary_noise
 from peakedtheory.dynamics import (
     SGD,
     Adam,
@@ -283,7 +283,7 @@ def test_exponents_of_adam():
 
 
 def test_force_on_arrays_is_the_force_on_floats():
-    from peakedtheory._flow import Force
+    from peakedtheory._training.flow import Force
 
     force = Force(interpolant(128), 20.0, 128.0)
     alignment = np.array([0.0, 1e-7, 3.0, 19.999, 25.0, -1.0])

@@ -14,7 +14,7 @@ import numpy as np
 import pool_tasks
 import pytest
 
-from peakedtheory import _blocks
+from peakedtheory._sampling import blocks
 from peakedtheory.montecarlo import WorkerError, estimate
 
 PROBLEM = {"beta": [1.0, 6.0], "n": 300, "beta_star": 6.0, "method": "plain", "samples": 20_000, "rng": 4}
@@ -31,7 +31,7 @@ def same(a, b):
 @pytest.fixture
 def single_blocks(monkeypatch):
     """Make every block a task of its own, so that short runs have many."""
-    monkeypatch.setattr(_blocks, "_TASK_SECONDS", 0.0)
+    monkeypatch.setattr(blocks, "_TASK_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_files_of_other_estimates_are_refused(tmp_path):
 
 KILLED = """
 import sys
-from peakedtheory import _blocks
+from peakedtheory._sampling import blocks
 from peakedtheory.montecarlo import estimate
 import pool_tasks
 estimate(2.0, 20_000, pool_tasks.normal, samples=20_000, rng=4, checkpoint=sys.argv[1],
@@ -262,7 +262,7 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path):
     """SIGKILL in the middle of a run: what the file holds resumes to the bit of an uninterrupted run."""
     file = tmp_path / "run.npz"
     environment = os.environ | {"PYTHONPATH": str(Path(pool_tasks.__file__).parent)}
-    code = "import peakedtheory._blocks as b; b._SAVE_SECONDS = b._TASK_SECONDS = 0.0\n" + KILLED
+    code = "import peakedtheory._sampling.blocks as b; b._SAVE_SECONDS = b._TASK_SECONDS = 0.0\n" + KILLED
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, env=environment
     )

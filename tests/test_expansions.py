@@ -8,8 +8,8 @@ from scipy import integrate, stats
 from scipy.special import zeta
 
 from peakedtheory import high_temperature_expansion, low_temperature_expansion, thermodynamics
-from peakedtheory._cumulants import mean_cumulant
-from peakedtheory._order_statistics import cluster_integral
+from peakedtheory._exact.cumulants import mean_cumulant
+from peakedtheory._exact.order_statistics import cluster_integral
 from peakedtheory.energies import Continuous
 from peakedtheory.expansions import longest_expansion
 

@@ -82,7 +82,7 @@ def test_parameters_of_the_paper():
         (["4"], {"adam-scan": ("4",)}),
         (["Fig. 5a"], {"initial-ratios": ("5ab",)}),
         (["figure 5"], {"initial-ratios": ("5ab",), "weight-decay": ("5cd",)}),
-        (["6"], {"entropy": ("6a",)}),
+        (["6"], {"entropy": ("6a",), "language": ("6bc",)}),
         (["17", "sgd-scan"], {"sgd-scan": ("17", "13", "14", "15", "16", "18")}),
         (["controls"], {"controls": ("controls",)}),
     ],

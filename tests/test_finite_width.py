@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import simulator
 
-from peakedtheory._finite_width import WideForce, rate_spectrum
-from peakedtheory._fourth_cumulant import FourthCumulant, mean_hermite
-from peakedtheory._interpolant import interpolant
+from peakedtheory._training.finite_width import WideForce, rate_spectrum
+from peakedtheory._training.fourth_cumulant import FourthCumulant, mean_hermite
+from peakedtheory._training.interpolant import interpolant
 from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, student_flow
 
 INF = math.inf

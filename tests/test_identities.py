@@ -2,7 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from peakedtheory import Gaussian, _quadrature
-from peakedtheory._gumbel import entropy_kernel
+from peakedtheory._exact.gumbel import entropy_kernel
 from peakedtheory.testing import (
     IDENTITIES,
     counts,

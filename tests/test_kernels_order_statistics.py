@@ -9,8 +9,8 @@ import pytest
 from scipy import special, stats
 
 from peakedtheory import thermodynamics
-from peakedtheory._qmc import favour_ends, scramblings, sobol_exponentials
-from peakedtheory._tails import LN2, order_statistics_tables
+from peakedtheory._sampling.qmc import favour_ends, scramblings, sobol_exponentials
+from peakedtheory._sampling.tails import LN2, order_statistics_tables
 from peakedtheory.kernels.order_statistics import order_statistics
 
 LN_Z, MEAN, VARIANCE, SQUARES = range(4)

@@ -8,6 +8,10 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import xarray
+
+from peakedtheory.entropy import match_entropy
+from peakedtheory.losscurves import LossCurve
+from peakedtheory.schedules import parse_schedule, warmup_cosine
 from peakedtheory.validation.claims import FAILS, HOLDS
 from peakedtheory.validation.language import experiment
 from peakedtheory.validation.language.analysis import (
@@ -24,10 +28,6 @@ from peakedtheory.validation.language.analysis import (
 from peakedtheory.validation.language.figures import plot_evaluation
 from peakedtheory.validation.language.revisions import to_dataset
 from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS, Totals
-
-from peakedtheory.entropy import match_entropy
-from peakedtheory.losscurves import LossCurve
-from peakedtheory.schedules import parse_schedule, warmup_cosine
 
 N = 512
 STEPS = 3000

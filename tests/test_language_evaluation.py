@@ -10,6 +10,8 @@ pytest.importorskip("transformers")
 
 import tiny_language_models as tiny  # noqa: E402
 import xarray  # noqa: E402
+
+from peakedtheory import thermodynamics  # noqa: E402
 from peakedtheory.validation.language import evaluation as evaluation_module  # noqa: E402
 from peakedtheory.validation.language.checkpoints import (  # noqa: E402
     load_encoder,
@@ -22,8 +24,6 @@ from peakedtheory.validation.language.evaluation import SplitModel, evaluate_mod
 from peakedtheory.validation.language.published import NAMES, named_schedule, resolve_schedule  # noqa: E402
 from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions, loss_curve  # noqa: E402
 from peakedtheory.validation.language.texts import TextSource, tokenised  # noqa: E402
-
-from peakedtheory import thermodynamics  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
+from tiny_language_models import naive_tokens  # noqa: E402
+
 from peakedtheory.kernels import logit_statistics as kernel  # noqa: E402
 from peakedtheory.validation.language.statistics import _with_torch, logit_statistics  # noqa: E402
 from peakedtheory.validation.language.totals import (  # noqa: E402
@@ -13,7 +15,6 @@ from peakedtheory.validation.language.totals import (  # noqa: E402
     Totals,
     gap_density_weights,
 )
-from tiny_language_models import naive_tokens  # noqa: E402
 
 # sizes on both sides of a lane, a stride of four lanes and a block
 SIZES = [2, 3, 63, 256, 257, 1000, 4095, 4096, 4097, 4352, 13000]

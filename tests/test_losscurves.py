@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from peakedtheory import schedules
-from peakedtheory._curve_fits import Problem, improve, solve
-from peakedtheory._curve_uncertainty import correlation
-from peakedtheory._curve_windows import automatic_start, thinned
-from peakedtheory._laws import Records
+from peakedtheory._losscurves.curve_fits import Problem, improve, solve
+from peakedtheory._losscurves.curve_uncertainty import correlation
+from peakedtheory._losscurves.curve_windows import automatic_start, thinned
+from peakedtheory._losscurves.laws import Records
 from peakedtheory.losscurves import LAWS, LossCurve, compare_laws, fit_loss_curve, forecast, parse_law
 
 STEPS = 12000

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from peakedtheory import student_flow
-from peakedtheory._laws import Records
-from peakedtheory._reductions import LOWEST, Reductions
+from peakedtheory._losscurves.laws import Records
+from peakedtheory._losscurves.reductions import LOWEST, Reductions
 from peakedtheory.closed_forms import finite_beta_star_law
 from peakedtheory.losscurves import LAWS, LossCurve, parse_law
 from peakedtheory.schedules import as_schedule, warmup_cosine, wsd
@@ -89,7 +89,7 @@ def test_finite_beta_star_is_the_closed_form():
 
 @pytest.mark.parametrize("ratio", [1e-18, 1e-9, 3e-4, 0.02, 1.0, 30.0, 400.0])
 def test_approach_solves_its_equation(ratio):
-    from peakedtheory._law_powers import approach
+    from peakedtheory._losscurves.law_powers import approach
 
     y = mp.findroot(lambda v: v - mp.tanh(v) - mp.mpf(ratio), float(approach(np.array(ratio))))
     assert abs(float(approach(np.array(ratio))) / float(y) - 1.0) < 1e-10

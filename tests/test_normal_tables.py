@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.special import ndtr
 
 from peakedtheory import estimate, thermodynamics
-from peakedtheory._normal_tables import normal_table
+from peakedtheory._sampling.normal_tables import normal_table
 
 
 def evaluate(table, per_unit, z):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peakedtheory._qmc import favour_ends, scramblings, sobol_exponentials
+from peakedtheory._sampling.qmc import favour_ends, scramblings, sobol_exponentials
 
 SEED = np.random.SeedSequence(20260203)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from peakedtheory import Discrete, thermodynamics
-from peakedtheory._interpolant import interpolant
+from peakedtheory._training.interpolant import interpolant
 from peakedtheory.regimes import (
     aligned_path,
     exponent_of_edge,

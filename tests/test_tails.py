@@ -3,10 +3,9 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from peakedtheory.kernels.order_statistics import REST_FUNCTIONS, REST_STRIDE
 from scipy import stats
 
-from peakedtheory._tails import (
+from peakedtheory._sampling.tails import (
     GREATEST_HAZARD,
     LN2,
     REST_ORDERS,
@@ -14,6 +13,7 @@ from peakedtheory._tails import (
     order_statistics_tables,
     tabulate_quantile,
 )
+from peakedtheory.kernels.order_statistics import REST_FUNCTIONS, REST_STRIDE
 
 HAZARDS = np.array([1e-30, 3e-19, 1e-12, 7.7e-6, 0.013, 0.25, 0.999, 1.0, 1.7, 6.3, 41.0, 120.0])
 

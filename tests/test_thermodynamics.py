@@ -6,7 +6,7 @@ from problems import PROBLEMS, energies_of
 from scipy import stats
 
 from peakedtheory import Discrete, FiniteWidth, Gaussian, Mixture, Sample, as_energies, thermodynamics
-from peakedtheory._quadrature import general_thermodynamics
+from peakedtheory._exact.quadrature import general_thermodynamics
 from peakedtheory.energies import STANDARD_NORMAL
 
 IDS = [f"{p.name}-n{p.n:g}-beta{p.beta:g}" for p in PROBLEMS]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation._compiled_engine import CompiledEngine
 from peakedtheory.validation._hessian import Curvature, leading_eigenvalues

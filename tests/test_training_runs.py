@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
+
 from peakedtheory.validation import Case, _runs, grid, train, training
 from peakedtheory.validation._observables import recorded_steps
 from peakedtheory.validation._torch_engine import TorchEngine

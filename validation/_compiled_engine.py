@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 
 import numpy as np
+
 from peakedtheory.validation._inputs import TEST, TRAINING
 from peakedtheory.validation._layout import padded
 from peakedtheory.validation._stacks import Stack

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
+
 from peakedtheory.validation._inputs import TEST
 from peakedtheory.validation._layout import LANES, padded, padded_width
 from peakedtheory.validation._stacks import Stack

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
+
 from peakedtheory.validation._layout import LANES
 
 TRAINING, TEST = 0, 1  # streams

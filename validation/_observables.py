@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from peakedtheory.validation._stacks import DIVERGED, Stack
 
 from peakedtheory._checks import fail, real_array
+from peakedtheory.validation._stacks import DIVERGED, Stack
 
 if TYPE_CHECKING:
     import xarray
+
     from peakedtheory.validation.cases import Case
 
 SCALARS = (

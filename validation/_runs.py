@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from peakedtheory._checks import fail
 from peakedtheory.validation import _checkpoints
 from peakedtheory.validation._hessian import Curvature
 from peakedtheory.validation._observables import Records
 from peakedtheory.validation._stacks import Stack, build_stacks
 from peakedtheory.validation.cases import Case
-
-from peakedtheory._checks import fail
 
 _SAVE_SECONDS = 10.0
 _SAVING_SHARE = 0.05  # of the time, at most

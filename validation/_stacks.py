@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from peakedtheory.validation._inputs import Inputs, stream_key
 from peakedtheory.validation.cases import Case
 

@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 import torch
+
 from peakedtheory.kernels.training import ADAM_EPSILON, MUON_COEFFICIENTS, MUON_EPSILON, MUON_ITERATIONS
 from peakedtheory.validation._inputs import TEST, TRAINING
 from peakedtheory.validation._stacks import Stack

@@ -14,9 +14,9 @@ from peakedtheory.plotting import GUIDE, new_figure
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
-    from peakedtheory.validation.cases import Case
 
     from peakedtheory.dynamics import StudentFlow
+    from peakedtheory.validation.cases import Case
 
 _MOST_FLOWS = 8
 _MOST_LABELS = 12

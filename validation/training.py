@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from peakedtheory.validation._observables import OBSERVABLES, Records, recorded_steps, to_dataset
-from peakedtheory.validation._runs import Plan, Run, run_part
-from peakedtheory.validation.cases import Case
 
 from peakedtheory._checks import fail, real_array
 from peakedtheory._output import check_target, provenance, save_dataset
 from peakedtheory._progress import reporter
 from peakedtheory.schedules import as_schedule
+from peakedtheory.validation._observables import OBSERVABLES, Records, recorded_steps, to_dataset
+from peakedtheory.validation._runs import Plan, Run, run_part
+from peakedtheory.validation.cases import Case
 
 if TYPE_CHECKING:
     import xarray

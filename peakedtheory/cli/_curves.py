@@ -13,7 +13,7 @@ import typer
 from peakedtheory._checks import fail
 
 if TYPE_CHECKING:
-    from peakedtheory._curves import LossCurve
+    from peakedtheory._losscurves.curves import LossCurve
 
 ScheduleOption = Annotated[
     list[str] | None,

@@ -122,7 +122,7 @@ def command(
         save_dataset(dataset, output, options | {"seed": result.attributes()["seed"]})
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory._estimate_plots import plot_estimate
+        from peakedtheory._sampling.estimate_plots import plot_estimate
 
         save_figure(plot_estimate(result), plot)
 
@@ -177,7 +177,7 @@ def _print(result: MonteCarloResult, exact: dict[str, Any]) -> None:
 def _print_columns(
     result: MonteCarloResult, exact: dict[str, Any], names: dict[str, str], title: str
 ) -> None:
-    from peakedtheory._estimates import with_error
+    from peakedtheory._sampling.estimates import with_error
 
     header = ["β"]
     for symbol in names.values():

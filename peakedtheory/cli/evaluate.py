@@ -100,7 +100,7 @@ def command(
 
 
 def _print(model: str, result: xarray.Dataset) -> None:
-    from peakedtheory._estimates import with_error
+    from peakedtheory._sampling.estimates import with_error
 
     rows = []
     for revision in result.revision.values:

@@ -31,7 +31,7 @@ from peakedtheory.cli._curves import (
 from peakedtheory.cli._fit_report import as_dictionary, print_comparison, print_fit, print_single, sentences
 
 if TYPE_CHECKING:
-    from peakedtheory._curves import LossCurve
+    from peakedtheory._losscurves.curves import LossCurve
     from peakedtheory.collapse import CollapseComparison
     from peakedtheory.curve_regimes import CurveRegime
     from peakedtheory.losscurves import LawComparison, LossCurveFit
@@ -138,7 +138,7 @@ def command(
         save_dataset(fit.to_xarray(), output, {**options, **choices})
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory._curve_plots import draw_collapse, draw_fits
+        from peakedtheory._losscurves.curve_plots import draw_collapse, draw_fits
 
         if collapse and apart is not None:
             figure = draw_collapse(curves, apart)

@@ -107,7 +107,7 @@ def command(
         )
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory._flow_plots import draw_run
+        from peakedtheory._training.flow_plots import draw_run
 
         save_figure(draw_run(flow), plot)
 

@@ -24,7 +24,7 @@ from peakedtheory.cli._curves import (
 from peakedtheory.cli._fit_report import left_out
 
 if TYPE_CHECKING:
-    from peakedtheory._curves import LossCurve
+    from peakedtheory._losscurves.curves import LossCurve
     from peakedtheory.losscurves import Forecast
 
 NAME = "forecast"
@@ -117,7 +117,7 @@ def command(
         save_dataset(best.to_xarray(), output, options)
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory._curve_plots import draw_forecasts
+        from peakedtheory._losscurves.curve_plots import draw_forecasts
 
         save_figure(draw_forecasts([best, *others]), plot)
 

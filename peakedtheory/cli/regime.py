@@ -93,8 +93,8 @@ def command(
 
 
 def _draw(vocab: float, energies: str, beta_star: float, onset: float, plot: Path) -> None:
-    from peakedtheory._flow_plots import draw_path
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.flow_plots import draw_path
+    from peakedtheory._training.interpolant import interpolant
     from peakedtheory.cli._common import save_figure
     from peakedtheory.energies import as_energies
     from peakedtheory.regimes import aligned_path

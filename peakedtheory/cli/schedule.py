@@ -94,6 +94,6 @@ def command(
         )
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory._flow_plots import draw_schedule
+        from peakedtheory._training.flow_plots import draw_schedule
 
         save_figure(draw_schedule({f.name: f.schedule for f in best.families}), plot)

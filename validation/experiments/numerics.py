@@ -67,7 +67,7 @@ def predict_numerics(data: xarray.Dataset) -> xarray.Dataset:
     """Return the exact averages: Gaussian logits of scale β|x|/√m, mixed over |x|."""
     import xarray
 
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.interpolant import interpolant
     from peakedtheory.energies import FiniteWidth
 
     scales, weights = FiniteWidth(WIDTH).scales
@@ -104,7 +104,7 @@ def _jackknife(beta: np.ndarray, curves: np.ndarray, window: slice) -> tuple[flo
 
 def claims_numerics(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
     """Judge the exponents of Fig. 3, and Fig. 9."""
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.interpolant import interpolant
 
     i = int(np.argmax(data["beta_star"].values))
     star = float(data["beta_star"][i])

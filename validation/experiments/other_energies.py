@@ -100,7 +100,7 @@ def _stream(name: str) -> int:
 def _path(name: str, n: int) -> tuple[dict[str, np.ndarray], float]:
     """Return τ, β and L along the aligned flow, and the asymptotic exponent."""
     from peakedtheory import loss
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.interpolant import interpolant
     from peakedtheory.energies import as_energies
     from peakedtheory.gap_law import predict_exponent
     from peakedtheory.regimes import aligned_path

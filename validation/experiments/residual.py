@@ -100,7 +100,7 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     """
     import xarray
 
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.interpolant import interpolant
     from peakedtheory.regimes import aligned_path
 
     table = interpolant(CLASSES)

@@ -202,7 +202,7 @@ def _collapses(data: xarray.Dataset, prediction: xarray.Dataset, name: str) -> l
 
 def _aligned(data: xarray.Dataset, name: str) -> Claim:
     """Judge the aligned student: one curve L(c_eff τ), with c_eff = 1 for SGD and fitted for Adam."""
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.interpolant import interpolant
     from peakedtheory.regimes import aligned_path
 
     star = float(data["beta_star"].max())

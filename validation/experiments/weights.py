@@ -66,7 +66,7 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     """Return the flow, and the trace of the Hessian at the measured β."""
     import xarray
 
-    from peakedtheory._interpolant import interpolant
+    from peakedtheory._training.interpolant import interpolant
 
     flow = predict_cases(data)
     beta = data["beta"].values.astype(float)

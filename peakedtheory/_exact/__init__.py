@@ -1,0 +1,1 @@
+"""Exact averages over the energies: distributions, quadratures and series coefficients."""

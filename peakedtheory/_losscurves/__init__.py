@@ -1,0 +1,1 @@
+"""Laws of loss curves, their fits and uncertainty, and the formats of training logs."""

@@ -1,0 +1,1 @@
+"""Monte Carlo runs around the compiled kernels: sources, samplers, blocks, moments and estimates."""

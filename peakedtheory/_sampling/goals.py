@@ -1,0 +1,101 @@
+"""When a Monte Carlo run stops: at a number of samples, or where the standard error meets a tolerance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from peakedtheory._checks import fail
+from peakedtheory._sampling.moments import Moments
+from peakedtheory._sampling.samplers import Sampler, ScrambledSampler
+
+_DEFAULT_SECONDS = 2.0
+#: Means over a scrambling have heavy tails: with fewer of them Student's t promises too much.
+_SCRAMBLINGS = 64
+_POINTS = 1024
+#: Points of a scrambling where a tolerance is to be met; the number of scramblings then grows.
+_POINTS_FOR_TOLERANCE = 1 << 12
+_FIRST_ROUND = 512
+
+
+class Goal:
+    """When to stop: at a number of samples, or at a standard error."""
+
+    def __init__(self, samples: int | None = None, rtol: float = 0.0, atol: float = 0.0) -> None:
+        self.samples, self.rtol, self.atol = samples, rtol, atol
+
+    @classmethod
+    def of(cls, samples: Any, rtol: Any, atol: Any) -> Goal:
+        """Check the arguments of `estimate`."""
+        if samples is not None:
+            if rtol is not None or atol is not None:
+                fail(
+                    "samples",
+                    "excludes rtol and atol",
+                    f"samples={samples}, rtol={rtol}, atol={atol}",
+                    "give one of them",
+                )
+            if isinstance(samples, bool) or not float(samples).is_integer() or samples < 2:
+                fail(
+                    "samples",
+                    "must be a whole number >= 2",
+                    repr(samples),
+                    "one sample has no standard error",
+                )
+            return cls(int(samples))
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            if value is not None and not (np.ndim(value) == 0 and np.isfinite(value) and value > 0):
+                fail(
+                    name,
+                    "must be positive",
+                    repr(value),
+                    "give the standard error to reach, for example 1e-4",
+                )
+        return cls(None, float(rtol or 0.0), float(atol or 0.0))
+
+    @property
+    def by_tolerance(self) -> bool:
+        return self.samples is None and (self.rtol > 0 or self.atol > 0)
+
+    def points(self) -> int:
+        """Points of each scrambling, such that at least 64 scramblings make up the samples."""
+        if self.samples is None:
+            return _POINTS_FOR_TOLERANCE if self.by_tolerance else _POINTS
+        if self.samples < 2 * _SCRAMBLINGS:
+            fail("samples", f"must be at least {2 * _SCRAMBLINGS} for qmc", str(self.samples), "take 65536")
+        points = self.samples & -self.samples
+        while self.samples // points < _SCRAMBLINGS:
+            points //= 2
+        if self.samples // points > 16 * _SCRAMBLINGS:
+            better = _SCRAMBLINGS << max(int(np.log2(self.samples / _SCRAMBLINGS)), 1)
+            fail(
+                "samples",
+                "must be 64 to 1024 times a power of two for qmc",
+                str(self.samples),
+                f"take {better}",
+            )
+        return points
+
+    def rows(self, sampler: Sampler) -> int:
+        """Rows of the first round."""
+        if isinstance(sampler, ScrambledSampler):
+            return _SCRAMBLINGS if self.samples is None else self.samples // sampler.points
+        if self.samples is not None:
+            return self.samples
+        if self.by_tolerance:
+            return max(_FIRST_ROUND, sampler.block)
+        return int(np.clip(2.0 ** np.floor(np.log2(_DEFAULT_SECONDS / sampler.seconds)), 64, 1 << 16))
+
+    def excess(self, moments: Moments, size: int, shift: np.ndarray) -> float:
+        """Largest (standard error / tolerance)² of ⟨ln Z⟩; `shift` makes up for the location."""
+        error = moments.standard_error[:size]
+        target = np.maximum(self.atol, self.rtol * np.abs(moments.mean[:size] - shift))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(error > 0, error / target, 0.0)
+        return float(ratio.max() ** 2)
+
+    def next_rows(self, moments: Moments, excess: float, block: int) -> int:
+        """Rows of the next round: what the present error suggests, grown with care."""
+        wanted = moments.count * float(np.clip(1.1 * excess, 1.3, 8.0))
+        return int(np.ceil(wanted / block)) * block

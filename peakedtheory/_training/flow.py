@@ -1,0 +1,165 @@
+"""Right-hand sides and solution of the two-variable flow of gradient descent: docs/dynamics.md, Eqs. 3-9."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.integrate import odeint
+
+from peakedtheory._training.interpolant import Interpolant
+from peakedtheory._training.noise import noise_table
+from peakedtheory.schedules import Schedule
+
+_RTOL, _ATOL = 1e-8, 1e-14
+#: β below which Φ'(β)/β is its limit Φ''(0) to rounding.
+_SMALL = 1e-5
+
+
+@dataclass(frozen=True)
+class Force:
+    """Right-hand side of the population flow: Eqs. 3 and 4 of docs/dynamics.md, per unit τ at c_eff = 1."""
+
+    table: Interpolant
+    beta_star: float
+    n: float
+
+    def __post_init__(self) -> None:
+        star = 0.0 if math.isinf(self.beta_star) else self.table.drive(self.beta_star)
+        object.__setattr__(self, "drive_star", star)
+        object.__setattr__(self, "stiffness_at_zero", (1.0 - 1.0 / self.n) / self.n)
+
+    drive_star: float = field(init=False)
+    stiffness_at_zero: float = field(init=False)
+
+    def __call__(self, alignment: float, square: float) -> tuple[float, float]:
+        """Return dD/dτ and the rate k at which the residual decays, dρ/dτ = -kρ.
+
+        Written with g = c0 - Φ', so that nothing cancels while ρ ≪ D.
+        """
+        beta = math.sqrt(alignment * alignment + square)
+        slope = self.table.slope
+        if beta < _SMALL:
+            return (
+                slope - self.drive_star
+            ) / self.n - self.stiffness_at_zero * alignment, self.stiffness_at_zero
+        drive = self.table.drive(beta)
+        turned = slope * square / (beta * (beta + alignment)) if square > 0 else 0.0
+        if alignment < 0:
+            turned = slope * (1.0 - alignment / beta)
+        return (drive * alignment / beta - self.drive_star + turned) / self.n, (slope - drive) / (
+            beta * self.n
+        )
+
+    def many(self, alignment: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same two rates for arrays."""
+        beta = np.sqrt(alignment**2 + square)
+        slope = self.table.slope
+        safe = np.maximum(beta, _SMALL)
+        drive = self.table.drives(safe)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turned = np.where(square > 0, slope * square / (safe * np.maximum(safe + alignment, 1e-300)), 0.0)
+        turned = np.where(alignment < 0, slope * (1.0 - alignment / safe), turned)
+        pull = (drive * alignment / safe - self.drive_star + turned) / self.n
+        near = (slope - self.drive_star) / self.n - self.stiffness_at_zero * alignment
+        small = beta < _SMALL
+        stiffness = np.where(small, self.stiffness_at_zero, (slope - drive) / (safe * self.n))
+        return np.where(small, near, pull), stiffness
+
+
+@dataclass(frozen=True)
+class State:
+    """Alignment, squared residual and their rates of change with τ at the output times."""
+
+    alignment: np.ndarray
+    square: np.ndarray
+    alignment_rate: np.ndarray
+    square_rate: np.ndarray
+
+
+def descend(
+    tau: np.ndarray, force: Force, speed: float, alignment0: float, residual0: float, decay: float
+) -> State:
+    """Solve for (D, ρ²) over ln(τ + shift)."""
+
+    def rhs(d: float, square: float) -> tuple[float, float]:
+        square = max(square, 0.0)
+        pull, stiffness = force(d, square)
+        return speed * pull - decay * d, -2.0 * (speed * stiffness + decay) * square
+
+    shift = 1e-3 * force.n / speed
+
+    def in_log(x: float, y: np.ndarray) -> list[float]:
+        t = math.exp(x)
+        a, b = rhs(float(y[0]), float(y[1]))
+        return [t * a, t * b]
+
+    y = integrate(in_log, [alignment0, residual0**2], np.log(tau + shift), math.log(shift))
+    square = np.maximum(y[:, 1], 0.0)
+    pull, stiffness = force.many(y[:, 0], square)
+    growth = -2.0 * (speed * stiffness + decay) * square
+    return State(y[:, 0], square, speed * pull - decay * y[:, 0], growth)
+
+
+def integrate(
+    rhs: Any,
+    start: list[float] | np.ndarray,
+    x: np.ndarray,
+    origin: float,
+    *,
+    rtol: float = _RTOL,
+    atol: float = _ATOL,
+) -> np.ndarray:
+    """Return the solution at ascending x from `origin`, by LSODA, which turns implicit where it is stiff."""
+    grid, back = np.unique(np.concatenate([[origin], x]), return_inverse=True)
+    if grid.size == 1:
+        return np.tile(np.asarray(start, dtype=float), (x.size, 1))
+    y, report = odeint(
+        rhs,
+        start,
+        grid,
+        tfirst=True,
+        rtol=rtol,
+        atol=atol,
+        mxstep=100_000,
+        full_output=True,
+        printmessg=False,
+    )
+    if report["message"] != "Integration successful.":
+        raise RuntimeError(f"the flow could not be integrated: {report['message']}")
+    return y[back[1:]]
+
+
+def observe(tau: np.ndarray, state: State, force: Force) -> tuple[np.ndarray, ...]:
+    """Fields of `StudentFlow` from D, ρ² and their rates: Eqs. 5-8."""
+    beta = np.sqrt(state.alignment**2 + state.square)
+    slope_star = force.table.slope - force.drive_star
+    radial = np.maximum(force.table.aligned_loss(beta, force.beta_star), 0.0)
+    gap = np.where(
+        state.alignment > 0, state.square / np.maximum(beta + state.alignment, 1e-300), beta - state.alignment
+    )
+    tangential = gap * slope_star
+    loss = radial + tangential
+    pull, stiffness = force.many(state.alignment, state.square)
+    change = -force.n * pull * state.alignment_rate + 0.5 * force.n * stiffness * state.square_rate
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponent = np.where(loss > 0, -change * tau / loss, 0.0)
+    still = np.zeros_like(beta)
+    return beta, state.alignment, np.sqrt(state.square), loss, radial, tangential, exponent, still
+
+
+def noise_gain(
+    n: int, beta_star: float, rate: float, factor: float, plan: Schedule | None
+) -> Callable[[float, float, float], float]:
+    """Growth of ρ² by noise per unit τ, η m V/(nB), as a function of τ, D and ρ²; `factor` is m/(nB)."""
+    table = noise_table(n, beta_star)
+    if plan is None:
+        return lambda _, d, square: rate * factor * table(d, math.sqrt(square))
+    edges, heights = plan.tau, plan.rates
+    # The rate as a function of τ, exact at the middle of every step of the schedule.
+    middles = np.concatenate([[0.0], 0.5 * (edges[1:] + edges[:-1]), edges[-1:]])
+    rates = np.concatenate([heights[:1], heights, heights[-1:]])
+    return lambda t, d, square: float(np.interp(t, middles, rates)) * factor * table(d, math.sqrt(square))

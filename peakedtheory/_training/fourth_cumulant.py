@@ -1,0 +1,137 @@
+"""First-order effect of a fourth cumulant of the logits on Φ: docs/dynamics.md, Eqs. 34-36.
+
+Logits y with fourth cumulant κ β⁴ have Φ(β) + κ χ(β), χ(β) = ⟨Σ ∂⁴ ln Z/∂y⁴⟩ β⁴/24 = β X(β), with
+X = ⟨Σ p_i He₃(z_i)⟩/24, z standard normal and He₃ = z³ - 3z. Tabulated once per n, together with
+χ'(∞) - χ'(β) relative to c0 - Φ'(β).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr, ndtri
+
+from peakedtheory._training.interpolant import interpolant
+
+_NODES = 72
+_CELLS = 160
+#: The polynomial reaches to _LAST and is used up to _TOP, beyond which both columns have met their limits.
+_LAST, _TOP = 200.0, 100.0
+_STEP = 0.2
+
+
+def _hermite3(z: np.ndarray) -> np.ndarray:
+    return z * (z * z - 3.0)
+
+
+def _limit(n: float) -> float:
+    """⟨He₃⟩/24 of the highest of n standard normals."""
+    z = np.linspace(-9.0, 14.0, 4601)
+    density = n * np.exp((n - 1.0) * log_ndtr(z) - 0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    return float((density * _hermite3(z)).sum() * (z[1] - z[0])) / 24.0
+
+
+def mean_hermite(beta: float, n: float) -> float:
+    """Return X(β) = ⟨Σ p_i He₃(z_i)⟩/24 for n standard normals z.
+
+    p_i is the probability that i wins a race of Gumbel-perturbed logits, so the mean is
+    n∫ds φ^(n-1) ⟨He₃(z) e^(v - e^v)⟩ with v = s + βz and φ(s) = ⟨exp(-e^v)⟩.
+    """
+    width = beta / (1.0 + math.sqrt(2.0 * math.log(n)))
+    highest = -float(ndtri(1e-17 / n))
+    lowest = float(ndtri(min(0.4, 40.0 / n))) if n > 100.0 else 4.0
+    low = min(-beta * highest - 6.0, -math.log(n) - 36.0)
+    s = np.arange(
+        low, max(beta * lowest, 0.0 if n > 100.0 else beta * lowest) + 6.0, max(_STEP, 0.12 * width)
+    )
+    if beta < 1.5:
+        z = np.arange(-12.0, 12.0, 0.1)
+        weight = np.exp(-0.5 * z * z) * (0.1 / math.sqrt(2.0 * math.pi))
+        t = np.exp(np.minimum(s[:, None] + beta * z, 300.0))
+        decay = np.expm1(-t)
+        g = -(decay @ weight)
+        mean = (t * (1.0 + decay)) @ (weight * _hermite3(z))
+    else:
+        v = np.arange(-44.0 - math.log(n), 4.2, _STEP)
+        gumbel = np.exp(v - np.exp(v)) * _STEP
+        z = (v - s[:, None]) / beta
+        g = ndtr(-z) @ gumbel
+        mean = (np.exp(-0.5 * z * z) * _hermite3(z)) @ gumbel / (beta * math.sqrt(2.0 * math.pi))
+    occupied = np.exp((n - 1.0) * np.log1p(-np.minimum(g, 1.0 - 1e-16)))
+    return float(n / 24.0 * (s[1] - s[0]) * (occupied * mean).sum())
+
+
+class FourthCumulant:
+    """X(β) and G(β) = χ'(∞) - χ'(β) of n logits.
+
+    Attributes
+    ----------
+    limit : float
+        χ'(∞) = X(∞) = ⟨He₃(highest z)⟩/24.
+    """
+
+    def __init__(self, n: float) -> None:
+        self.limit = _limit(n)
+        self._gaussian = interpolant(n)
+        top = math.log1p(_LAST)
+        nodes = 0.5 * top * (1.0 - np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES))
+        values = np.array([mean_hermite(b, n) for b in np.expm1(nodes)])
+        fit = np.polynomial.Chebyshev.fit(nodes, values, _NODES - 1, domain=[0.0, top])
+        u = np.linspace(0.0, math.log1p(_TOP), _CELLS + 1)
+        beta = np.expm1(u)
+        x, slope = fit(u), fit.deriv()(u)
+        ratio = (self.limit - x - beta * slope / (1.0 + beta)) / self._gaussian.drives(beta)
+        steepness = beta * self._gaussian.variance(beta) / self._gaussian.drives(beta)
+        self._step = float(u[1])
+        columns = [
+            _cubic(x, slope * u[1]),
+            _cubic(ratio, np.gradient(ratio, u) * u[1]),
+            _cubic(steepness, np.gradient(steepness, u, edge_order=2) * u[1]),
+        ]
+        self._cells = np.concatenate(columns, axis=1).tolist()
+        self._last = (float(x[-1]), float(ratio[-1]), float(steepness[-1]))
+
+    def value(self, beta: float) -> float:
+        """X at one β."""
+        if beta >= _TOP:
+            return self.limit - (self.limit - self._last[0]) * (_TOP / beta) ** 2
+        place = math.log1p(beta) / self._step
+        cell = min(int(place), _CELLS - 1)
+        t = place - cell
+        c = self._cells[cell]
+        return c[0] + t * (c[1] + t * (c[2] + t * c[3]))
+
+    def __call__(self, beta: float) -> tuple[float, float, float, float]:
+        """X and G, and for Gaussian logits the drive g = c0 - Φ' and the variance Φ'', at one β > 0."""
+        drive = self._gaussian.drive(beta)
+        if beta >= _TOP:
+            return self.value(beta), self._last[1] * drive, drive, self._last[2] * drive / beta
+        place = math.log1p(beta) / self._step
+        cell = min(int(place), _CELLS - 1)
+        t = place - cell
+        a, b, c, d, e, f, g, h, p, q, r, v = self._cells[cell]
+        x = a + t * (b + t * (c + t * d))
+        fall = (e + t * (f + t * (g + t * h))) * drive
+        return x, fall, drive, (p + t * (q + t * (r + t * v))) * drive / beta
+
+
+def _cubic(value: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Coefficients of the cubic Hermite interpolant on cells of unit width, (cells, 4)."""
+    jump = np.diff(value)
+    return np.stack(
+        [
+            value[:-1],
+            slope[:-1],
+            3.0 * jump - 2.0 * slope[:-1] - slope[1:],
+            slope[:-1] + slope[1:] - 2.0 * jump,
+        ],
+        axis=1,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def fourth_cumulant(n: float) -> FourthCumulant:
+    """Return the table for n logits, built once."""
+    return FourthCumulant(n)

@@ -1,0 +1,235 @@
+"""Fast, accurate stand-ins for Φ' and Φ along one axis of β, from which flows and losses are evaluated.
+
+With Φ' → c0 as β → ∞ two positive functions are tabulated, both with relative accuracy:
+the drive g(β) = c0 - Φ'(β) = ∫_β^∞ Φ'' dt and the hard-label loss Λ(β) = Φ(β) - c0 β - c1 = ∫_β^∞ (t - β)
+Φ'' dt.
+The slope dL/dβ = g(β*) - g(β) and the loss L = Λ(β) - Λ(β*) + (β - β*) g(β*) follow (Liu et al. 2026, Eqs.
+10, 44).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from peakedtheory._checks import fail
+from peakedtheory._exact.components import Atoms
+from peakedtheory.energies import STANDARD_NORMAL, Energies
+from peakedtheory.thermodynamics import thermodynamics
+
+#: The dense table has this many quintic cells in each panel.
+_CELLS = 48
+#: Chebyshev nodes per panel, relative accuracy of Φ'', width of a panel in u, last β·scale and halvings of
+#: a panel: for Gaussian energies, whose engine is fast, and for all others.
+_FINE = (16, 1e-10, 1.2, 1e5, 7)
+_COARSE = (6, 3e-3, 1.4, 1e3, 1)
+#: Variances below this, in the natural unit, count as zero: the spectrum has a gap and β has passed it.
+_VANISHED = 1e-22
+_GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(12)
+
+
+class Quintic:
+    """Piecewise quintic Hermite interpolant of ln f on an ordered grid in u, with a fast scalar path."""
+
+    def __init__(self, u: np.ndarray, value: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
+        h = np.diff(u)
+        f0, f1 = value[:-1], value[1:]
+        d0, d1 = first[:-1] * h, first[1:] * h
+        s0, s1 = second[:-1] * h * h, second[1:] * h * h
+        jump = f1 - f0
+        self.coefficients = np.stack(
+            [
+                f0,
+                d0,
+                s0 / 2,
+                10 * jump - 6 * d0 - 4 * d1 - 1.5 * s0 + 0.5 * s1,
+                -15 * jump + 8 * d0 + 7 * d1 + 1.5 * s0 - s1,
+                6 * jump - 3 * d0 - 3 * d1 - 0.5 * s0 + 0.5 * s1,
+            ]
+        )
+        self.u, self.h = u, h
+
+    def __call__(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the interpolated ln f and its derivative in u."""
+        cell = (np.searchsorted(self.u, u, side="right") - 1).clip(0, self.h.size - 1)
+        x = (u - self.u[cell]) / self.h[cell]
+        c = self.coefficients[:, cell]
+        value = c[0] + x * (c[1] + x * (c[2] + x * (c[3] + x * (c[4] + x * c[5]))))
+        slope = c[1] + x * (2 * c[2] + x * (3 * c[3] + x * (4 * c[4] + x * 5 * c[5])))
+        return value, slope / self.h[cell]
+
+
+class Interpolant:
+    """Drive g(β), hard-label loss Λ(β) and variance Φ''(β) of n i.i.d. energies for every β >= 0.
+
+    Attributes
+    ----------
+    slope : float
+        c0 - Φ'(0) + Φ'(0) = ⟨max x⟩ measured from the mean energy: Φ'(β) - Φ'(0) → slope.
+    top : float
+        β beyond which the functions continue as the power laws (or zeros) they have reached.
+    error : float
+        Relative error of Φ'' found between the nodes.
+    """
+
+    def __init__(self, n: float, energies: Energies) -> None:
+        self.n, self.energies = float(n), energies
+        spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
+        self.scale = max(energies.scale * spread, 1e-300)
+        self._degree, self._accuracy, self._width, self._last, self._splits = (
+            _FINE if energies.core is STANDARD_NORMAL else _COARSE
+        )
+        if n < 100:  # the engine loses the integrals of few energies beyond 1e4
+            self._last = min(self._last, 3e3)
+        edges, panels = self._panels()
+        self._tabulate(edges, panels)
+
+    def _exact(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        exact = thermodynamics(np.expm1(u) / self.scale, self.n, self.energies)
+        variance = np.asarray(exact.energy_variance, dtype=float)
+        return np.maximum(variance, 1e-300), np.maximum(np.asarray(exact.entropy, dtype=float), 1e-300)
+
+    def _panels(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Chebyshev coefficients of ln Φ'' on panels in u = ln(1 + β·scale), halved until they agree."""
+        cheb = np.polynomial.chebyshev
+        nodes = np.cos(np.pi * (np.arange(self._degree) + 0.5) / self._degree)
+        transform = np.linalg.inv(cheb.chebvander(nodes, self._degree - 1))
+        todo = [(a, a + self._width, 0) for a in np.arange(0.0, math.log1p(self._last), self._width)][::-1]
+        edges, panels, self.error = [0.0], [], 0.0
+        floor = _VANISHED / self.scale**-2
+        while todo:
+            a, b, depth = todo.pop()
+            variance, _ = self._exact(0.5 * (a + b) + 0.5 * (b - a) * nodes)
+            c = transform @ np.log(variance)
+            # The coefficients fall geometrically, so the last ones bound the error.
+            error = float(np.abs(c[-2:]).sum())
+            vanished = variance.min() < floor
+            # Where a gapped spectrum ends is found finely, whatever the accuracy elsewhere.
+            if (vanished and depth < _FINE[-1]) or (error > self._accuracy and depth < self._splits):
+                todo += [(0.5 * (a + b), b, depth + 1), (a, 0.5 * (a + b), depth + 1)]
+                continue
+            if vanished:
+                break
+            self.error = max(self.error, error)
+            edges.append(b)
+            panels.append(c)
+        return np.array(edges), panels
+
+    def _tabulate(self, edges: np.ndarray, panels: list[np.ndarray]) -> None:
+        cheb = np.polynomial.chebyshev
+        local = np.linspace(-1, 1, _CELLS + 1)
+        inner = (local[:-1, None] + (_GAUSS_NODES + 1) / _CELLS).ravel()
+        half = 0.5 * np.diff(edges)[:, None]
+        middle = 0.5 * (edges[1:] + edges[:-1])[:, None]
+        c = np.array(panels).T
+        u = np.append((middle + half * local[:-1]).ravel(), edges[-1])
+        variance = np.exp(np.append(cheb.chebval(local[:-1], c).ravel(), cheb.chebval(1.0, c[:, -1])))
+        at = (middle + half * inner).reshape(-1, _GAUSS_NODES.size)
+        weight = (np.exp(cheb.chebval(inner, c)) * half / _CELLS).reshape(at.shape) * _GAUSS_WEIGHTS
+        weight *= np.exp(at) / self.scale
+        beta = np.expm1(u) / self.scale
+        top = beta[-1]
+        # At the top Φ'' ~ β^-p with p from S - c1 = ∫ t Φ'' dt; a gapped spectrum has ended, exponentially.
+        entropy = float(self._exact(u[-1:])[1][0])
+        if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
+            gap = max(math.log(variance[-2] / variance[-1]) / (beta[-1] - beta[-2]), 1.0 / top)
+            entropy = min(entropy, variance[-1] * (top + 1.0 / gap) / gap)
+        ratio = top**2 * variance[-1] / entropy
+        self.power = 2.0 + ratio
+        drive_top = top * variance[-1] / (self.power - 1.0)
+        loss_top = entropy - top * drive_top
+        if not loss_top > 0:
+            loss_top = top * drive_top / max(self.power - 2.0, 1e-3)
+        gains = weight.sum(axis=1)
+        moments = (weight * (np.expm1(at) / self.scale - beta[:-1, None])).sum(axis=1)
+        drive = np.append(drive_top + np.cumsum(gains[::-1])[::-1], drive_top)
+        width = np.diff(beta)
+        loss = np.append(loss_top + np.cumsum((moments + width * drive[1:])[::-1])[::-1], loss_top)
+        jacobian = np.exp(u) / self.scale  # dβ/du
+        slope = -variance * jacobian / drive
+        # d ln Φ''/du, by the panels' own polynomials, gives the second derivative of ln g.
+        dc = np.array([cheb.chebder(p) for p in panels]).T
+        rate = np.append(
+            (cheb.chebval(local[:-1], dc) / half).ravel(), cheb.chebval(1.0, dc[:, -1]) / half[-1]
+        )
+        self._drive = Quintic(u, np.log(drive), slope, slope * (rate + 1.0 - slope))
+        lower = -drive * jacobian / loss
+        self._loss = Quintic(u, np.log(loss), lower, lower * (slope + 1.0 - lower))
+        self.top, self._u_top = float(top), float(u[-1])
+        self.slope = float(drive[0])
+        self._cells = self._drive.coefficients.T.tolist()
+        self._edges = edges.tolist()
+        self._per_panel = (_CELLS / np.diff(edges)).tolist()
+        self._top_drive = float(drive_top)
+
+    def drive(self, beta: float) -> float:
+        """g(β) = c0 - Φ'(β) for one float: the path that differential equations take."""
+        u = math.log1p(beta * self.scale)
+        if u >= self._u_top:
+            return self._top_drive * (self.top / beta) ** (self.power - 1.0)
+        panel = 0
+        edges = self._edges
+        # Panels are few and of nearly equal width: a guess and at most a few comparisons.
+        panel = min(int(u / self._u_top * (len(edges) - 1)), len(edges) - 2)
+        while u < edges[panel]:
+            panel -= 1
+        while u >= edges[panel + 1]:
+            panel += 1
+        x = (u - edges[panel]) * self._per_panel[panel]
+        cell = min(int(x), _CELLS - 1)
+        x -= cell
+        c = self._cells[panel * _CELLS + cell]
+        return math.exp(c[0] + x * (c[1] + x * (c[2] + x * (c[3] + x * (c[4] + x * c[5])))))
+
+    def drives(self, beta: np.ndarray) -> np.ndarray:
+        """g(β), vectorised; zero at infinite β."""
+        return self._evaluate(self._drive, beta, self.power - 1.0)[0]
+
+    def variance(self, beta: np.ndarray) -> np.ndarray:
+        """Φ''(β) = -dg/dβ, vectorised."""
+        value, slope = self._evaluate(self._drive, beta, self.power - 1.0)
+        return -value * slope
+
+    def hard_loss(self, beta: np.ndarray) -> np.ndarray:
+        """Λ(β) = Φ(β) - c0 β - c1, the loss against hard labels, vectorised."""
+        return self._evaluate(self._loss, beta, self.power - 2.0)[0]
+
+    def _evaluate(self, table: Quintic, beta: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
+        """Values, and logarithmic slopes in β."""
+        beta = np.asarray(beta, dtype=float)
+        u = np.minimum(np.log1p(np.minimum(beta, 1e300) * self.scale), self._u_top)
+        value, slope = table(u)
+        with np.errstate(divide="ignore", under="ignore"):
+            beyond = np.where(beta > self.top, (self.top / np.maximum(beta, self.top)) ** power, 1.0)
+            slope = np.where(
+                beta > self.top, -power / np.maximum(beta, self.top), slope * self.scale * np.exp(-u)
+            )
+        return np.exp(value) * beyond, slope
+
+    def aligned_loss(self, beta: np.ndarray, beta_star: float) -> np.ndarray:
+        """L(β, β*) = ∫_β^β* (t - β) Φ''(t) dt, accurate in relative terms however small."""
+        beta = np.asarray(beta, dtype=float)
+        if math.isinf(beta_star):
+            return self.hard_loss(beta)
+        star = np.array(beta_star)
+        drive, loss = float(self.drives(star)), float(self.hard_loss(star))
+        total = self.hard_loss(beta) - loss + (beta - beta_star) * drive
+        near = np.abs(beta - beta_star) < 0.3 * beta_star
+        half = 0.5 * (beta_star - np.where(near, beta, beta_star))
+        at = beta_star - half[..., None] * (1.0 - _GAUSS_NODES)
+        close = half**2 * ((1.0 + _GAUSS_NODES) * self.variance(at) * _GAUSS_WEIGHTS).sum(axis=-1)
+        return np.where(near, close, total)
+
+
+@functools.lru_cache(maxsize=32)
+def _cached(n: float, energies: Energies) -> Interpolant:
+    return Interpolant(n, energies)
+
+
+def interpolant(n: float, energies: Energies = STANDARD_NORMAL) -> Interpolant:
+    """Return the interpolant of n energies, built once."""
+    if n < 2:
+        fail("n", "must be >= 2 for a student to learn anything", f"{n:g}", "give the number of classes")
+    return _cached(float(n), energies)
