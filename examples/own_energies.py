@@ -16,7 +16,7 @@ cases = {
     "singular edge (gamma, a = 0.3)": stats.gamma(0.3),
     "two atoms": pt.Discrete([0.0, 1.0], [0.1, 0.9]),
 }
-beta = np.geomspace(1, 1e4, 14)
+beta = np.geomspace(1, 1e4, 9)
 figure, axes = plt.subplots(figsize=(6, 4.2), layout="constrained")
 for name, energies in cases.items():
     prediction = pt.predict_exponent(energies, n)

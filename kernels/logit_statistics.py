@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload
 
+from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_single
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 
@@ -189,7 +190,7 @@ def _row(row, label, block, lanes, out):
     out[GAP] = top - moments[1]
 
 
-@njit(parallel=True, error_model="numpy", cache=True)
+@cached_njit(parallel=True, error_model="numpy")
 def logit_statistics(logits, labels, out):
     """Fill the statistics of each row of logits.
 
