@@ -25,7 +25,11 @@ html_theme = "furo"
 html_title = "peakedtheory"
 nitpicky = True
 # Prose in numpydoc type fields is not a reference, and private helpers have no page to point to.
-nitpick_ignore_regex = [("py:.*", r"^(?!peakedtheory\.[a-z]).*"), ("py:.*", r".*\b_.*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"^(?!peakedtheory\.[a-z]).*"),
+    ("py:.*", r".*\b_.*"),
+    ("py:.*", r"peakedtheory\.validation\.Case\..*"),
+]
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3

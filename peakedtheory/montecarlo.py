@@ -85,7 +85,7 @@ def estimate(
     samples : int, optional
         Number of samples, exactly. By default as many as take about two seconds on one core.
     rtol, atol : float, optional
-        Sample until the standard error of ⟨ln Z⟩ is at most max(atol, rtol |⟨ln Z⟩|) at every β.
+        Sample until the standard error of ⟨ln Z⟩ is at most ``max(atol, rtol |⟨ln Z⟩|)`` at every β.
     rng : None, int, SeedSequence, Generator or BitGenerator, optional
         Source of the seed (SPEC 7). The seed itself is recorded in the result; the same one gives the
         same bits with any number of threads and any executor.
@@ -94,7 +94,7 @@ def estimate(
         at a cost that hardly depends on n; "qmc" does so at scrambled Sobol points. "auto" takes order
         statistics for smooth distributions and n > 64.
     executor : optional
-        Anything with submit(function, *arguments) that returns something with result(): an executor of
+        Anything with ``submit(function, *arguments)`` that returns something with result(): an executor of
         concurrent.futures (start processes by the spawn method), or dask's Client.get_executor().
     progress : bool or callable, optional
         True shows a bar on a terminal; a function is called with (samples done, samples planned).

@@ -67,7 +67,7 @@ def train(
         Steps to record after: a number of logarithmic times (None: 60), the steps themselves, or
         ``linear:every``. The first two kinds of grid contain step 0 and the last step.
     normalise : bool
-        Scale every input to |x|² = m, as in the experiments; otherwise x is standard normal.
+        Scale every input to ‖x‖² = m, as in the experiments; otherwise x is standard normal.
     common_inputs : bool
         Whether cases with the same `Case.seed` train on the same inputs (a smaller batch is the beginning of
         a larger one), so that they differ by nothing but their settings. If not, each case has inputs of its
@@ -95,8 +95,8 @@ def train(
     progress : bool or callable, optional
         True shows a bar; a function is called with (steps done, steps planned).
     executor : optional
-        Anything with submit(function, *arguments) that returns something with result(): the cases are then
-        trained in tasks of 16.
+        Anything with ``submit(function, *arguments)`` that returns something with result(): the cases are
+        then trained in tasks of 16.
 
     Returns
     -------

@@ -78,7 +78,7 @@ class Mixture(Energies):
 class FiniteWidth(Energies):
     """Gaussian logits of a network of hidden width m whose inputs are not normalised.
 
-    Given the input x the n logits are i.i.d. N(0, |x|²/m), so that averages over inputs mix temperatures:
+    Given the input x the n logits are i.i.d. N(0, ‖x‖²/m), so that averages over inputs mix temperatures:
     Φ_m(β) = ⟨Φ(β s)⟩ with s = χ_m/√m. Inputs of fixed norm need no mixing: use the normal energies.
 
     Parameters

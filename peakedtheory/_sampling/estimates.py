@@ -187,7 +187,7 @@ class MonteCarloResult:
     log_partition_covariance : ndarray or None
         Covariance of the estimates of ⟨ln Z⟩ at all pairs of β (flattened), if asked for.
     log_partition_samples : ndarray or None
-        ln Z of each sample, shape (samples, *beta.shape), if asked for.
+        ln Z of each sample, shape ``(samples, *beta.shape)``, if asked for.
     interrupted, converged : bool
         Whether the run was stopped before its end; whether it met the tolerance (or had none).
     provenance : Provenance
@@ -281,7 +281,7 @@ class MonteCarloResult:
         )
 
     def quantiles(self, levels: Any) -> np.ndarray:
-        """Return quantiles of ln Z over the samples, shape (*levels.shape, *beta.shape)."""
+        """Return quantiles of ln Z over the samples, shape ``(*levels.shape, *beta.shape)``."""
         return np.quantile(self._kept(), levels, axis=0)
 
     def histogram(self, bins: Any = 50) -> tuple[np.ndarray, np.ndarray]:
