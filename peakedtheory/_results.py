@@ -21,16 +21,18 @@ def scalar_or_array(values: np.ndarray) -> Any:
 
 def describe(title: str, rows: dict[str, Any], errors: dict[str, Any] | None = None) -> str:
     """Return lines `name  value ± error`; arrays are shown by shape and range."""
-    lines = [title]
+    lines, width = [title], max(16, *(len(name) + 1 for name in rows))
     for name, value in rows.items():
         if np.ndim(value) == 0:
             error = f" ± {errors[name]:.1e}" if errors and name in errors else ""
             lines.append(
-                f"  {name:<16}{value:.13g}{error}" if isinstance(value, float) else f"  {name:<16}{value}"
+                f"  {name:<{width}}{value:.13g}{error}"
+                if isinstance(value, float)
+                else f"  {name:<{width}}{value}"
             )
         else:
             array = np.asarray(value)
-            lines.append(f"  {name:<16}{array.shape} from {array.flat[0]:.6g} to {array.flat[-1]:.6g}")
+            lines.append(f"  {name:<{width}}{array.shape} from {array.flat[0]:.6g} to {array.flat[-1]:.6g}")
     return "\n".join(lines)
 
 
