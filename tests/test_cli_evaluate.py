@@ -2,16 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import tiny_language_models as tiny
+import torch
 import typer
+import xarray
 from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-import tiny_language_models as tiny  # noqa: E402
-import xarray  # noqa: E402
-
-from peakedtheory.cli import evaluate  # noqa: E402
+from peakedtheory.cli import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,13 @@ import math
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
 import xarray
 
 from peakedtheory.entropy import match_entropy
 from peakedtheory.losscurves import LossCurve
 from peakedtheory.schedules import parse_schedule, warmup_cosine
 from peakedtheory.validation.claims import FAILS, HOLDS
-from peakedtheory.validation.language import experiment
+from peakedtheory.validation.experiments import language_models as experiment
 from peakedtheory.validation.language.analysis import (
     collapse,
     combine_runs,

@@ -4,26 +4,23 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny_language_models as tiny
+import torch
+import xarray
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-import tiny_language_models as tiny  # noqa: E402
-import xarray  # noqa: E402
-
-from peakedtheory import thermodynamics  # noqa: E402
-from peakedtheory.validation.language import evaluation as evaluation_module  # noqa: E402
-from peakedtheory.validation.language.checkpoints import (  # noqa: E402
+from peakedtheory import thermodynamics
+from peakedtheory.validation.language import evaluation as evaluation_module
+from peakedtheory.validation.language.checkpoints import (
     load_encoder,
     load_model,
     local_revisions,
     resolve_revisions,
     step_of,
 )
-from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset  # noqa: E402
-from peakedtheory.validation.language.published import NAMES, named_schedule, resolve_schedule  # noqa: E402
-from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions, loss_curve  # noqa: E402
-from peakedtheory.validation.language.texts import TextSource, tokenised  # noqa: E402
+from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
+from peakedtheory.validation.language.published import NAMES, named_schedule, resolve_schedule
+from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions, loss_curve
+from peakedtheory.validation.language.texts import TextSource, tokenised
 
 
 @pytest.fixture(scope="module")
@@ -358,7 +355,8 @@ def test_parquet_without_the_field_and_empty_folder(tmp_path):
 
 
 def test_hub_dataset_streams(monkeypatch):
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     asked = {}
 
     def stream(name, configuration, **options):

@@ -1,14 +1,11 @@
 import numpy as np
 import pytest
+import torch
+from tiny_language_models import naive_tokens
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("tokenizers")
-
-from tiny_language_models import naive_tokens  # noqa: E402
-
-from peakedtheory.kernels import logit_statistics as kernel  # noqa: E402
-from peakedtheory.validation.language.statistics import _with_torch, logit_statistics  # noqa: E402
-from peakedtheory.validation.language.totals import (  # noqa: E402
+from peakedtheory.kernels import logit_statistics as kernel
+from peakedtheory.validation.language.statistics import _with_torch, logit_statistics
+from peakedtheory.validation.language.totals import (
     GAP_BANDWIDTH,
     STATISTICS,
     TOKEN_STATISTICS,
@@ -89,7 +86,8 @@ def test_equal_logits():
 
 
 def test_kernel_is_independent_of_threads():
-    numba = pytest.importorskip("numba")
+    import numba
+
     y, labels = random_logits(4500, rows=40)
     one, two = np.empty((40, kernel.QUANTITIES)), np.empty((40, kernel.QUANTITIES))
     before = numba.get_num_threads()

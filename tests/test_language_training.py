@@ -2,17 +2,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from peakedtheory.schedules import parse_schedule  # noqa: E402
-from peakedtheory.validation.language import corpus as corpus_module  # noqa: E402
-from peakedtheory.validation.language.checkpoints import load_encoder, load_model, local_revisions  # noqa: E402
-from peakedtheory.validation.language.corpus import Corpus, docstrings, load_corpus  # noqa: E402
-from peakedtheory.validation.language.evaluation import evaluate_model  # noqa: E402
-from peakedtheory.validation.language.totals import STATISTICS  # noqa: E402
-from peakedtheory.validation.language.training import RunSettings, batch_of, train  # noqa: E402
+from peakedtheory.schedules import parse_schedule
+from peakedtheory.validation.language import corpus as corpus_module
+from peakedtheory.validation.language.checkpoints import load_encoder, load_model, local_revisions
+from peakedtheory.validation.language.corpus import Corpus, docstrings, load_corpus
+from peakedtheory.validation.language.evaluation import evaluate_model
+from peakedtheory.validation.language.totals import STATISTICS
+from peakedtheory.validation.language.training import RunSettings, batch_of, train
 
 SMALL = {"width": 16, "layers": 1, "heads": 2, "context": 12, "batch": 3, "evaluations": 6, "documents": 9}
 

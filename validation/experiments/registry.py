@@ -9,6 +9,7 @@ from peakedtheory.validation.experiments import (
     budgets,
     controls,
     hard_labels,
+    language_models,
     numerics,
     other_energies,
     residual,
@@ -17,7 +18,6 @@ from peakedtheory.validation.experiments import (
     weights,
 )
 from peakedtheory.validation.experiments.base import Experiment
-from peakedtheory.validation.language import experiment as language
 
 _MODULES = (
     scans,
@@ -25,7 +25,7 @@ _MODULES = (
     numerics,
     starts,
     residual,
-    language,
+    language_models,
     hard_labels,
     other_energies,
     budgets,
