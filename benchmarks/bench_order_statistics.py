@@ -13,6 +13,8 @@ from scipy.special import logsumexp
 from peakedtheory import thermodynamics
 from peakedtheory._sampling.qmc import scramblings, sobol_exponentials
 from peakedtheory._sampling.tails import order_statistics_tables
+from peakedtheory._threads import share
+from peakedtheory.kernels.lanes import LANES
 from peakedtheory.kernels.order_statistics import order_statistics
 
 ROUNDS = 11
@@ -27,8 +29,10 @@ def kernel(tables, exponentials, arithmetic):
     out_max = np.empty(len(exponentials))
     nothing = np.empty((0, 0, 0))
 
-    def call():
+    def fill(start, stop):
         order_statistics(
+            start,
+            stop,
             exponentials,
             tables.rates,
             tables.quantile.coefficients,
@@ -43,6 +47,9 @@ def kernel(tables, exponentials, arithmetic):
             nothing,
             np.empty((0, 0)),
         )
+
+    def call():
+        share(len(exponentials), LANES, 1.0, fill)
         return out
 
     return call

@@ -24,6 +24,7 @@ import numba
 import numpy as np
 from numba import njit
 
+from peakedtheory._threads import share
 from peakedtheory.kernels import accumulate, lanes, sampling
 
 U = np.uint64
@@ -74,12 +75,16 @@ def scratch(size, like):
     return lanes.aligned(size, like)
 
 
-def kernel(n, betas, arithmetic, threads, out, top):
+def kernel(n, betas, arithmetic, out, top):
     """Fill arrays that are reused, as an estimate in bounded memory does."""
     table, given = np.empty((0, 6), np.float32), np.empty((0, 0), np.float32)
-    sampling.sample_moments(
-        U(1), U(0), U(0), top.size, n, betas, arithmetic, 0, table, 1.0, given, threads, out, top
-    )
+
+    def fill(start, stop):
+        sampling.sample_moments(
+            U(1), U(0), U(0), start, stop, n, betas, arithmetic, 0, table, 1.0, given, out, top
+        )
+
+    share(top.size, lanes.LANES if n <= sampling.SMALL else 1, 1.0, fill)
 
 
 class Ceiling:
@@ -141,7 +146,7 @@ def measure(n, number, arithmetic, options, torch, naive, ceiling):
 
     def own():
         for _ in range(blocks):
-            kernel(n, betas, arithmetic, options.threads, out, top)
+            kernel(n, betas, arithmetic, out, top)
 
     contenders = {
         "kernel": lambda: timed(own) / (block * blocks),
@@ -183,7 +188,7 @@ def main():
     options = parser.parse_args()
     numba.set_num_threads(options.threads)
     one = np.linspace(0.0, 1.0, 4)
-    first = timed(kernel, 128, one, True, options.threads, np.empty((4, 4, 64)), np.empty(64))
+    first = timed(kernel, 128, one, True, np.empty((4, 4, 64)), np.empty(64))
     torch = Torch(options.torch, options.threads) if options.torch else None
     naive, ceiling = _peers.naive_numba(), Ceiling()
     calibration(10, 3)

@@ -8,7 +8,7 @@ the row: the same bits come out for any number of threads and any way to cut the
 """
 
 import numpy as np
-from numba import njit, prange, types
+from numba import njit, types
 from numba.extending import overload
 
 from peakedtheory.kernels.cache import cached_njit
@@ -18,7 +18,6 @@ from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 QUANTITIES = 8
 CROSS_ENTROPY, ENTROPY, STD, MEAN, CORRECT, TOP, RANGE, GAP = range(QUANTITIES)
 BLOCK = 4096  # logits; 16 kB
-ROWS = 8  # rows that one thread takes at a time
 
 _F = np.float32
 _STRIDE = 4 * LANES
@@ -190,12 +189,13 @@ def _row(row, label, block, lanes, out):
     out[GAP] = top - moments[1]
 
 
-@cached_njit(parallel=True, error_model="numpy")
-def logit_statistics(logits, labels, out):
-    """Fill the statistics of each row of logits.
+@cached_njit(nogil=True, error_model="numpy")
+def logit_statistics(start, stop, logits, labels, out):
+    """Fill the statistics of rows start .. stop - 1 of logits.
 
     Parameters
     ----------
+    start, stop : int
     logits : (T, n) float32, or uint16 with the bits of bfloat16 numbers
         n >= 2. A row with a NaN or an infinite logit gives NaN throughout.
     labels : (T,) int64
@@ -204,10 +204,8 @@ def logit_statistics(logits, labels, out):
         Cross-entropy, entropy (nats), standard deviation (divisor n - 1) and mean over the row, the correct
         logit and the largest one above the mean, the range, and the gap between the two largest.
     """
-    rows = logits.shape[0]
     single = np.empty(0, dtype=_F)
-    for piece in prange((rows + ROWS - 1) // ROWS):
-        block = aligned(BLOCK, single)
-        lanes = aligned(5 * LANES, single)
-        for row in range(piece * ROWS, min(rows, (piece + 1) * ROWS)):
-            _row(logits[row], labels[row], block, lanes, out[row])
+    block = aligned(BLOCK, single)
+    lanes = aligned(5 * LANES, single)
+    for row in range(start, stop):
+        _row(logits[row], labels[row], block, lanes, out[row])

@@ -5,11 +5,10 @@ along it carry little noise. Outputs: Σ (p-q)², Σ p², Σ p q, Σ q², KL(q||
 """
 
 import numpy as np
-from numba import prange
 
 from peakedtheory.kernels.accumulate import FLUSH, MASKED, mask
 from peakedtheory.kernels.cache import cached_njit
-from peakedtheory.kernels.functions import LOG2_E
+from peakedtheory.kernels.functions import FASTMATH, LOG2_E
 from peakedtheory.kernels.lanes import LANES, aligned, exp2, inner, use_wide_vectors
 from peakedtheory.kernels.sampling import BLOCKS, SMALL, fill_normals, lanes_of
 
@@ -87,8 +86,25 @@ def _finish(total, stride, out):
     out[5] = total[7 * stride] / b - total[6 * stride] / a
 
 
-@inner
-def _misaligned_range(key, stream, first, start, stop, n, triples, like, out):
+@cached_njit(nogil=True, fastmath=FASTMATH, error_model="numpy")
+def sample_misaligned(key, stream, first, start, stop, n, triples, like, out):
+    """Fill the outputs start .. stop - 1, of samples first + start .. first + stop - 1, for every (D, ρ, β*).
+
+    Parameters
+    ----------
+    key, stream, first : uint64
+        What the random numbers depend on, with the sample's index.
+    start, stop : int
+        What to fill; sample s is the same whatever range it is part of.
+    n : int
+        Number of classes.
+    triples : (K, 3) float64
+        D, ρ, β*, all finite; hard labels are the limit of large β* (10^4 is enough).
+    like : float32 or float64 array
+        Fixes the precision; its entries are not read.
+    out : (count, K, 6) float64
+        Filled with Σ (p-q)², Σ p², Σ p q, Σ q², KL(q||p) and Σ q y - Σ p y.
+    """
     small = n <= SMALL
     real = like.dtype.type
     lane_rows = np.full(LANES, n)
@@ -127,31 +143,3 @@ def _misaligned_range(key, stream, first, start, stop, n, triples, like, out):
                     for i in range(1, LANES):
                         total[q * LANES] += total[q * LANES + i]
                 _finish(total, LANES, out[s, k])
-
-
-@cached_njit(parallel=True, error_model="numpy")
-def sample_misaligned(key, stream, first, count, n, triples, like, threads, out):
-    """Fill the outputs of samples first .. first + count - 1 for every triple (D, ρ, β*).
-
-    Parameters
-    ----------
-    key, stream, first : uint64
-        What the random numbers depend on, with the sample's index.
-    count, n : int
-        Number of samples, number of classes.
-    triples : (K, 3) float64
-        D, ρ, β*, all finite; hard labels are the limit of large β* (10^4 is enough).
-    like : float32 or float64 array
-        Fixes the precision; its entries are not read.
-    threads : int
-        How many pieces the work is cut into.
-    out : (count, K, 6) float64
-        Filled with Σ (p-q)², Σ p², Σ p q, Σ q², KL(q||p) and Σ q y - Σ p y.
-    """
-    unit = LANES if n <= SMALL else 1
-    items = (count + unit - 1) // unit
-    pieces = min(items, threads)
-    for piece in prange(pieces):
-        start = piece * items // pieces * unit
-        stop = min((piece + 1) * items // pieces * unit, count)
-        _misaligned_range(key, stream, first, start, stop, n, triples, like, out)

@@ -7,7 +7,6 @@ Its first and second β-derivatives estimate <x>_p and Var_p(x); Σp² = Z(2β)/
 """
 
 import numpy as np
-from numba import prange
 
 from peakedtheory.kernels.accumulate import (
     FLUSH,
@@ -34,16 +33,15 @@ _LEAST_EXPONENT = -1000.0  # e^{β(x_k - x_1)} is held above 2^-1000, far below 
 _MANTISSA = np.int64(52)
 _ONE_BITS = np.int64(0x3FF0000000000000)
 _L = LANES
-_CHUNK = 8  # blocks of LANES samples between two fetches of memory
 
 
 @inner
-def _hazards(exponentials, start, rates, x):
+def _hazards(exponentials, start, stop, rates, x):
     """Row j of x: -log2 of the probability of lying below the j-th largest x, by exponential spacings."""
-    samples, k = exponentials.shape
+    k = exponentials.shape[1]
     for s in range(_L):
-        # a batch that does not fill the lanes repeats its last sample
-        sample = min(start + s, samples - 1)
+        # samples that do not fill the lanes repeat the last one
+        sample = min(start + s, stop - 1)
         for j in range(k):
             x[j * _L + s] = exponentials[sample, j] * rates[j]
     for i in range(_L, k * _L):
@@ -200,8 +198,10 @@ def _finish(top, last, beta, share, sums, rest, results):
         results[8 * _L + s] = v - k3 + 2.5 * v * v
 
 
-@cached_njit(parallel=True, fastmath=FASTMATH, error_model="numpy")
+@cached_njit(nogil=True, fastmath=FASTMATH, error_model="numpy")
 def order_statistics(
+    start,
+    stop,
     exponentials,
     rates,
     quantile,
@@ -216,10 +216,12 @@ def order_statistics(
     out_bound,
     out_variance,
 ):
-    """Moments of e^{βx} over n energies from their top k values of x = -ε, for every sample and β.
+    """Moments of e^{βx} over n energies from their top k values of x = -ε, for some samples and every β.
 
     Parameters
     ----------
+    start, stop : int
+        Samples start .. stop - 1 of the outputs are filled.
     exponentials : float64 array (samples, k)
         Independent unit exponentials: drawn, or -ln(1-u) of quasi-random points.
     rates : float64 array (k,)
@@ -248,51 +250,48 @@ def order_statistics(
         Filled, where it has room, with the variance of ln Z given the top k, to second order: its mean added
         to the variance of `out` is the variance of ln Z.
     """
-    samples, k = exponentials.shape
+    k = exponentials.shape[1]
     rows = (k + 3) // 4 * 4
     first, split, least, most = quantile_range
     number = beta.size
     slopes = padded_slopes(beta, arithmetic)
     share = 1.0 / items if items > 0.0 else 0.0
-    blocks = (samples + _L - 1) // _L
-    for piece in prange((blocks + _CHUNK - 1) // _CHUNK):
-        x = aligned(rows * _L, beta)
-        scratch = aligned(SCRATCH, beta)
-        sums = aligned(slopes.size * QUANTITIES * _L, beta)
-        nothing = np.empty(0)
-        results = aligned((2 * QUANTITIES + 1) * _L, beta)
-        collected = aligned(QUANTITIES * _L, beta)
-        top = aligned(_L, beta)
-        place = aligned(_L, beta)
-        places = aligned(rows * _L, beta)
-        pieces = aligned(rows * _L, np.empty(0, np.int64))
-        below = aligned(REST_FUNCTIONS * _L, beta)
-        last = x[(k - 1) * _L : k * _L]
-        below[:] = 0.0
-        for block in range(piece * _CHUNK, min((piece + 1) * _CHUNK, blocks)):
-            start = block * _L
-            filled = min(_L, samples - start)
-            sums[:] = 0.0
-            _hazards(exponentials, start, rates, x)
-            _places(last, rest_range[0], rest_range[1], place)
-            _locate(x, k * _L, first, split, least, most, pieces, places)
-            _quantiles(pieces, places, k * _L, quantile, x)
-            for i in range(k * _L, rows * _L):
-                x[i] = 2.0 * MASKED
-            for s in range(_L):
-                top[s] = x[s]
-            # k is at most 256 rows: nothing moves to totals
-            accumulate(x, rows, rows > k, top, slopes, arithmetic, scratch, sums, nothing)
-            for b in range(number):
-                if items > 0.0:
-                    _rest_sums(place, rest[b], below)
-                collect(sums, nothing, rows > FLUSH, b, collected)
-                _finish(top, last, beta[b], share, collected, below, results)
-                write_lanes(results, 0, start, filled, out, b)
-                if out_bound.shape[0] > 0:
-                    write_lanes(results, QUANTITIES, start, filled, out_bound, b)
-                if out_variance.shape[0] > 0:
-                    for s in range(filled):
-                        out_variance[b, start + s] = results[2 * QUANTITIES * _L + s]
-            for s in range(filled):
-                out_max[start + s] = top[s]
+    x = aligned(rows * _L, beta)
+    scratch = aligned(SCRATCH, beta)
+    sums = aligned(slopes.size * QUANTITIES * _L, beta)
+    nothing = np.empty(0)
+    results = aligned((2 * QUANTITIES + 1) * _L, beta)
+    collected = aligned(QUANTITIES * _L, beta)
+    top = aligned(_L, beta)
+    place = aligned(_L, beta)
+    places = aligned(rows * _L, beta)
+    pieces = aligned(rows * _L, np.empty(0, np.int64))
+    below = aligned(REST_FUNCTIONS * _L, beta)
+    last = x[(k - 1) * _L : k * _L]
+    below[:] = 0.0
+    for block in range(start, stop, _L):
+        filled = min(_L, stop - block)
+        sums[:] = 0.0
+        _hazards(exponentials, block, stop, rates, x)
+        _places(last, rest_range[0], rest_range[1], place)
+        _locate(x, k * _L, first, split, least, most, pieces, places)
+        _quantiles(pieces, places, k * _L, quantile, x)
+        for i in range(k * _L, rows * _L):
+            x[i] = 2.0 * MASKED
+        for s in range(_L):
+            top[s] = x[s]
+        # k is at most 256 rows: nothing moves to totals
+        accumulate(x, rows, rows > k, top, slopes, arithmetic, scratch, sums, nothing)
+        for b in range(number):
+            if items > 0.0:
+                _rest_sums(place, rest[b], below)
+            collect(sums, nothing, rows > FLUSH, b, collected)
+            _finish(top, last, beta[b], share, collected, below, results)
+            write_lanes(results, 0, block, filled, out, b)
+            if out_bound.shape[0] > 0:
+                write_lanes(results, QUANTITIES, block, filled, out_bound, b)
+            if out_variance.shape[0] > 0:
+                for s in range(filled):
+                    out_variance[b, block + s] = results[2 * QUANTITIES * _L + s]
+        for s in range(filled):
+            out_max[block + s] = top[s]

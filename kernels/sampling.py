@@ -10,7 +10,6 @@ out for any number of threads and any way to cut the samples into calls.
 """
 
 import numpy as np
-from numba import prange
 
 from peakedtheory.kernels.accumulate import (
     FLUSH,
@@ -26,6 +25,7 @@ from peakedtheory.kernels.accumulate import (
     padded_slopes,
 )
 from peakedtheory.kernels.cache import cached_njit
+from peakedtheory.kernels.functions import FASTMATH
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 from peakedtheory.kernels.logits import copy_panel
 from peakedtheory.kernels.random import RESERVED_BLOCKS, normals_double, normals_single, philox4x32
@@ -174,11 +174,42 @@ def _draw_panel(key, stream, sample, row, rows, spread, words, width, scales, ta
         _tabulate(x, rows * LANES, table, per_unit)
 
 
-@inner
-def _sample_range(
-    key, stream, first, start, stop, n, betas, slopes, arithmetic, width, table, per_unit, given, out, out_max
+@cached_njit(nogil=True, fastmath=FASTMATH, error_model="numpy")
+def sample_moments(
+    key, stream, first, start, stop, n, betas, arithmetic, width, table, per_unit, given, out, out_max
 ):
-    """Fill the outputs of samples first + start .. first + stop - 1 on one thread."""
+    """Fill the outputs start .. stop - 1, of samples first + start .. first + stop - 1.
+
+    Parameters
+    ----------
+    key, stream, first : uint64
+        What the random numbers depend on, with the sample's index.
+    start, stop : int
+        What to fill; sample s is the same whatever range it is part of.
+    n : int
+        Number of energies in a sample, below 2^34 (2^33 in double precision).
+    betas : (K,) float64
+        At least 0; ascending and evenly spaced if `arithmetic`. All arrays are C-contiguous, or the kernel is
+        compiled once more.
+    arithmetic : bool
+        Use running products.
+    width : int
+        0, or the number m of inputs of a teacher whose weights are standard normal: x is then a normal
+        deviate times chi_m / sqrt(m), drawn once for each sample.
+    table : (cells, 6) float32 or float64
+        Fixes the precision. With no cells x is the normal deviate z itself. Otherwise row c + cells / 2 (an
+        even number of cells) holds the polynomial x = Σ_j table[., j] t^j for t = z per_unit - c in [0, 1),
+        and the outermost ones go on beyond the ends. No deviate exceeds 6.77 (8.58 in double precision).
+    per_unit : float
+        Cells of the table in a unit of z; a power of two keeps t free of rounding.
+    given : (count, n) like table
+        The x themselves: then nothing is drawn. Empty, (0, 0), to draw them.
+    out : (K, 4, count) float64
+        Filled with ln Z, <x> = -U, Var x, Σ p².
+    out_max : (count,) float64
+        Filled with max x.
+    """
+    slopes = padded_slopes(betas, arithmetic)
     small = n <= SMALL
     each = 4 if table.itemsize == 4 else 2
     if given.shape[0] > 0:
@@ -219,7 +250,8 @@ def _sample_range(
             lane_maxima(x, rows, maximum)
             highest = top
             if not small:
-                highest = max(top, np.float64(maximum.max()))
+                for i in range(LANES):
+                    highest = max(highest, np.float64(maximum[i]))
                 maximum[:] = highest
             accumulate(x, rows, masked, maximum, slopes, arithmetic, scratch, sums, totals)
             if not small:
@@ -233,64 +265,3 @@ def _sample_range(
         else:
             finish_sample(sample_sums, top, betas, s, out)
             out_max[s] = top
-
-
-@cached_njit(parallel=True, error_model="numpy")
-def sample_moments(
-    key, stream, first, count, n, betas, arithmetic, width, table, per_unit, given, threads, out, out_max
-):
-    """Fill the outputs of samples first .. first + count - 1.
-
-    Parameters
-    ----------
-    key, stream, first : uint64
-        What the random numbers depend on, with the sample's index.
-    count, n : int
-        Number of samples, number of energies in each; n < 2^34 (2^33 in double precision).
-    betas : (K,) float64
-        At least 0; ascending and evenly spaced if `arithmetic`. All arrays are C-contiguous, or the kernel is
-        compiled once more.
-    arithmetic : bool
-        Use running products.
-    width : int
-        0, or the number m of inputs of a teacher whose weights are standard normal: x is then a normal
-        deviate times chi_m / sqrt(m), drawn once for each sample.
-    table : (cells, 6) float32 or float64
-        Fixes the precision. With no cells x is the normal deviate z itself. Otherwise row c + cells / 2 (an
-        even number of cells) holds the polynomial x = Σ_j table[., j] t^j for t = z per_unit - c in [0, 1),
-        and the outermost ones go on beyond the ends. No deviate exceeds 6.77 (8.58 in double precision).
-    per_unit : float
-        Cells of the table in a unit of z; a power of two keeps t free of rounding.
-    given : (count, n) like table
-        The x themselves: then nothing is drawn. Empty, (0, 0), to draw them.
-    threads : int
-        How many pieces the work is cut into: the number of threads, or a small multiple of it.
-    out : (K, 4, count) float64
-        Filled with ln Z, <x> = -U, Var x, Σ p².
-    out_max : (count,) float64
-        Filled with max x.
-    """
-    slopes = padded_slopes(betas, arithmetic)
-    unit = LANES if n <= SMALL else 1
-    items = (count + unit - 1) // unit
-    pieces = min(items, threads)
-    for piece in prange(pieces):
-        start = piece * items // pieces * unit
-        stop = min((piece + 1) * items // pieces * unit, count)
-        _sample_range(
-            key,
-            stream,
-            first,
-            start,
-            stop,
-            n,
-            betas,
-            slopes,
-            arithmetic,
-            width,
-            table,
-            per_unit,
-            given,
-            out,
-            out_max,
-        )

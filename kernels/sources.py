@@ -5,7 +5,7 @@ a sample is a fixed function of (key, stream, sample, i): uniforms 2b and 2b+1 c
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.lanes import inner
@@ -22,23 +22,25 @@ def _fill_uniforms(key, stream, sample, uniforms):
             uniforms[j + 1] = v
 
 
-@cached_njit(parallel=True, error_model="numpy")
-def resample(key, stream, first, energies, x):
-    """Fill x (count, n), float32 or float64, with minus energies drawn from an array with replacement.
+@cached_njit(nogil=True, error_model="numpy")
+def resample(key, stream, first, start, stop, energies, x):
+    """Fill rows start .. stop - 1 of x (count, n), float32 or float64, with minus energies from an array.
+
+    They are drawn with replacement; row s belongs to sample first + s.
 
     The index is the integer part of a uniform of 52 bits times the array's size: the probabilities of
     different entries differ by a relative size / 2^52 at most.
     """
     size = energies.size
-    for s in prange(x.shape[0]):
-        uniforms = np.empty(x.shape[1])
+    uniforms = np.empty(x.shape[1])
+    for s in range(start, stop):
         _fill_uniforms(key, stream, first + np.uint64(s), uniforms)
         for j in range(uniforms.size):
             x[s, j] = -energies[int(uniforms[j] * size)]
 
 
 def make_sampler(energy):
-    """Compile a kernel `fill(key, stream, first, x)` for energies ε = energy(u), u uniform on (0, 1).
+    """Compile a kernel `fill(key, stream, first, start, stop, x)` for energies ε = energy(u), u uniform on (0, 1).
 
     Parameters
     ----------
@@ -49,14 +51,15 @@ def make_sampler(energy):
     Returns
     -------
     fill : callable
-        Fills x (count, n), float32 or float64, with minus the energies of samples first, first + 1, ...
+        Fills rows start .. stop - 1 of x (count, n), float32 or float64, with minus the energies of samples
+        first + start, first + start + 1, ...
         The kernel is compiled on its first call and not cached on disk.
     """
 
-    @njit(parallel=True, error_model="numpy")
-    def fill(key, stream, first, x):
-        for s in prange(x.shape[0]):
-            uniforms = np.empty(x.shape[1])
+    @njit(nogil=True, error_model="numpy")
+    def fill(key, stream, first, start, stop, x):
+        uniforms = np.empty(x.shape[1])
+        for s in range(start, stop):
             _fill_uniforms(key, stream, first + np.uint64(s), uniforms)
             for j in range(uniforms.size):
                 x[s, j] = -energy(uniforms[j])

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail
+from peakedtheory._threads import number_of_threads
 from peakedtheory.validation import _checkpoints
 from peakedtheory.validation._hessian import Curvature
 from peakedtheory.validation._observables import Records
@@ -82,22 +83,13 @@ def _case_identity(case: Case) -> list[Any]:
     return [str(v) for v in values.values()]
 
 
-def threads() -> int:
-    """Return how many threads to use: Numba's own number, one in a worker of a process pool."""
-    import multiprocessing
-
-    import numba
-
-    return 1 if multiprocessing.parent_process() is not None else int(numba.get_num_threads())
-
-
 class Run:
     """The state of a run between two steps."""
 
     def __init__(self, plan: Plan, checkpoint: Path | None = None, *, resume: bool = False) -> None:
         self.plan = plan
         self.checkpoint = checkpoint
-        self.threads = threads()
+        self.threads = number_of_threads()
         self.pool = ThreadPoolExecutor(self.threads)
         self.stacks = plan.stacks()
         self.engines = [self._engine(stack) for stack in self.stacks]

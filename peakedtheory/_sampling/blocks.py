@@ -7,7 +7,6 @@ in whatever groups, and whether or not the run was interrupted between two of th
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -44,22 +43,10 @@ class WorkerError(RuntimeError):
     result: Any = None
 
 
-def compute_blocks(sampler: Sampler, first: int, stop: int, *, alone: bool = True) -> list[Block]:
-    """Return the moments of the blocks that samples first .. stop - 1 make up.
-
-    In a worker process of a pool (`alone` False) the kernels use one thread: the pool already occupies the
-    processors.
-    """
-    if not alone and multiprocessing.parent_process() is not None:
-        import numba
-
-        numba.set_num_threads(1)
+def compute_blocks(sampler: Sampler, first: int, stop: int) -> list[Block]:
+    """Return the moments of the blocks that samples first .. stop - 1 make up."""
     size = sampler.block
     return [sampler.moments(s, min(size, stop - s)) for s in range(first, stop, size)]
-
-
-def _in_worker(sampler: Sampler, first: int, stop: int) -> list[Block]:
-    return compute_blocks(sampler, first, stop, alone=False)
 
 
 @dataclass
@@ -196,7 +183,7 @@ class Run:
 
     def _submit(self, span: Span) -> Any:
         try:
-            return self.executor.submit(_in_worker, self.sampler, *span)
+            return self.executor.submit(compute_blocks, self.sampler, *span)
         except Exception as error:
             raise self._failed(span, error, 1) from error
 

@@ -6,17 +6,17 @@ on s alone, and a block is the unit of summation, so results do not depend on wh
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from peakedtheory._sampling.moments import Layout, Moments
 from peakedtheory._sampling.qmc import favour_ends, scramblings, sobol_exponentials
 from peakedtheory._sampling.tails import OrderStatisticsTables
+from peakedtheory._threads import share
 
 # Marks the seeds of blocks, so that none is a seed that the caller spawns.
 _BLOCK_TAG = 0x626C6F63
@@ -24,27 +24,6 @@ _ENTRIES = 1 << 21  # numbers that a block may hold in memory
 _BLOCK_SECONDS = 0.15  # so that progress and Ctrl-C come through
 _MOST_SAMPLES = 1 << 14
 _PILOT = (1 << 32) - 1  # number of a block that no run reaches
-
-# Numba's simplest threading layer aborts the process when two threads enter parallel loops at once.
-_kernel_lock = threading.Lock()
-_SECONDS_PER_THREAD = 1e-3
-
-
-@contextlib.contextmanager
-def kernel(seconds: float) -> Iterator[int]:
-    """Enter a parallel kernel that takes about so long; yield the number of threads it gets.
-
-    Waiting for a second thread costs more than a short loop takes, on a busy machine above all.
-    """
-    import numba
-
-    with _kernel_lock:
-        allowed = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(allowed, int(seconds / _SECONDS_PER_THREAD))))
-        try:
-            yield numba.get_num_threads()
-        finally:
-            numba.set_num_threads(allowed)
 
 
 @dataclass(frozen=True)
@@ -179,30 +158,35 @@ class PlainSampler(Sampler):
         return self._evaluate(first, np.empty((0, 0), self.table.dtype), count)
 
     def _evaluate(self, first: int, given: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        from peakedtheory.kernels.sampling import sample_moments
+        from peakedtheory.kernels.lanes import LANES
+        from peakedtheory.kernels.sampling import SMALL, sample_moments
 
         key, stream = self.seed.counter_key
         beta = self.layout.beta
         out, maximum = np.empty((beta.size, 4, count)), np.empty(count)
         for where, even in self.grid.parts:
             target = out if where.size == beta.size else np.empty((where.size, 4, count))
-            with kernel(count * self.seconds) as threads:
+            betas = np.ascontiguousarray(beta[where])
+
+            def fill(start: int, stop: int, betas: Any = betas, even: bool = even, target: Any = target) -> None:
                 sample_moments(
                     key,
                     stream,
                     np.uint64(first),
-                    count,
+                    start,
+                    stop,
                     self.n,
-                    np.ascontiguousarray(beta[where]),
+                    betas,
                     even,
                     self.width,
                     self.table,
                     self.per_unit,
                     given,
-                    threads,
                     target,
                     maximum,
                 )
+
+            share(count, LANES if self.n <= SMALL else 1, count * self.seconds, fill)
             if target is not out:
                 out[where] = target
         return out, maximum
@@ -290,14 +274,18 @@ class OrderStatisticsSampler(Sampler):
         self, exponentials: np.ndarray, *, bounds: bool = False
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return outputs, largest x, and bounds on what each output neglects if asked for."""
+        from peakedtheory.kernels.lanes import LANES
         from peakedtheory.kernels.order_statistics import order_statistics
 
         t = self.tables
         shape = (t.beta.size, 4, exponentials.shape[0])
         out, maximum = np.empty(shape), np.empty(shape[2])
         bound = np.empty(shape if bounds else (0, 0, 0))
-        with kernel(len(exponentials) * self._point_seconds):
+
+        def fill(start: int, stop: int) -> None:
             order_statistics(
+                start,
+                stop,
                 exponentials,
                 t.rates,
                 t.quantile.coefficients,
@@ -312,6 +300,8 @@ class OrderStatisticsSampler(Sampler):
                 bound,
                 np.empty((0, 0)),
             )
+
+        share(shape[2], LANES, shape[2] * self._point_seconds, fill)
         return out, maximum, bound
 
     def bias_bound(self) -> np.ndarray:

@@ -92,8 +92,11 @@ class FromArray:
         from peakedtheory.kernels.sources import resample
 
         key, stream = owner.seed.counter_key
-        with kernel(x.size * 1e-8):
-            resample(key, stream, np.uint64(first), self.values, x)
+
+        def fill(start: int, stop: int) -> None:
+            resample(key, stream, np.uint64(first), start, stop, self.values, x)
+
+        share(len(x), 1, x.size * 1e-8, fill)
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,12 @@ class FromFunction:
 
     def __call__(self, owner: GivenSampler, first: int, x: np.ndarray) -> None:
         key, stream = owner.seed.counter_key
-        with kernel(x.size * 1e-8):
-            _compiled(self.energy)(key, stream, np.uint64(first), x)
+        compiled = _compiled(self.energy)
+
+        def fill(start: int, stop: int) -> None:
+            compiled(key, stream, np.uint64(first), start, stop, x)
+
+        share(len(x), 1, x.size * 1e-8, fill)
         if not np.isfinite(x).all():
             row = int(np.argwhere(~np.isfinite(x))[0, 0])
             fail(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from peakedtheory._threads import share
 from peakedtheory.kernels import logit_statistics as kernel
 
+_SECONDS_PER_LOGIT = 5e-10
 _BYTES = 64 * 2**20  # of float32 logits that one call may hold
 
 
@@ -33,7 +35,12 @@ def logit_statistics(logits: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
     bits = rows.dtype == torch.bfloat16
     array = rows.view(torch.uint16).numpy() if bits else rows.float().numpy()
     out = np.empty((array.shape[0], kernel.QUANTITIES))
-    kernel.logit_statistics(array, labels.numpy(), out)
+    classes = labels.numpy()
+
+    def fill(start: int, stop: int) -> None:
+        kernel.logit_statistics(start, stop, array, classes, out)
+
+    share(len(out), 1, array.size * _SECONDS_PER_LOGIT, fill)
     return out
 
 
