@@ -40,7 +40,7 @@ def resample(key, stream, first, start, stop, energies, x):
 
 
 def make_sampler(energy):
-    """Compile a kernel `fill(key, stream, first, start, stop, x)` for energies ε = energy(u), u uniform on (0, 1).
+    """Compile a kernel `fill(key, stream, first, start, stop, x)` for energies ε = energy(u), 0 < u < 1.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ any thread.
 from __future__ import annotations
 
 import functools
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -26,9 +27,10 @@ def number_of_threads() -> int:
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    import numba
+    from numba.core import config
 
-    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix=f"peakedtheory-{process}")
+    workers = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    return ThreadPoolExecutor(workers, thread_name_prefix=f"peakedtheory-{process}")
 
 
 def share(items: int, unit: int, seconds: float, work: Callable[[int, int], object]) -> None:
@@ -47,7 +49,7 @@ def share(items: int, unit: int, seconds: float, work: Callable[[int, int], obje
     blocks = -(-items // unit)
     pieces = max(1, min(blocks, number_of_threads(), int(seconds / _SECONDS_PER_THREAD)))
     edges = [min(items, unit * (blocks * piece // pieces)) for piece in range(pieces + 1)]
-    ranges = list(zip(edges[:-1], edges[1:], strict=True))
+    ranges = list(itertools.pairwise(edges))
     others = [_pool(os.getpid()).submit(work, *some) for some in ranges[1:]]
     try:
         work(*ranges[0])

@@ -29,7 +29,8 @@ from peakedtheory._sampling.estimate_arguments import (
 from peakedtheory._sampling.estimates import Estimate, MonteCarloResult, Provenance, assemble
 from peakedtheory._sampling.goals import Goal
 from peakedtheory._sampling.moments import Layout, Moments
-from peakedtheory._sampling.samplers import OrderStatisticsSampler, Sampler, ScrambledSampler, Seed
+from peakedtheory._sampling.order_statistics import OrderStatisticsSampler, ScrambledSampler
+from peakedtheory._sampling.samplers import Sampler, Seed
 from peakedtheory._sampling.sources import (
     METHODS,
     Request,

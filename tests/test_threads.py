@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import pairwise
 from multiprocessing import get_context
 
 import numba
@@ -22,7 +23,7 @@ def test_ranges_cover_all_items_once(three_threads, items, unit):
     ranges.sort()
     assert ranges[0][0] == 0
     assert ranges[-1][1] == items
-    assert all(a[1] == b[0] and a[1] % unit == 0 for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a[1] == b[0] and a[1] % unit == 0 for a, b in pairwise(ranges))
     assert len(ranges) == min(3, max(1, -(-items // unit)))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from peakedtheory._checks import fail
 from peakedtheory._sampling.moments import Moments
-from peakedtheory._sampling.samplers import Sampler, ScrambledSampler
+from peakedtheory._sampling.order_statistics import ScrambledSampler
+from peakedtheory._sampling.samplers import Sampler
 
 _DEFAULT_SECONDS = 2.0
 #: Means over a scrambling have heavy tails: with fewer of them Student's t promises too much.

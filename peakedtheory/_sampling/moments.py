@@ -1,15 +1,12 @@
-"""Per-sample quantities, and their moments merged block by block.
-
-Given the energies of one sample, S = ln Z - β<x>, L(β, β*) = ln Z - ln Z* - (β-β*)<x>* and dL/dβ = <x> - <x>*
-(Liu et al. 2026, Eqs. 5-10 and 44; x = -ε) are linear in (ln Z, <x>) of that sample. Forming them sample by
-sample gives standard errors that contain every covariance exactly.
-"""
+"""Moments of the quantities of each sample (`kernels.reduction`), merged chunk by chunk, block by block."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+
+_NO_WEIGHTS = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -32,23 +29,19 @@ class Layout:
         """Number of quantities of a sample."""
         return 5 * self.beta.size + 1 + 2 * len(self.pairs)
 
-    def quantities(self, out: np.ndarray, maximum: np.ndarray) -> np.ndarray:
-        """Return rows (ln Z, <x>, Var x, Σp², S, max x, L, dL/dβ) from (K, 4, samples) and (samples,)."""
-        k, p = self.beta.size, len(self.pairs)
-        rows = np.empty((self.size, out.shape[2]))
-        for q in range(4):
-            rows[q * k : (q + 1) * k] = out[:, q]
-        ln_z, mean = rows[:k], rows[k : 2 * k]
-        entropy = rows[4 * k : 5 * k]
-        np.multiply(mean, -self.beta[:, None], out=entropy)
-        entropy += ln_z
-        rows[5 * k] = maximum
-        if p:
-            student, teacher = self.pairs.T
-            gap = self.beta[student] - self.beta[teacher]
-            rows[5 * k + 1 : 5 * k + 1 + p] = ln_z[student] - ln_z[teacher] - gap[:, None] * mean[teacher]
-            rows[5 * k + 1 + p :] = mean[student] - mean[teacher]
-        return rows
+    def reduce(
+        self,
+        count: int,
+        out: np.ndarray,
+        maximum: np.ndarray,
+        weights: np.ndarray,
+        mean: np.ndarray,
+        squares: np.ndarray,
+    ) -> None:
+        """Reduce samples as `kernels.reduction.reduce_samples` does."""
+        from peakedtheory.kernels.reduction import reduce_samples
+
+        reduce_samples(count, out, maximum, self.beta, self.pairs, weights, mean, squares)
 
     def rounding(self, mean: np.ndarray, unit: float) -> np.ndarray:
         """Return a row of bounds on what rounding adds to each quantity.
@@ -100,20 +93,16 @@ class Moments:
     products: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
-    def of(cls, rows: np.ndarray, joint: int = 0) -> Moments:
-        """Return the moments of rows (Q, samples), with products of the first `joint` rows.
+    def of(cls, layout: Layout, count: int, out: np.ndarray, maximum: np.ndarray, joint: int = 0) -> Moments:
+        """Return the moments of the first `count` samples of a kernel's outputs (K, 4, .) and maxima.
 
-        `rows` is overwritten.
+        Products are those of the first `joint` quantities ln Z.
         """
-        count = rows.shape[1]
-        start = rows[:, :1].copy()
-        rows -= start  # so that what does not fluctuate comes out exact
-        mean = rows.mean(axis=1)
-        rows -= mean[:, None]
-        squares = np.einsum("ji,ji->j", rows, rows)
+        mean, squares = np.empty((2, layout.size))
+        layout.reduce(count, out, maximum, _NO_WEIGHTS, mean, squares)
+        rows = out[:joint, 0, :count] - mean[:joint, None]
         # einsum and not a matrix product, whose order of summation may depend on the number of threads
-        products = np.einsum("ji,ki->jk", rows[:joint], rows[:joint])
-        return cls(count, start[:, 0] + mean, squares, products)
+        return cls(count, mean, squares, np.einsum("ji,ki->jk", rows, rows))
 
     def __add__(self, other: Moments) -> Moments:
         """Merge two disjoint sets of samples (Chan, Golub and LeVeque 1983)."""

@@ -6,16 +6,15 @@ on s alone, and a block is the unit of summation, so results do not depend on wh
 
 from __future__ import annotations
 
+import functools
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from peakedtheory._sampling.moments import Layout, Moments
-from peakedtheory._sampling.qmc import favour_ends, scramblings, sobol_exponentials
-from peakedtheory._sampling.tails import OrderStatisticsTables
 from peakedtheory._threads import share
 
 # Marks the seeds of blocks, so that none is a seed that the caller spawns.
@@ -23,7 +22,10 @@ _BLOCK_TAG = 0x626C6F63
 _ENTRIES = 1 << 21  # numbers that a block may hold in memory
 _BLOCK_SECONDS = 0.15  # so that progress and Ctrl-C come through
 _MOST_SAMPLES = 1 << 14
-_PILOT = (1 << 32) - 1  # number of a block that no run reaches
+CACHED = 1 << 14  # (sample, β) whose outputs fit in the second-level cache
+_CHUNKS = 8  # in a block, at least
+
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,18 @@ class Sampler(ABC):
     joint: bool = False
     keep: bool = False
 
+    def draw(self, first: int, count: int) -> np.ndarray:
+        """Return what is drawn for a whole block before its samples are evaluated; nothing by default."""
+        return np.empty((0, 0))
+
     @abstractmethod
-    def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (ln Z, <x>, Var x, Σp²), shape (K, 4, count), and max x, shape (count,)."""
+    def evaluate(
+        self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
+    ) -> None:
+        """Fill the first entries of (ln Z, <x>, Var x, Σp²), shape (K, 4, .), and max x, shape (.,).
+
+        They are those of samples span[0] .. span[1] - 1 of the block that begins with sample `first`.
+        """
 
     @property
     @abstractmethod
@@ -105,16 +116,38 @@ class Sampler(ABC):
         most = min(_ENTRIES / self.held, _BLOCK_SECONDS / self.seconds, _MOST_SAMPLES)
         return 1 << max(int(np.log2(max(most, 1.0))), 0)
 
+    @property
+    def chunk(self) -> int:
+        """Samples whose outputs lie in memory at a time: few enough for a cache, and for threads to share."""
+        most = min(CACHED // self.layout.beta.size, self.block // _CHUNKS)
+        return min(1 << int(np.log2(max(most, self.together))), self.block)
+
+    @property
+    def together(self) -> int:
+        """Samples that a kernel takes at once."""
+        from peakedtheory.kernels.lanes import LANES
+
+        return LANES
+
     def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
         """Return the moments of samples first .. first + count - 1, and their ln Z if kept."""
-        out, maximum = self.draw(first, count)
-        kept = out[:, 0].T.copy() if self.keep else np.empty((0, self.layout.beta.size))
-        return self.reduce(out, maximum), kept
+        betas = self.layout.beta.size
+        drawn = self.draw(first, count)
+        spans = [(s, min(s + self.chunk, count)) for s in range(0, count, self.chunk)]
+        parts: dict[int, Moments] = {}
+        kept = np.empty((count if self.keep else 0, betas))
 
-    def reduce(self, out: np.ndarray, maximum: np.ndarray) -> Moments:
-        """Return the moments of a block's samples."""
-        joint = self.layout.beta.size if self.joint else 0
-        return Moments.of(self.layout.quantities(out, maximum), joint)
+        def work(start: int, stop: int) -> None:
+            out, maximum = np.empty((betas, 4, min(self.chunk, count))), np.empty(min(self.chunk, count))
+            for i in range(start, stop):
+                self.evaluate(drawn, first, spans[i], out, maximum)
+                size = spans[i][1] - spans[i][0]
+                parts[i] = Moments.of(self.layout, size, out, maximum, betas if self.joint else 0)
+                if self.keep:
+                    kept[slice(*spans[i])] = out[:, 0, :size].T
+
+        share(len(spans), 1, count * self.seconds, work)
+        return functools.reduce(operator.add, (parts[i] for i in range(len(spans)))), kept
 
 
 @dataclass(frozen=True)
@@ -154,42 +187,42 @@ class PlainSampler(Sampler):
     def seconds(self) -> float:
         return 1e-7 + 1e-10 * self.n * (5.0 + self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._evaluate(first, np.empty((0, 0), self.table.dtype), count)
+    @property
+    def together(self) -> int:
+        from peakedtheory.kernels.sampling import SMALL
 
-    def _evaluate(self, first: int, given: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        from peakedtheory.kernels.lanes import LANES
-        from peakedtheory.kernels.sampling import SMALL, sample_moments
+        return super().together if self.n <= SMALL else 1
+
+    def draw(self, first: int, count: int) -> np.ndarray:
+        return np.empty((0, 0), self.table.dtype)
+
+    def evaluate(
+        self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
+    ) -> None:
+        from peakedtheory.kernels.sampling import sample_moments
 
         key, stream = self.seed.counter_key
-        beta = self.layout.beta
-        out, maximum = np.empty((beta.size, 4, count)), np.empty(count)
+        beta, (start, stop) = self.layout.beta, span
         for where, even in self.grid.parts:
-            target = out if where.size == beta.size else np.empty((where.size, 4, count))
-            betas = np.ascontiguousarray(beta[where])
-
-            def fill(start: int, stop: int, betas: Any = betas, even: bool = even, target: Any = target) -> None:
-                sample_moments(
-                    key,
-                    stream,
-                    np.uint64(first),
-                    start,
-                    stop,
-                    self.n,
-                    betas,
-                    even,
-                    self.width,
-                    self.table,
-                    self.per_unit,
-                    given,
-                    target,
-                    maximum,
-                )
-
-            share(count, LANES if self.n <= SMALL else 1, count * self.seconds, fill)
+            target = out if where.size == beta.size else np.empty((where.size, 4, stop - start))
+            sample_moments(
+                key,
+                stream,
+                np.uint64(first + start),
+                0,
+                stop - start,
+                self.n,
+                np.ascontiguousarray(beta[where]),
+                even,
+                self.width,
+                self.table,
+                self.per_unit,
+                drawn[start:stop],
+                target,
+                maximum,
+            )
             if target is not out:
-                out[where] = target
-        return out, maximum
+                out[where, :, : stop - start] = target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,10 +240,10 @@ class GivenSampler(PlainSampler):
     def held(self) -> int:
         return max(self.n, 8 * self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, first: int, count: int) -> np.ndarray:
         x = np.empty((count, self.n), self.table.dtype)
         self.fill(self, first, x)
-        return self._evaluate(first, x, count)
+        return x
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,135 +261,24 @@ class AtomsSampler(Sampler):
     def held(self) -> int:
         return max(4 * self.x.size, 8 * self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        numbers = self.seed.block(first // self.block).multinomial(self.n, self.weights, size=count)
+    def draw(self, first: int, count: int) -> np.ndarray:
+        return self.seed.block(first // self.block).multinomial(self.n, self.weights, size=count)
+
+    def evaluate(
+        self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
+    ) -> None:
+        numbers = drawn[slice(*span)]
+        size = len(numbers)
         present = numbers > 0
-        maximum = np.where(present, self.x, -np.inf).max(axis=1)
-        distance = np.where(present, maximum[:, None] - self.x, 0.0)
-        out = np.empty((self.layout.beta.size, 4, count))
+        top = np.where(present, self.x, -np.inf).max(axis=1)
+        distance = np.where(present, top[:, None] - self.x, 0.0)
+        maximum[:size] = top
         for k, beta in enumerate(self.layout.beta):
             each = np.exp(-beta * distance)
             weight = numbers * each
             z = weight.sum(axis=1)
             mean = (weight * distance).sum(axis=1) / z
-            out[k, 0] = beta * maximum + np.log(z)
-            out[k, 1] = maximum - mean
-            out[k, 2] = (weight * (distance - mean[:, None]) ** 2).sum(axis=1) / z
-            out[k, 3] = (weight * each).sum(axis=1) / z**2
-        return out, maximum
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderStatisticsSampler(Sampler):
-    """The lowest k energies by exponential spacings, the rest by its conditional moments."""
-
-    grid: Grid
-    tables: OrderStatisticsTables
-
-    @property
-    def seconds(self) -> float:
-        return self._point_seconds
-
-    @property
-    def _point_seconds(self) -> float:
-        return 1e-6 + 4e-8 * self.layout.beta.size * (1.0 + self.tables.k / 16)
-
-    @property
-    def held(self) -> int:
-        return max(2 * self.tables.k, 8 * self.layout.beta.size)
-
-    def draw(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = self.seed.block(first // self.block)
-        out, maximum, _ = self.evaluate(rng.standard_exponential((count, self.tables.k)))
-        return out, maximum
-
-    def evaluate(
-        self, exponentials: np.ndarray, *, bounds: bool = False
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return outputs, largest x, and bounds on what each output neglects if asked for."""
-        from peakedtheory.kernels.lanes import LANES
-        from peakedtheory.kernels.order_statistics import order_statistics
-
-        t = self.tables
-        shape = (t.beta.size, 4, exponentials.shape[0])
-        out, maximum = np.empty(shape), np.empty(shape[2])
-        bound = np.empty(shape if bounds else (0, 0, 0))
-
-        def fill(start: int, stop: int) -> None:
-            order_statistics(
-                start,
-                stop,
-                exponentials,
-                t.rates,
-                t.quantile.coefficients,
-                t.quantile.range,
-                t.beta,
-                len(self.grid.parts) == 1 and self.grid.parts[0][1],
-                float(t.n - t.k),
-                t.rest.polynomials,
-                t.rest.range,
-                out,
-                maximum,
-                bound,
-                np.empty((0, 0)),
-            )
-
-        share(shape[2], LANES, shape[2] * self._point_seconds, fill)
-        return out, maximum, bound
-
-    def bias_bound(self) -> np.ndarray:
-        """Return a row of bounds on the bias of each quantity: expansion and interpolation."""
-        pilot = self.seed.block(_PILOT).standard_exponential((1024, self.tables.k))
-        bound = self.evaluate(pilot, bounds=True)[2].mean(axis=-1) + self.tables.error
-        layout = self.layout
-        ln_z, mean = bound[:, 0], bound[:, 1]
-        student, teacher = layout.pairs.T
-        gap = np.abs(layout.beta[student] - layout.beta[teacher])
-        return np.concatenate(
-            [
-                *bound.T,
-                ln_z + layout.beta * mean,
-                [self.tables.error[0, 1]],
-                ln_z[student] + ln_z[teacher] + gap * mean[teacher],
-                mean[student] + mean[teacher],
-            ]
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScrambledSampler(OrderStatisticsSampler):
-    """Order statistics at scrambled Sobol points; one sample of a block is one whole scrambling.
-
-    The average over a scrambling's points is one independent, unbiased value, so that the moments over
-    scramblings give honest standard errors. Rare low or high ground states would make those values skewed, so
-    the first spacing is drawn by importance at both ends, with weights. What all points share is taken out
-    of the weighted sum, which keeps the weights from adding noise of their own.
-    """
-
-    points: int = 4096
-
-    @property
-    def block(self) -> int:
-        return 1
-
-    @property
-    def seconds(self) -> float:
-        return self.points * (self._point_seconds + 1e-8 * self.tables.k)
-
-    def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
-        joint = self.layout.beta.size if self.joint else 0
-        total: Moments | None = None
-        chunk = 1 << int(np.log2(_ENTRIES / self.held))
-        typical = self.layout.quantities(*self.evaluate(np.full((1, self.tables.k), np.log(2.0)))[:2])
-        for seed in scramblings(self.seed.replicates, first + count)[first:]:
-            mean, seen = np.zeros(self.layout.size), 0
-            for exponentials in sobol_exponentials(self.points, self.tables.k, seed, chunk=min(chunk, 4096)):
-                weight = favour_ends(exponentials[:, 0])
-                rows = self.layout.quantities(*self.evaluate(exponentials)[:2])
-                seen += weight.size
-                excess = (weight * (rows - typical)).mean(axis=1)
-                mean += (excess - mean) * (weight.size / seen)
-            one = Moments(1, mean + typical[:, 0], np.zeros_like(mean), np.zeros((joint, joint)))
-            total = one if total is None else total + one
-        assert total is not None
-        return total, np.empty((0, self.layout.beta.size))
+            out[k, 0, :size] = beta * top + np.log(z)
+            out[k, 1, :size] = top - mean
+            out[k, 2, :size] = (weight * (distance - mean[:, None]) ** 2).sum(axis=1) / z
+            out[k, 3, :size] = (weight * each).sum(axis=1) / z**2

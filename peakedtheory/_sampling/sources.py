@@ -19,18 +19,17 @@ from peakedtheory._checks import fail
 from peakedtheory._exact.components import Atoms, tail_indices
 from peakedtheory._sampling.moments import Layout
 from peakedtheory._sampling.normal_tables import normal_table
+from peakedtheory._sampling.order_statistics import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory._sampling.samplers import (
     AtomsSampler,
     GivenSampler,
     Grid,
-    OrderStatisticsSampler,
     PlainSampler,
     Sampler,
-    ScrambledSampler,
     Seed,
-    kernel,
 )
 from peakedtheory._sampling.tails import OrderStatisticsTables, order_statistics_tables
+from peakedtheory._threads import share
 from peakedtheory.energies import (
     STANDARD_NORMAL,
     Continuous,
