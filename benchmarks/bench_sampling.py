@@ -8,7 +8,7 @@ case is the time of its parts run alone on data in the first-level cache: genera
 on an arithmetic grid the two exponentials of each logit (more beyond 64 β) and, for each (logit, β), the sums
 (one fused product, one addition, three fused sums); on a general grid the exponential and the sums. What is
 left of the kernel's time is distances and maxima, the last steps of each sample, and memory. The kernel runs in
-blocks of at most 1024 samples, whose outputs stay in the second-level cache. Times are ns per (logit, β).
+chunks as an estimate does, whose outputs stay in the second-level cache. Times are ns per (logit, β).
 """
 
 import argparse
@@ -24,6 +24,7 @@ import numba
 import numpy as np
 from numba import njit
 
+from peakedtheory._sampling.samplers import CACHED
 from peakedtheory._threads import share
 from peakedtheory.kernels import accumulate, lanes, sampling
 
@@ -140,7 +141,7 @@ def measure(n, number, arithmetic, options, torch, naive, ceiling):
     target = 6_000_000  # (logit, β) of a peer's run
     peer = max(1, target // (n * number))
     torch_count = max(peer, 262_144 // n)
-    block = min(1024, -(-8 * peer // lanes.LANES) * lanes.LANES) if n <= sampling.SMALL else 1
+    block = CACHED // number if n <= sampling.SMALL else 1
     blocks = -(-8 * peer // block)
     out, top = np.empty((number, 4, block)), np.empty(block)
 

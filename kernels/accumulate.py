@@ -15,7 +15,7 @@ from peakedtheory.kernels.functions import FASTMATH, LOG2_E, log_and_inverse_dou
 from peakedtheory.kernels.lanes import LANES, exp2, exp2_product, inner, use_wide_vectors
 
 QUANTITIES = 4
-TILE = 16  # rows whose weights, ratios and distances stay together in the first-level cache
+TILE = 32  # rows whose weights, ratios and distances stay together in the first-level cache
 SCRATCH = 4 * TILE * LANES + 512
 FLUSH = 256  # rows summed in the precision of x before they move to float64 totals
 RESTART = 64  # β after which running products start afresh from an exponential
@@ -226,18 +226,19 @@ def collect(sums, totals, flushed, k, collected):
 
 
 @inner
-def _finish_beta(collected, beta, maximum, results):
-    """Compute the outputs of one β for the sample of each lane."""
+def _finish_beta(sums, start, beta, maximum, results):
+    """Compute the outputs of one β, whose sums begin at `start`, for the sample of each lane."""
     use_wide_vectors()
+    s = sums[start : start + QUANTITIES * LANES]
     for i in range(LANES):
         top = np.float64(maximum[i])
-        log_z, inverse = log_and_inverse_double(collected[i])
-        distance = collected[i + _L] * inverse
-        variance = collected[i + _L2] * inverse - distance * distance
+        log_z, inverse = log_and_inverse_double(np.float64(s[i]))
+        distance = s[i + _L] * inverse
+        variance = s[i + _L2] * inverse - distance * distance
         results[i] = beta * top + log_z
         results[i + _L] = top - distance
         results[i + _L2] = variance if variance > 0.0 else 0.0
-        results[i + _L3] = collected[i + _L3] * inverse * inverse
+        results[i + _L3] = s[i + _L3] * inverse * inverse
 
 
 @inner
@@ -255,16 +256,21 @@ def write_lanes(results, first_row, start, samples, out, k):
 def finish_lanes(sums, totals, flushed, betas, maximum, scratch, start, samples, out):
     """Turn the sums of `samples` samples, one in each lane, into outputs start ... of (K, QUANTITIES, all).
 
-    Sums and totals are cleared; scratch has room for 2 * QUANTITIES * LANES float64 numbers.
+    Sums and totals are cleared; scratch has room for QUANTITIES * LANES float64 numbers.
     """
-    block = QUANTITIES * LANES
-    results, collected = scratch[:block], scratch[block : 2 * block]
+    if flushed:
+        _flush(sums, totals)
     for k in range(betas.size):
-        collect(sums, totals, flushed, k, collected)
-        _finish_beta(collected, betas[k], maximum, results)
-        write_lanes(results, 0, start, samples, out, k)
-    sums[betas.size * block :] = 0
-    totals[betas.size * block :] = 0.0
+        first = k * QUANTITIES * LANES
+        if flushed:
+            _finish_beta(totals, first, betas[k], maximum, scratch)
+        else:
+            _finish_beta(sums, first, betas[k], maximum, scratch)
+        write_lanes(scratch, 0, start, samples, out, k)
+    if flushed:
+        totals[:] = 0.0
+    else:
+        sums[:] = 0
 
 
 @inner

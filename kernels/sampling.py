@@ -225,8 +225,9 @@ def sample_moments(
     sums = aligned(slopes.size * QUANTITIES * LANES, table)
     maximum = aligned(LANES, table)
     scales = aligned(LANES, table)
-    totals = aligned(slopes.size * QUANTITIES * LANES, betas)
-    results = aligned(2 * QUANTITIES * LANES, betas)
+    # small samples of few rows never leave the sums
+    totals = aligned(0 if small and total <= FLUSH else sums.size, betas)
+    results = aligned(QUANTITIES * LANES, betas)
     words = np.empty(BLOCKS * 4 * LANES, np.uint32)
     sample_sums = np.empty((betas.size, QUANTITIES))
     sums[:] = 0
