@@ -43,7 +43,14 @@ if TYPE_CHECKING:
         fit_loss_curve,
         forecast,
     )
-    from peakedtheory.montecarlo import Estimate, MonteCarloResult, estimate, estimate_from_logits
+    from peakedtheory.montecarlo import (
+        Estimate,
+        MisalignedEstimates,
+        MonteCarloResult,
+        estimate,
+        estimate_from_logits,
+        estimate_misaligned,
+    )
     from peakedtheory.optimal_control import optimal_learning_rate, optimal_schedule
     from peakedtheory.regimes import phase_diagram, regime
     from peakedtheory.schedules import dynamic_time, parse_schedule
@@ -60,6 +67,7 @@ _LAZY = {
     "LawComparison": "losscurves",
     "LossCurve": "losscurves",
     "LossCurveFit": "losscurves",
+    "MisalignedEstimates": "montecarlo",
     "MonteCarloResult": "montecarlo",
     "SGD": "dynamics",
     "SignGD": "dynamics",
@@ -70,6 +78,7 @@ _LAZY = {
     "dynamic_time": "schedules",
     "estimate": "montecarlo",
     "estimate_from_logits": "montecarlo",
+    "estimate_misaligned": "montecarlo",
     "fit_high_temperature": "expansion_fits",
     "fit_loss_curve": "losscurves",
     "fit_low_temperature": "expansion_fits",
@@ -102,6 +111,7 @@ __all__ = [
     "LossCurve",
     "LossCurveFit",
     "LowTemperatureExpansion",
+    "MisalignedEstimates",
     "MisalignedLoss",
     "Mixture",
     "MonteCarloResult",
@@ -116,6 +126,7 @@ __all__ = [
     "dynamic_time",
     "estimate",
     "estimate_from_logits",
+    "estimate_misaligned",
     "fit_high_temperature",
     "fit_loss_curve",
     "fit_low_temperature",

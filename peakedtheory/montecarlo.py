@@ -1,7 +1,8 @@
 """Monte Carlo averages of ln Z, F, U, S, the energy variance, the loss and its gradient, on whole grids of β.
 
 `estimate` serves any distribution of the energies, Python samplers and compiled functions, by plain sampling,
-order statistics or randomised quasi-Monte Carlo; `estimate_from_logits` serves logits that are given.
+order statistics or randomised quasi-Monte Carlo; `estimate_from_logits` serves logits that are given;
+`estimate_misaligned` serves students that are not aligned with their teacher.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from peakedtheory._sampling.estimate_arguments import (
     single_number,
 )
 from peakedtheory._sampling.estimates import Estimate, MonteCarloResult, Provenance, assemble
-from peakedtheory._sampling.goals import Goal
+from peakedtheory._sampling.goals import Goal, Outcome, pursue
+from peakedtheory._sampling.misaligned import MisalignedEstimates, estimate_misaligned
 from peakedtheory._sampling.moments import Layout, Moments
 from peakedtheory._sampling.order_statistics import OrderStatisticsSampler, ScrambledSampler
-from peakedtheory._sampling.samplers import Sampler, Seed
+from peakedtheory._sampling.samplers import EnergySampler, Seed
 from peakedtheory._sampling.sources import (
     METHODS,
     Request,
@@ -42,7 +44,15 @@ from peakedtheory._sampling.sources import (
 )
 from peakedtheory.energies import Energies, as_energies
 
-__all__ = ["Estimate", "MonteCarloResult", "WorkerError", "estimate", "estimate_from_logits"]
+__all__ = [
+    "Estimate",
+    "MisalignedEstimates",
+    "MonteCarloResult",
+    "WorkerError",
+    "estimate",
+    "estimate_from_logits",
+    "estimate_misaligned",
+]
 
 #: Relative error of the weights in each arithmetic. In single precision ⟨ln Z⟩ was seen to err by up to
 #: 1.6e-7 and S by 4.6e-7 (normal energies, n = 128 and 50304, β from 0.1 to 1000, the same logits in both).
@@ -249,7 +259,7 @@ def estimate_from_logits(
 
 
 def _perform(
-    sampler: Sampler,
+    sampler: EnergySampler,
     made: Provenance,
     goal: Goal,
     beta: np.ndarray,
@@ -263,63 +273,33 @@ def _perform(
     """Run blocks until the goal is reached, and assemble the result."""
     size = made.layout.beta.size
     shift = made.layout.beta * (energies.location / energies.scale if energies is not None else 0.0)
+    identity = made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]}
+    run = Run(sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
     with reporter(progress) as report:
-        planned = [goal.rows(sampler)]
-        run = Run(
-            sampler,
-            made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]},
-            executor,
-            None if checkpoint is None else Path(checkpoint),
-            lambda done: report(done * made.points, planned[0] * made.points),
+        return pursue(
+            run,
+            goal,
+            lambda outcome: _assembled(made, outcome, beta, star, n, energies, shift),
+            size=size,
+            shift=shift,
+            points=made.points,
+            report=report,
+            check=lambda moments: _require_reachable(goal, made, moments, size, shift),
         )
-        target = max(planned[0], run.target) if goal.by_tolerance else planned[0]
-        interrupted, converged = False, True
-
-        def result(moments: Moments, kept: np.ndarray) -> MonteCarloResult:
-            return _assembled(made, moments, kept, beta, star, n, energies, shift, interrupted, converged)
-
-        try:
-            while True:
-                planned[0] = target
-                moments, kept = run.advance(target)
-                if not goal.by_tolerance:
-                    break
-                _require_reachable(goal, made, moments, size, shift)
-                excess = goal.excess(moments, size, shift)
-                if excess <= 1.0:
-                    break
-                target = goal.next_rows(moments, excess, sampler.block)
-        except KeyboardInterrupt:
-            so_far = run.so_far()
-            if so_far is None:
-                raise
-            moments, kept = so_far
-            interrupted = True
-            converged = not goal.by_tolerance or goal.excess(moments, size, shift) <= 1.0
-        except WorkerError as error:
-            so_far = run.so_far()
-            if so_far is not None:
-                interrupted, converged = True, False
-                error.result = result(*so_far)
-            raise
-        return result(moments, kept)
 
 
 def _assembled(
     made: Provenance,
-    moments: Moments,
-    kept: np.ndarray,
+    outcome: Outcome,
     beta: np.ndarray,
     star: np.ndarray | None,
     n: int,
     energies: Energies | None,
     shift: np.ndarray,
-    interrupted: bool,
-    converged: bool,
 ) -> MonteCarloResult:
-    values = None
-    if len(kept):
-        values = (kept - shift)[:, made.beta_index.ravel()].reshape(-1, *beta.shape)
+    moments, values = outcome.moments, None
+    if len(outcome.kept):
+        values = (outcome.kept - shift)[:, made.beta_index.ravel()].reshape(-1, *beta.shape)
         values.flags.writeable = False
     unit = PRECISIONS[made.precision]
     return assemble(
@@ -330,8 +310,8 @@ def _assembled(
         n=n,
         energies=energies,
         kept=values,
-        interrupted=interrupted,
-        converged=converged,
+        interrupted=outcome.interrupted,
+        converged=outcome.converged,
     )
 
 
@@ -349,13 +329,15 @@ def _require_reachable(goal: Goal, made: Provenance, moments: Moments, size: int
         )
 
 
-def _method_of(sampler: Sampler) -> str:
+def _method_of(sampler: EnergySampler) -> str:
     if isinstance(sampler, ScrambledSampler):
         return "qmc"
     return "order-statistics" if isinstance(sampler, OrderStatisticsSampler) else "plain"
 
 
-def _identity(sampler: Sampler, layout: Layout, source: str, name: str, precision: str) -> dict[str, Any]:
+def _identity(
+    sampler: EnergySampler, layout: Layout, source: str, name: str, precision: str
+) -> dict[str, Any]:
     """Return what two runs must share to be merged or resumed."""
     return {
         "version": _VERSION,
@@ -373,7 +355,7 @@ def _identity(sampler: Sampler, layout: Layout, source: str, name: str, precisio
     }
 
 
-def _check_kept(sampler: Sampler, goal: Goal, layout: Layout) -> None:
+def _check_kept(sampler: EnergySampler, goal: Goal, layout: Layout) -> None:
     if isinstance(sampler, OrderStatisticsSampler):
         fail(
             "keep_samples",

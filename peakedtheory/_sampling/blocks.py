@@ -138,7 +138,7 @@ class Run:
         return None if self.moments is None else (self.moments, self._joined([]))
 
     def _joined(self, tail: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([np.empty((0, self.sampler.layout.beta.size)), *(self.kept or []), *tail])
+        return np.concatenate([np.empty((0, self.sampler.columns)), *(self.kept or []), *tail])
 
     def _merge(self, moments: Moments, kept: np.ndarray) -> None:
         self.moments = moments if self.moments is None else self.moments + moments

@@ -1,12 +1,15 @@
-"""When a Monte Carlo run stops: at a number of samples, or where the standard error meets a tolerance."""
+"""When a Monte Carlo run stops: at a number of samples, or where standard errors meet a tolerance."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from peakedtheory._checks import fail
+from peakedtheory._sampling.blocks import Run, WorkerError
 from peakedtheory._sampling.moments import Moments
 from peakedtheory._sampling.order_statistics import ScrambledSampler
 from peakedtheory._sampling.samplers import Sampler
@@ -88,8 +91,8 @@ class Goal:
             return max(_FIRST_ROUND, sampler.block)
         return int(np.clip(2.0 ** np.floor(np.log2(_DEFAULT_SECONDS / sampler.seconds)), 64, 1 << 16))
 
-    def excess(self, moments: Moments, size: int, shift: np.ndarray) -> float:
-        """Largest (standard error / tolerance)² of ⟨ln Z⟩; `shift` makes up for the location."""
+    def excess(self, moments: Moments, size: int, shift: np.ndarray | float) -> float:
+        """Largest (standard error / tolerance)² of the first `size` means, less `shift`."""
         error = moments.standard_error[:size]
         target = np.maximum(self.atol, self.rtol * np.abs(moments.mean[:size] - shift))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,3 +103,78 @@ class Goal:
         """Rows of the next round: what the present error suggests, grown with care."""
         wanted = moments.count * float(np.clip(1.1 * excess, 1.3, 8.0))
         return int(np.ceil(wanted / block)) * block
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has found when it stops.
+
+    Attributes
+    ----------
+    moments : Moments
+    kept : ndarray
+        What the sampler keeps of each sample.
+    interrupted, converged : bool
+        Whether it was stopped before its end; whether it met the tolerance (or had none).
+    """
+
+    moments: Moments
+    kept: np.ndarray
+    interrupted: bool = False
+    converged: bool = True
+
+
+def pursue(
+    run: Run,
+    goal: Goal,
+    result: Callable[[Outcome], Any],
+    *,
+    size: int,
+    shift: np.ndarray | float = 0.0,
+    points: int = 1,
+    report: Callable[[int, int], None],
+    check: Callable[[Moments], None] = lambda moments: None,
+) -> Any:
+    """Run blocks until the goal is reached, or Ctrl-C, and return the result of the outcome.
+
+    Parameters
+    ----------
+    result : callable
+        Makes a result; a WorkerError carries that of the finished tasks.
+    size : int
+        How many means the tolerance refers to.
+    shift : ndarray or float
+        What to take off them first.
+    points : int
+        Samples in a row of the moments.
+    report : callable
+        Told how many samples are done, of how many planned.
+    check : callable
+        May refuse a tolerance that cannot be met.
+    """
+    planned = goal.rows(run.sampler)
+    target = max(planned, run.target) if goal.by_tolerance else planned
+    try:
+        while True:
+            aim = target
+            run.report = lambda done, aim=aim: report(done * points, aim * points)  # type: ignore[misc]
+            moments, kept = run.advance(target)
+            if not goal.by_tolerance:
+                break
+            check(moments)
+            excess = goal.excess(moments, size, shift)
+            if excess <= 1.0:
+                break
+            target = goal.next_rows(moments, excess, run.sampler.block)
+    except KeyboardInterrupt:
+        so_far = run.so_far()
+        if so_far is None:
+            raise
+        converged = not goal.by_tolerance or goal.excess(so_far[0], size, shift) <= 1.0
+        return result(Outcome(*so_far, interrupted=True, converged=converged))
+    except WorkerError as error:
+        so_far = run.so_far()
+        if so_far is not None:
+            error.result = result(Outcome(*so_far, interrupted=True, converged=False))
+        raise
+    return result(Outcome(moments, kept))

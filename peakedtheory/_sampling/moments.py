@@ -104,6 +104,15 @@ class Moments:
         # einsum and not a matrix product, whose order of summation may depend on the number of threads
         return cls(count, mean, squares, np.einsum("ji,ki->jk", rows, rows))
 
+    @classmethod
+    def of_rows(cls, rows: np.ndarray) -> Moments:
+        """Return the moments of rows (Q, samples)."""
+        start = rows[:, :1]
+        excess = rows - start  # so that what does not fluctuate comes out exact
+        mean = excess.mean(axis=1)
+        excess -= mean[:, None]
+        return cls(rows.shape[1], start[:, 0] + mean, np.einsum("ji,ji->j", excess, excess))
+
     def __add__(self, other: Moments) -> Moments:
         """Merge two disjoint sets of samples (Chan, Golub and LeVeque 1983)."""
         count = self.count + other.count

@@ -10,7 +10,7 @@ import numpy as np
 
 from peakedtheory._sampling.moments import Moments
 from peakedtheory._sampling.qmc import favour_ends, scramblings, sobol_exponentials
-from peakedtheory._sampling.samplers import CACHED, Grid, Sampler, Span
+from peakedtheory._sampling.samplers import CACHED, EnergySampler, Grid, Span
 from peakedtheory._sampling.tails import OrderStatisticsTables
 from peakedtheory._threads import share
 
@@ -19,7 +19,7 @@ _POINTS = 4096  # of a scrambling, held in memory at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderStatisticsSampler(Sampler):
+class OrderStatisticsSampler(EnergySampler):
     """The lowest k energies by exponential spacings, the rest by its conditional moments."""
 
     grid: Grid

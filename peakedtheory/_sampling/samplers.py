@@ -66,15 +66,52 @@ class Seed:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler(ABC):
-    """Draws samples of n standardised energies and reduces them to moments.
+    """Draws samples and reduces them to moments.
+
+    Attributes
+    ----------
+    n : int
+        Number of energies in a sample.
+    seed : Seed
+    """
+
+    n: int
+    seed: Seed
+
+    @property
+    @abstractmethod
+    def seconds(self) -> float:
+        """Roughly how long one sample takes."""
+
+    @property
+    @abstractmethod
+    def held(self) -> int:
+        """Numbers that a sample keeps in memory at a time."""
+
+    @property
+    def columns(self) -> int:
+        """Numbers that may be kept of a sample for good."""
+        return 0
+
+    @property
+    def block(self) -> int:
+        """Samples in a block, a power of two."""
+        most = min(_ENTRIES / self.held, _BLOCK_SECONDS / self.seconds, _MOST_SAMPLES)
+        return 1 << max(int(np.log2(max(most, 1.0))), 0)
+
+    @abstractmethod
+    def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
+        """Return the moments of samples first .. first + count - 1, and what is kept of each, if anything."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergySampler(Sampler):
+    """Draws samples of n standardised energies.
 
     Attributes
     ----------
     layout : Layout
         Inverse temperatures and pairs.
-    n : int
-        Number of energies in a sample.
-    seed : Seed
     joint : bool
         Whether products of ln Z at different β are summed.
     keep : bool
@@ -82,8 +119,6 @@ class Sampler(ABC):
     """
 
     layout: Layout
-    n: int
-    seed: Seed
     joint: bool = False
     keep: bool = False
 
@@ -101,20 +136,12 @@ class Sampler(ABC):
         """
 
     @property
-    @abstractmethod
-    def seconds(self) -> float:
-        """Roughly how long one sample takes."""
-
-    @property
     def held(self) -> int:
-        """Numbers that a sample keeps in memory at a time."""
         return 8 * self.layout.beta.size
 
     @property
-    def block(self) -> int:
-        """Samples in a block, a power of two."""
-        most = min(_ENTRIES / self.held, _BLOCK_SECONDS / self.seconds, _MOST_SAMPLES)
-        return 1 << max(int(np.log2(max(most, 1.0))), 0)
+    def columns(self) -> int:
+        return self.layout.beta.size
 
     @property
     def chunk(self) -> int:
@@ -130,7 +157,6 @@ class Sampler(ABC):
         return LANES
 
     def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
-        """Return the moments of samples first .. first + count - 1, and their ln Z if kept."""
         betas = self.layout.beta.size
         drawn = self.draw(first, count)
         spans = [(s, min(s + self.chunk, count)) for s in range(0, count, self.chunk)]
@@ -175,7 +201,7 @@ def _is_even(beta: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlainSampler(Sampler):
+class PlainSampler(EnergySampler):
     """Energies drawn afresh for each sample inside the kernel: normal, of finite width, or tabulated."""
 
     grid: Grid
@@ -247,7 +273,7 @@ class GivenSampler(PlainSampler):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtomsSampler(Sampler):
+class AtomsSampler(EnergySampler):
     """Discrete energies: the numbers of energies at each atom are multinomial, whatever n is."""
 
     x: np.ndarray

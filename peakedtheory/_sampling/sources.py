@@ -22,10 +22,10 @@ from peakedtheory._sampling.normal_tables import normal_table
 from peakedtheory._sampling.order_statistics import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory._sampling.samplers import (
     AtomsSampler,
+    EnergySampler,
     GivenSampler,
     Grid,
     PlainSampler,
-    Sampler,
     Seed,
 )
 from peakedtheory._sampling.tails import OrderStatisticsTables, order_statistics_tables
@@ -209,7 +209,7 @@ def _is_distribution(energies: Any) -> bool:
     return hasattr(energies, "ppf") or hasattr(energies, "icdf") or hasattr(energies, "dist")
 
 
-def from_function(request: Request, function: Any) -> tuple[Sampler, str]:
+def from_function(request: Request, function: Any) -> tuple[EnergySampler, str]:
     """Return the sampler of a Python or Numba function, and what identifies it."""
     if request.method not in ("auto", "plain"):
         fail(
@@ -232,12 +232,12 @@ def _filled(request: Request, fill: Callable, nanoseconds: float) -> GivenSample
     )
 
 
-def from_rows(request: Request, logits: np.ndarray | str) -> Sampler:
+def from_rows(request: Request, logits: np.ndarray | str) -> EnergySampler:
     """Return the sampler that reads given logits."""
     return _filled(request, FromRows(logits), 2.0)
 
 
-def from_distribution(request: Request, energies: Energies) -> tuple[Sampler, str]:
+def from_distribution(request: Request, energies: Energies) -> tuple[EnergySampler, str]:
     """Return the sampler of a distribution's standardised core, and what identifies it."""
     core = energies.core
     method = request.method
@@ -285,7 +285,7 @@ def _tables(beta: tuple[float, ...], n: int, core: Energies) -> OrderStatisticsT
         return order_statistics_tables(np.array(beta), n, quantiles)
 
 
-def _order_statistics(request: Request, core: Energies) -> tuple[Sampler, str]:
+def _order_statistics(request: Request, core: Energies) -> tuple[EnergySampler, str]:
     tables = _tables(tuple(request.layout.beta.tolist()), request.n, core)
     arguments = request.common | {"grid": request.grid, "tables": tables}
     identity = digest(tables.quantile.coefficients, tables.rest.polynomials)
@@ -294,7 +294,7 @@ def _order_statistics(request: Request, core: Energies) -> tuple[Sampler, str]:
     return OrderStatisticsSampler(**arguments), identity
 
 
-def _plain(request: Request, core: Energies) -> tuple[Sampler, str]:
+def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
     if core is STANDARD_NORMAL or isinstance(core, FiniteWidth):
         if request.n >= (1 << 33 if request.precision == "double" else 1 << 34):
             fail(
