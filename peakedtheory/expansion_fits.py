@@ -290,7 +290,11 @@ def _solve(
     exact: Expansion | None,
     letter: str,
 ) -> ExpansionFit:
-    """Generalised least squares; the columns beyond the fitted ones are marginalised with their widths."""
+    """Generalised least squares; the columns beyond the fitted ones are marginalised with their widths.
+
+    They enter as coefficients of unit variance that are observed to be zero: adding their squares to the
+    covariance instead would drown precise data in its rounding.
+    """
     columns = data.beta[:, None] ** exponents
     fitted, left_out = columns[:, : free.size], columns[:, free.size :] * widths
     design = fitted[:, free]
@@ -299,16 +303,21 @@ def _solve(
     spare = points - parameters
     inflation, spread = _few_samples(data.freedom, points, parameters)
     sampling = data.covariance * inflation
-    total = sampling + np.diag(data.rounding) + left_out @ left_out.T
-    unit = np.sqrt(np.diagonal(total))
+    noise = sampling + np.diag(data.rounding)
+    unit = np.sqrt(np.diagonal(noise))
     # rows of `whitener` turn the data into independent numbers of variance one
-    whitener = np.linalg.inv(np.linalg.cholesky(total / np.outer(unit, unit))) / unit
-    q, r = np.linalg.qr(whitener @ design)
-    target = whitener @ rest
-    inverse = np.linalg.inv(r)
+    whitener = np.linalg.inv(np.linalg.cholesky(noise / np.outer(unit, unit))) / unit
+    beyond = left_out.shape[1]
+    system = np.vstack(
+        [whitener @ np.hstack([design, left_out]), np.eye(beyond, parameters + beyond, parameters)]
+    )
+    scale = np.linalg.norm(system, axis=0)
+    q, r = np.linalg.qr(system / scale)
+    target = np.append(whitener @ rest, np.zeros(beyond))
+    inverse = np.linalg.inv(r)[:parameters] / scale[:parameters, None]
     solution = inverse @ (q.T @ target)
     # coefficients = weights @ data, which also says how much of the error is sampling alone
-    weights = inverse @ (q.T @ whitener)
+    weights = inverse @ (q[:points].T @ whitener)
     covariance = inverse @ inverse.T * spread
     statistical = weights @ sampling @ weights.T * spread
     residual = target - q @ (q.T @ target)

@@ -147,3 +147,12 @@ def test_given_logits_can_be_fitted():
     exact = low_temperature_expansion(64).coefficients
     assert np.all(np.abs(fit.coefficients - exact) < 4.5 * fit.standard_error)
     assert fit.exact is None
+
+
+@pytest.mark.parametrize("method", ["order-statistics", "qmc"])
+def test_precise_data_are_not_drowned_by_the_orders_left_out(method):
+    """The standard errors are ten orders below the size that the left-out terms may have."""
+    samples = 1 << 12 if method == "qmc" else 1000
+    z, fits = pulls(fit_high_temperature, HOT, 50304, None, 10, samples, method=method)
+    assert np.all(np.abs(z[:, 1:]) < 4.5)
+    assert all(fit.standard_error[2] < 2e-5 for fit in fits)
