@@ -15,7 +15,7 @@ import mpmath as mp
 import numpy as np
 from scipy import integrate, special
 
-from peakedtheory import thermodynamics
+from peakedtheory import as_energies, loss, regime, thermodynamics
 
 
 def seconds(function):
@@ -82,6 +82,11 @@ def main():
         "one beta": lambda: thermodynamics(5.0, n),
         "one beta = 1e4": lambda: thermodynamics(1e4, n),
     }
+    for name in ("laplace", "gamma:a=0.25", "t:df=3"):
+        energies = as_energies(name)
+        cases[f"one beta, {name}"] = lambda e=energies: thermodynamics(5.0, n, e)
+        cases[f"loss at the teacher, {name}"] = lambda e=energies: loss(10.0, 10.01, n, e)
+        cases[f"first regime, {name}"] = lambda name=name: regime(200.0, 128, as_energies(name))
     for function in cases.values():
         function()
     times = {name: [] for name in cases}
@@ -89,9 +94,9 @@ def main():
         for name, function in cases.items():
             times[name].append(seconds(function)[0])
     result = {name: statistics.median(t) for name, t in times.items()}
-    print(f"{'case':<28}{'median':>12}")
+    print(f"{'case':<34}{'median':>12}")
     for name, value in result.items():
-        print(f"{name:<28}{1e3 * value:>9.2f} ms")
+        print(f"{name:<34}{1e3 * value:>9.2f} ms")
     exact = thermodynamics(5.0, n)
     ratios = {"scipy nested quad": [], "mpmath nested quad": []}
     for name, peer, rounds in (("scipy nested quad", scipy_peer, 3), ("mpmath nested quad", mpmath_peer, 1)):
@@ -101,7 +106,7 @@ def main():
             ratios[name].append(slow / fast)
         result[f"ratio to {name}"] = statistics.median(ratios[name])
         print(
-            f"{name:<28}{result[f'ratio to {name}']:>9.0f} x slower, error {abs(float(value) - exact.log_partition):.1e}"
+            f"{name:<34}{result[f'ratio to {name}']:>9.0f} x slower, error {abs(float(value) - exact.log_partition):.1e}"
         )
     for name, arguments in (
         ("import peakedtheory", ["-c", "import peakedtheory"]),
@@ -117,7 +122,7 @@ def main():
             for _ in range(5)
         ]
         result[name] = statistics.median(runs)
-        print(f"{name:<28}{1e3 * result[name]:>9.0f} ms as a process")
+        print(f"{name:<34}{1e3 * result[name]:>9.0f} ms as a process")
     if options.json:
         from pathlib import Path
 

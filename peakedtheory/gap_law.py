@@ -1,7 +1,7 @@
 """The law of small gaps between the lowest energies, and the exponent of the loss that follows from it.
 
 If P(gap < s) ~ C s^κ, then L ~ CΓ(κ+1)η(κ+1) β^-κ and gradient flow gives L ~ τ^-α with α = κ/(κ+2)
-(docs/regimes.md, Eqs. 1-8; κ = 1 is the 1/3 law of Liu et al. 2026).
+(docs/regimes.md, Eqs. 1-7; κ = 1 is the 1/3 law of Liu et al. 2026).
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ class Exponent:
         κ in P(gap < s) ~ s^κ and L ~ β^-κ; infinite where the gap cannot be small.
     coefficient : float or None
         Of L ~ coefficient·β^-κ (times ln β where `logarithmic`); None where there is no power law in β or no
-        closed
-        form for it.
+        closed form for it.
     gap : float
         Smallest gap of a discrete spectrum, zero otherwise: L falls as exp(-β gap).
     logarithmic : bool
@@ -195,7 +194,7 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float) -> tupl
     """
     found: list[tuple[float, float, float]] = []
     for weight, part in parts:
-        for x0 in _suspects(part):
+        for x0 in part.landmarks:
             sides = [_side(part, x0, sign) for sign in (-1.0, 1.0)]
             k = min((s[0] for s in sides), default=1.0)
             if k > 0.5 + 1e-3:
@@ -212,17 +211,6 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float) -> tupl
                 strength += amplitudes[0] * amplitudes[1] * beta_function(k, k)
             found.append((k, strength * survives, float(x0)))
     return min(found, default=None)
-
-
-def _suspects(part: Density) -> np.ndarray:
-    """Points where the density may diverge: finite ends, and where its panels shrink towards nothing."""
-    size = np.diff(part.edges)
-    # A singular point lies between the two smallest neighbours of a run of short panels.
-    pair = size[:-1] + size[1:]
-    lowest = (pair < 1e-6 * part.width) & (pair <= np.roll(pair, 1)) & (pair <= np.roll(pair, -1))
-    inner = part.edges[1:-1][lowest][:32]
-    ends = [e for e in (part.lower, part.upper) if math.isfinite(e)]
-    return np.unique(np.concatenate([inner, ends]))
 
 
 def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:

@@ -242,12 +242,14 @@ def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
     if low <= 0.0 or high < 2.0 * low:
         inner = np.linspace(low, high, max(2, int(np.ceil(min(high - low, 4.0))) + 1)) if high < 8 else None
         if inner is not None or low > 0.0:
-            nodes, weights = _panels(inner if inner is not None else np.linspace(low, high, 3))
+            nodes, weights = _panels(
+                inner if inner is not None else np.linspace(low, high, 2 + (high > 1.25 * low))
+            )
             return nodes, sign * weights
         first = _path(0.0, 1.0)
         rest = _path(1.0, high)
         return np.concatenate([first[0], rest[0]]), sign * np.concatenate([first[1], rest[1]])
-    count = int(np.ceil(np.log(high / low) / 0.5)) + 1
+    count = int(np.ceil(np.log(high / low))) + 1
     nodes, weights = _panels(np.linspace(np.log(low), np.log(high), count))
     return np.exp(nodes), sign * weights * np.exp(nodes)
 

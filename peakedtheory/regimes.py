@@ -1,8 +1,7 @@
 """Where a power law holds along training and where it does not: windows, crossovers and phase diagrams.
 
 The local exponent -d ln L/d ln τ of the aligned flow (Liu et al. 2026, Eqs. 9, 10) is evaluated exactly and
-compared
-with the asymptotic one of `gap_law` (docs/regimes.md, Eqs. 9-12).
+compared with the asymptotic one of `gap_law` (docs/regimes.md, Eqs. 8-11).
 """
 
 from __future__ import annotations

@@ -138,6 +138,14 @@ def test_regime_of_other_energies():
     assert "β" in answer.explanation
 
 
+def test_onset_is_in_the_unit_of_the_energies():
+    """Exponential energies: the lowest of n averages 1/n, the variance is one; moving and scaling by 3 divides by 3."""
+    assert regime(200.0, 128, "expon").onset == pytest.approx(1.0 - 1.0 / 128, rel=1e-5)
+    moved = regime(200.0, 128, "expon:loc=-2,scale=3")
+    assert moved.onset == pytest.approx((1.0 - 1.0 / 128) / 3.0, rel=1e-5)
+    assert moved.name == "no power law"
+
+
 def test_phase_diagram_has_the_shape_of_its_axes():
     diagram = phase_diagram([2.0, 100.0, 1e4], 128)
     assert diagram.local_exponent.shape == (3, 60)

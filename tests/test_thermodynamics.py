@@ -4,9 +4,11 @@ import pytest
 from naive import gaussian_in_mpmath, sampled
 from problems import PROBLEMS, energies_of
 from scipy import stats
+from scipy.special import betaln
 
 from peakedtheory import Discrete, FiniteWidth, Gaussian, Mixture, Sample, as_energies, thermodynamics
-from peakedtheory._exact.quadrature import general_thermodynamics
+from peakedtheory._exact.gumbel import entropy_kernel
+from peakedtheory._exact.quadrature import Averages, general_thermodynamics
 from peakedtheory.energies import STANDARD_NORMAL
 
 IDS = [f"{p.name}-n{p.n:g}-beta{p.beta:g}" for p in PROBLEMS]
@@ -85,6 +87,92 @@ def test_two_engines_agree(n):
             assert abs(value - other) <= error + other_error
             assert error <= 1e-12 * abs(value)
             assert other_error <= 1e-10 * abs(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "beta"),
+    [
+        ("logistic", 0.2),
+        ("logistic", 12.0),
+        ("laplace", 40.0),
+        ("gamma:a=0.25", 2.0),
+        ("t:df=3", 8.0),
+        ("uniform", 50.0),
+    ],
+)
+def test_three_ways_to_average_agree(name, beta):
+    """Lattice, few nodes where the density is smooth, and panels of every s share no quadrature."""
+    energies, s = as_energies(name), np.linspace(-80.0, 40.0, 301)
+    averages = Averages(energies.components, beta, np.array([50.0]), np.sqrt(energies.variance))
+    truth = averages._chunk(s)
+    weighty = truth[:, 1] * np.exp(49.0 * truth[:, 0]) > 1e-9
+    tried = 0
+    for found, done in (averages._from_lattice(s), averages._resolved(s)):
+        rows = done & weighty
+        tried += rows.sum()
+        scale = np.abs(truth[rows])
+        scale[:, 2] += 1.0 / beta
+        assert (np.abs(found[rows] - truth[rows]) <= 2e-12 * scale).all()
+    assert tried > 20
+
+
+@pytest.mark.parametrize("beta", [30.0, 1000.0, 5000.0])
+def test_kink_at_low_temperature(beta):
+    """Two Laplace energies: their difference has the density (1 + d) e^-d / 2 and their mean sum is zero."""
+    knots = sorted({0, 1, 4, 12, 30, 80, *(mp.mpf(2) ** k / beta for k in range(-1, 7))})
+
+    def average(f):
+        return mp.quad(lambda d: (1 + d) * mp.exp(-d) / 2 * f(d), knots)
+
+    result = thermodynamics(beta, 2, "laplace")
+    truth = average(lambda d: beta * d / 2 + mp.log1p(mp.exp(-beta * d)))
+    assert abs(result.log_partition - truth) <= min(result.error.log_partition, 1e-12 * truth)
+    truth = average(lambda d: (d / 2 / mp.cosh(beta * d / 2)) ** 2)
+    assert abs(result.energy_variance - truth) <= min(result.error.energy_variance, 1e-12 * truth)
+
+
+@pytest.mark.parametrize("beta", [0.001, 0.1, 3.0])
+def test_two_singular_edges(beta):
+    """Two energies of density ε^-0.7 (1-ε)^-0.6, trapezoidal in ln(ε/(1-ε)), where all is analytic."""
+    y = np.arange(-140.0, 140.0, 0.25)
+    weight = 0.25 * np.exp(-0.3 * np.logaddexp(0, -y) - 0.4 * np.logaddexp(0, y) - betaln(0.3, 0.4))
+    e = 1.0 / (1.0 + np.exp(-y))
+    z = np.exp(-beta * e)
+    p = z[:, None] / (z[:, None] + z)
+    result = thermodynamics(beta, 2, "beta:a=0.3,b=0.4")
+    for value, error, values in (
+        (result.log_partition, result.error.log_partition, np.log(z[:, None] + z)),
+        (result.internal_energy, result.error.internal_energy, p * e[:, None] + (1.0 - p) * e),
+        (result.energy_variance, result.error.energy_variance, p * (1.0 - p) * (e[:, None] - e) ** 2),
+    ):
+        truth = weight @ values @ weight
+        assert abs(value - truth) <= error + 1e-14 * abs(truth)
+        assert error <= 1e-13 * max(abs(truth), 1.0)
+
+
+def test_square_root_edge():
+    """Density √(1-ε²), with ε = -cos θ analytic and periodic: plain sums over s and θ, 1 - x = 2 sin²(θ/2)."""
+    n, beta = 50304.0, 300.0
+    theta = (np.arange(20_000) + 0.5) * np.pi / 20_000
+    mass, y = 2.0 * np.sin(theta) ** 2 / 20_000, -2.0 * beta * np.sin(theta / 2.0) ** 2
+    curvature = entropy = 0.0
+    for s in np.arange(-50.0, 15.0, 0.2):
+        v = np.minimum(s + y, 6.0)
+        kernel = mass * np.exp(v - np.exp(v))
+        mean = kernel @ y / kernel.sum()
+        power = np.exp((n - 2.0) * np.log1p(mass @ np.expm1(-np.exp(v)))) * n * (n - 1.0) * kernel.sum()
+        curvature += 0.2 * power * (kernel @ (y - mean) ** 2) / beta**2
+        entropy += 0.2 * power * (mass @ entropy_kernel(v))
+    result = thermodynamics(beta, n, "semicircular")
+    assert abs(result.energy_variance - curvature) <= result.error.energy_variance
+    assert abs(result.entropy - entropy) <= result.error.entropy
+
+
+def test_tail_functions_that_overflow():
+    """The distribution function of invgauss is NaN far out."""
+    result = thermodynamics([0.01, 3.0, 2000.0], 50, "invgauss:mu=1")
+    assert np.isfinite(result.log_partition).all()
+    assert result.internal_energy[0] == pytest.approx(1.0 - 0.01 * (1.0 - 1.0 / 50), rel=1e-3)
 
 
 @pytest.mark.parametrize(

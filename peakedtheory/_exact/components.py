@@ -7,6 +7,7 @@ quadrature nodes for averages over the Gumbel kernel in v = s + beta x.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,6 +85,13 @@ class Atoms:
             np.full(s.size, self._mass_to[first]),
         )
 
+    def pieces(
+        self, low: float, high: float, longest: float, shortest: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the atoms in [low, high] and their weights."""
+        inside = (self.x >= low) & (self.x <= high)
+        return self.x[inside], self.weight[inside]
+
     def cost(self, window: float) -> float:
         """Return a bound on the number of nodes in a window of x."""
         return float((np.searchsorted(self.x, self.x + window) - np.arange(self.x.size)).max() + 1)
@@ -119,6 +127,7 @@ class Density:
         width: float,
         candidates: tuple[float, ...] = (),
     ) -> None:
+        above, below = _with_limits(above, centre, 1.0, 0.0), _with_limits(below, centre, 0.0, 1.0)
         self.pdf, self.above, self.below = pdf, above, below
         self.lower, self.upper = lower, upper
         right = _geometric_edges(centre, width, upper, above)
@@ -132,6 +141,13 @@ class Density:
         above, below = self.above(a), self.below(b)
         return np.maximum(np.where(above < below, above - self.above(b), below - self.below(a)), 0.0)
 
+    def _roughness(self, mid: np.ndarray, half: np.ndarray) -> np.ndarray:
+        """Size of the last Legendre coefficients on each panel relative to the largest."""
+        with np.errstate(all="ignore"):
+            values = self.pdf(mid[:, None] + half[:, None] * NODES)
+        coefficients = np.abs(np.where(np.isfinite(values), values, 0.0) @ _TO_LEGENDRE.T)
+        return coefficients[:, -3:].max(axis=1) / (coefficients.max(axis=1) + 1e-300)
+
     def _bisect(self, edges: np.ndarray, resolved: float = _RESOLVED) -> np.ndarray:
         a, b = edges[:-1], edges[1:]
         previous = np.full(a.size, np.inf)
@@ -140,10 +156,7 @@ class Density:
         while a.size:
             half = 0.5 * (b - a)
             mid = a + half
-            with np.errstate(all="ignore"):
-                values = self.pdf(mid[:, None] + half[:, None] * NODES)
-            coefficients = np.abs(np.where(np.isfinite(values), values, 0.0) @ _TO_LEGENDRE.T)
-            roughness = coefficients[:, -3:].max(axis=1) / (coefficients.max(axis=1) + 1e-300)
+            roughness = self._roughness(mid, half)
             mass = self._mass(a, b)
             magnitude = np.maximum(np.abs(a), np.abs(b))
             # On panels so short that x itself is coarse the density is known no better than this.
@@ -169,11 +182,30 @@ class Density:
 
     @property
     def landmarks(self) -> np.ndarray:
-        """Points whose images in s need a panel boundary: finite edges and unresolvably short panels."""
-        short = np.diff(self.edges) < 1e-6 * self.width
-        kinks = self.edges[:-1][short & ~np.roll(short, 1)]
-        ends = [e for e in (self.lower, self.upper) if np.isfinite(e)]
-        return np.unique(np.concatenate([kinks[:32], ends]))
+        """Points whose images in s need a panel boundary: where the density is not smooth, if few."""
+        some = self.rough[:: max(1, self.rough.size // 32)]
+        return np.unique(np.append(some, self.rough[-1]))
+
+    @functools.cached_property
+    def rough(self) -> np.ndarray:
+        """Points across which the density is not smooth, ascending: ends, kinks, jumps and divergences."""
+        size, inner = np.diff(self.edges), self.edges[1:-1]
+        smooth = self._roughness(inner, 0.25 * np.minimum(size[1:], size[:-1])) < _RESOLVED
+        # A divergence lies between the two smallest neighbours of a run of short panels.
+        pair = size[:-1] + size[1:]
+        lowest = (pair <= np.roll(pair, 1)) & (pair <= np.roll(pair, -1))
+        return np.concatenate(
+            [self.edges[:1], inner[np.where(pair < 1e-6 * self.width, lowest, ~smooth)], self.edges[-1:]]
+        )
+
+    def _interior(self, margin: float) -> tuple[float, float]:
+        """Return the range of x short of its finite ends by `margin`, or by more where x is rounded."""
+        bottom, top = self.edges[0], self.edges[-1]
+        if bottom == self.lower:
+            bottom += max(margin, 1e-10 * abs(bottom))
+        if top == self.upper:
+            top -= max(margin, 1e-13 * abs(top))
+        return bottom, top
 
     def nodes(self, s: np.ndarray, beta: float, v_min: float) -> Nodes:
         """Return nodes for each s: panels of the density and of the kernel, intersected.
@@ -181,12 +213,7 @@ class Density:
         Within 1e-12/beta of a finite edge the kernel is constant: that mass, however singular the
         density there, is one more node. Where the edge is not at zero, rounding of x asks for more room.
         """
-        margin = min(1e-12 / beta, 1e-6 * self.width)
-        bottom, top = self.edges[0], self.edges[-1]
-        if bottom == self.lower:
-            bottom += max(margin, 1e-10 * abs(bottom))
-        if top == self.upper:
-            top -= max(margin, 1e-13 * abs(top))
+        bottom, top = self._interior(min(1e-12 / beta, 1e-6 * self.width))
         low = np.clip((v_min - s) / beta, bottom, top)
         high = np.clip((V_MAX - s) / beta, bottom, top)
         kernel = (_KERNEL_EDGES[v_min <= _KERNEL_EDGES] - s[:, None]) / beta
@@ -212,18 +239,57 @@ class Density:
             np.where(at_bottom, 0.0, below),
         )
 
+    def pieces(
+        self, low: float, high: float, longest: float, shortest: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return nodes and weights of the density on [low, high], from panels no longer than `longest`.
+
+        Runs of panels below `shortest`, which surround singular points, become one node of their
+        mass. Nodes of other panels that are short beside x itself are rounded: there too mass may count.
+        """
+        first, last = self._interior(0.0)
+        bottom, top = max(low, first), min(high, last)
+        if bottom >= top:
+            return np.empty(0), np.empty(0)
+        inner = self.edges[(self.edges > bottom) & (self.edges < top)]
+        edges = np.concatenate([[bottom], inner, [top]])
+        short = np.diff(edges) < shortest
+        kept = np.concatenate([[True], ~(short[1:] & short[:-1]), [True]])
+        a, b, point = edges[kept][:-1], edges[kept][1:], short[kept[:-1]]
+        lumps = [(0.5 * (a + b)[point], self._mass(a[point], b[point]))]
+        if bottom == first > low:
+            lumps.append((np.array([bottom]), self.below(np.array([bottom]))))
+        if top == last < high:
+            lumps.append((np.array([top]), self.above(np.array([top]))))
+        a, b = a[~point], b[~point]
+        parts = np.maximum(np.ceil((b - a) / longest), 1.0).astype(int)
+        half = np.repeat(0.5 * (b - a) / parts, parts)
+        offset = np.arange(half.size) - np.repeat(np.cumsum(parts) - parts, parts)
+        x = (np.repeat(a, parts) + half * (1.0 + 2.0 * offset))[:, None] + half[:, None] * NODES
+        with np.errstate(all="ignore"):
+            weight = self.pdf(x) * (half[:, None] * WEIGHTS)
+        weight = np.where(np.isfinite(weight), weight, 0.0)
+        # There the density errs by more than its integral, about one part in 1e16 of all, if it is large.
+        found, rows = weight.sum(axis=1), np.cumsum(parts) - 1
+        size = np.abs(a)
+        rounded = (parts == 1) & ((b - a) < 1e-5 * size) & (found[rows] * size > b - a)
+        mass = self._mass(a[rounded], b[rounded])
+        weight[rows[rounded]] *= (mass / found[rows[rounded]])[:, None]
+        return (
+            np.concatenate([x.ravel(), *(p[0] for p in lumps)]),
+            np.concatenate([weight.ravel(), *(p[1] for p in lumps)]),
+        )
+
     def cost(self, window: float) -> float:
         """Return a bound on the number of nodes in a window of x."""
-        inside = np.searchsorted(self.edges, self.edges + window) - np.arange(self.edges.size)
-        return float(ORDER * (inside.max() + _KERNEL_EDGES.size))
+        bottom, top = self._interior(min(1e-14 * window, 1e-6 * self.width))
+        edges = self.edges[(self.edges > bottom) & (self.edges < top)]
+        inside = np.searchsorted(edges, edges + window) - np.arange(edges.size)
+        return float(ORDER * (inside.max(initial=0) + _KERNEL_EDGES.size))
 
     def raw(self) -> tuple[np.ndarray, np.ndarray]:
         """Return nodes and weights of the whole density."""
-        half = 0.5 * np.diff(self.edges)
-        x = (self.edges[:-1] + half)[:, None] + half[:, None] * NODES
-        with np.errstate(all="ignore"):
-            weight = self.pdf(x) * (half[:, None] * WEIGHTS)
-        return x.ravel(), np.where(np.isfinite(weight), weight, 0.0).ravel()
+        return self.pieces(self.edges[0], self.edges[-1], math.inf, 1e-17 * self.width)
 
 
 def integrate(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -239,6 +305,18 @@ def integrate(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
 
 
 Component = tuple[float, Atoms | Density]
+
+
+def _with_limits(tail: Function, centre: float, before: float, after: float) -> Function:
+    """Return the tail function with its limits where it overflows to NaN, as some do far out."""
+
+    def function(x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            values = tail(x)
+        lost = np.isnan(values)
+        return np.where(lost, np.where(x < centre, before, after), values) if lost.any() else values
+
+    return function
 
 
 def _geometric_edges(centre: float, width: float, end: float, tail: Function) -> np.ndarray:

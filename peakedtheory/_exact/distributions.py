@@ -55,12 +55,12 @@ class Energies(ABC):
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         """Draw independent energies."""
 
-    @property
+    @functools.cached_property
     def mean(self) -> float:
         """Mean energy; infinite or NaN where it does not exist."""
         return float(self.central_moments(1)[0])
 
-    @property
+    @functools.cached_property
     def variance(self) -> float:
         """Variance of the energy, possibly infinite."""
         return float(self.central_moments(2)[2])
@@ -77,14 +77,18 @@ class Energies(ABC):
         """Whether the distribution consists of atoms alone."""
         return all(isinstance(part, Atoms) for _, part in self.components)
 
+    @functools.cached_property
+    def _tail_indices(self) -> list[tuple[float, float]]:
+        """Tail indices of x = -ε upwards and downwards, of each part of the core."""
+        return [tail_indices(part) for _, part in self.core.components]
+
     def require_maximum(self, n: float) -> None:
         """Raise ValueError unless ⟨max(-ε)⟩ over n energies exists.
 
         Both tails count: -ε must have a mean towards high values, and the lowest of n energies must have
         one even where a single energy has none.
         """
-        for _, part in self.core.components:
-            low, high = tail_indices(part)
+        for low, high in self._tail_indices:
             if low <= 1.0 + 1e-6:
                 fail(
                     "energies",

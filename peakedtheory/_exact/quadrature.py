@@ -1,18 +1,22 @@
 """Exact thermodynamics for any distribution of energies: adaptive quadrature over s.
 
-The integrals are those of `_exact.gaussian`, with averages over one energy by the nodes of
-`_exact.components`, and with Φ' = n ∫ φ^(n-1) ⟨x e^(v-e^v)⟩ ds, which needs no property of the normal law.
+The integrals are those of `_exact.gaussian`, with Φ' = n ∫ φ^(n-1) ⟨x e^(v-e^v)⟩ ds, which needs no property
+of the normal law. Averages over one energy are taken by whichever is cheapest where it is exact: the lattice
+of `_exact.lattice`, the few nodes of `_exact.interpolatory`, or for each s the nodes of `_exact.components`.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._exact.components import Component, Density, Nodes
+from peakedtheory._exact.components import Atoms, Component, Density, Nodes
 from peakedtheory._exact.gumbel import V_MAX, entropy_kernel
+from peakedtheory._exact.interpolatory import resolved_averages
+from peakedtheory._exact.lattice import Lattice
 
 Integrands = Callable[[np.ndarray], np.ndarray]
 
@@ -44,6 +48,14 @@ _MAX_ROUNDS = 60
 _MAX_PANELS = 20_000
 #: Distance from the centre, in units of width, beyond which only a power-law tail is left.
 _FAR = 1e6
+#: Widths of the distribution in units of 1/β beyond which its density is resolved in most places.
+_COLD = 8.0
+#: Nodes of averages one by one for which a lattice costs less than it saves.
+_WORTHWHILE = 20_000
+#: Weights m of the kernel whose squares no longer matter.
+_ENDED = 1e-12
+#: Atoms up to this many are summed.
+_FEW = 64
 #: Entropies and variances (in their natural unit) below this, as those of gapped spectra, count as zero.
 _ZERO = 1e-28
 
@@ -54,40 +66,81 @@ class Averages:
     Columns: ln φ, m = ⟨e^(v-e^v)⟩, the mean and the variance of x under that weight, and w = ⟨W(v)⟩.
     """
 
-    def __init__(self, components: tuple[Component, ...], beta: float, n_max: float) -> None:
+    def __init__(self, components: tuple[Component, ...], beta: float, n: np.ndarray, spread: float) -> None:
         self.components = components
         self.beta = beta
-        self.v_min = -(_NEGLIGIBLE + 4.0 + np.log(n_max))
+        self.v_min = -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
         self._width = max(part.width + abs(part.centre) for _, part in components)
+        self._arguments = components, beta, self.v_min, n, spread
+        self._fewest, self._asked = float(n.min()), 0
+        window = (V_MAX - self.v_min) / beta
+        self._cost = sum(part.cost(window) for _, part in components)
+        self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
+
+    @functools.cached_property
+    def _lattice(self) -> Lattice:
+        return Lattice(*self._arguments)
 
     def __call__(self, s: np.ndarray) -> np.ndarray:
         """Return the columns, shape (s.size, 5), for ascending s."""
         out = np.empty((s.size, 5))
-        far = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self._width)
-        near = np.nonzero(~far)[0]
-        window = (V_MAX - self.v_min) / self.beta
-        chunk = max(1, int(_NODES_AT_ONCE / sum(part.cost(window) for _, part in self.components)))
+        left = np.ones(s.size, dtype=bool)
+        # The cheapest first: one or the other at high and at low temperature.
+        ways = [] if self._few else [self._from_lattice, self._resolved]
+        ways = [self._far, *(ways[::-1] if self.beta * self._width > _COLD else ways), self._spent]
+        for averages in ways:
+            rows = np.nonzero(left)[0]
+            if rows.size:
+                out[rows], done = averages(s[rows])
+                left[rows[done]] = False
+        near = np.nonzero(left)[0]
+        chunk = max(1, int(_NODES_AT_ONCE / self._cost))
         for i in range(0, near.size, chunk):
             rows = near[i : i + chunk]
             out[rows] = self._chunk(s[rows])
-        if far.any():
-            out[far] = self._far(s[far])
         return out
 
-    def _far(self, s: np.ndarray) -> np.ndarray:
+    def _spent(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where powers of φ have vanished, by φ(s) < P(βx < V - s) + exp(-e^V), whatever the rest."""
+        below = sum(w * part.below((V_MAX + 1.0 - s) / self.beta) for w, part in self.components)
+        out = np.zeros((s.size, 5))
+        out[:, 0] = np.log(np.maximum(below, 1e-300))
+        return out, (self._fewest - 2.0) * out[:, 0] < -2.0 * _NEGLIGIBLE
+
+    def _resolved(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Averages over a density that hardly varies across the kernel, and where it does so."""
+        columns, resolved = resolved_averages(self.components, s, self.beta, self.v_min)
+        return np.column_stack([_log_complement(*columns[:, :2].T), columns[:, 2:]]), resolved
+
+    def _from_lattice(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Averages by interpolation, and where the variance does not drown in the spread of the lattice."""
+        out = np.zeros((s.size, 5))
+        self._asked += s.size
+        if self._asked * self._cost < _WORTHWHILE:
+            return out, np.zeros(s.size, dtype=bool)
+        done = self._lattice.covers(s)
+        g, m, mean, variance, w = self._lattice(s[done])
+        out[done] = np.stack([_log_complement(g, 1.0 - g), m, mean, variance, w], axis=1)
+        done[done] = (variance * self.beta**2 > self._lattice.resolution) | (m < _ENDED)
+        return out, done
+
+    def _far(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Averages deep in a power-law tail, where the density is constant over the kernel's width.
 
         There each average is the kernel's mass times the density at the kernel's mean, up to (α/s)².
         """
-        x = (-np.euler_gamma - s) / self.beta
+        done = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self._width)
+        out = np.zeros((s.size, 5))
+        if not done.any():
+            return out, done
+        x = (-np.euler_gamma - s[done]) / self.beta
         with np.errstate(all="ignore"):
-            g = sum(w * part.above(x) for w, part in self.components)
-            phi = sum(w * part.below(x) for w, part in self.components)
-            log_phi = np.where(g < 0.5, np.log1p(-np.minimum(g, 0.5)), np.log(np.maximum(phi, 1e-300)))
+            g, phi = np.sum([(w * part.above(x), w * part.below(x)) for w, part in self.components], axis=0)
             density = sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
-        m = np.zeros(s.size) + np.where(np.isfinite(density), density, 0.0) / self.beta
-        ones = np.ones(s.size)
-        return np.stack([log_phi, m, x, ones * np.pi**2 / (6.0 * self.beta**2), m * np.pi**2 / 6.0], axis=1)
+        m = np.zeros(x.size) + np.where(np.isfinite(density), density, 0.0) / self.beta
+        spread = np.full(x.size, np.pi**2 / (6.0 * self.beta**2))
+        out[done] = np.stack([_log_complement(g, phi), m, x, spread, m * np.pi**2 / 6.0], axis=1)
+        return out, done
 
     def _chunk(self, s: np.ndarray) -> np.ndarray:
         parts = [(weight, part.nodes(s, self.beta, self.v_min)) for weight, part in self.components]
@@ -115,8 +168,12 @@ class Averages:
         w = total(nodes.weight * entropy_kernel(v, t, survival))
         # Where g is close to one, φ is summed directly.
         phi = total(nodes.weight * (1.0 + survival)) + nodes.mass_below
-        log_phi = np.where(g < 0.5, np.log1p(-np.minimum(g, 0.5)), np.log(np.maximum(phi, 1e-300)))
-        return np.stack([log_phi, m, mean, variance, w], axis=1)
+        return np.stack([_log_complement(g, phi), m, mean, variance, w], axis=1)
+
+
+def _log_complement(g: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Return ln φ from whichever of g = 1 - φ and φ is the smaller."""
+    return np.where(g < 0.5, np.log1p(-np.minimum(g, 0.5)), np.log(np.maximum(phi, 1e-300)))
 
 
 def general_thermodynamics(
@@ -142,7 +199,8 @@ def general_thermodynamics(
     values, errors : ndarray, shape (4, m)
         Rows ln Z, minus the internal energy, energy variance, entropy.
     """
-    averages = Averages(components, beta, float(n.max()))
+    unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
+    averages = Averages(components, beta, n, unit)
     edges, transitions = _initial_panels(averages, n)
     centre = transitions[0]
     reference = mean if np.isfinite(mean) else -centre / beta
@@ -156,7 +214,6 @@ def general_thermodynamics(
         columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
         return np.stack(columns, axis=1)
 
-    unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
     floor = np.array([1e-3, 1e-12 * unit, _ZERO * unit**2, _ZERO, 1.0])[:, None]
     # v = s + βx carries the rounding of its two terms, both about as large as Φ.
     inner = _INNER + 2.2e-16 * np.abs(transitions).max()
@@ -168,7 +225,7 @@ def general_thermodynamics(
     errors += (defect + inner) * np.abs(values)
     errors += _ZERO * np.array([0.0, 0.0, unit**2, 1.0])[:, None]
     errors[0] += 1e-15 * abs(centre)
-    errors[1] += (defect + 1e-15) * abs(reference) + 2e-15 * np.sqrt(values[2])
+    errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(values[2])
     values[1] += reference
     return values, errors
 
@@ -178,12 +235,13 @@ def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.n
     landmarks = np.unique(np.concatenate([part.landmarks for _, part in averages.components]))
     images = np.sort(-averages.beta * landmarks)
     centre = -averages.beta * float(np.median([part.centre for _, part in averages.components]))
-    s = np.array([centre])
-    log_phi = averages(s)[:, 0]
+    s = log_phi = np.zeros(0)
     for start in range(-1, 960, 64):
         steps = 2.0 ** np.arange(start, start + 64)
-        s = np.concatenate([centre - steps[::-1], s, centre + steps])
-        log_phi = np.concatenate([averages(s[:64])[:, 0], log_phi, averages(s[-64:])[:, 0]])
+        new = np.concatenate([centre - steps[::-1], [centre] * (start < 0), centre + steps])
+        values = averages(new)[:, 0]
+        s = np.concatenate([new[:-64], s, new[-64:]])
+        log_phi = np.concatenate([values[:-64], log_phi, values[-64:]])
         reach = np.maximum(1.0, np.abs(s - centre))
         below = np.nonzero(-n.max() * log_phi * reach < 1e-18)[0]
         above = np.nonzero(-n.min() * log_phi > _NEGLIGIBLE + np.log(reach))[0]
@@ -201,9 +259,8 @@ def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.n
     transitions = [
         s[np.argmin(np.abs(np.log(np.maximum(-count * log_phi, 1e-300))))] for count in (n.min(), n.max())
     ]
-    grid = np.concatenate(
-        [[t - steps, t + steps] for t in transitions for steps in (4.0 ** np.arange(1, 512),)], axis=None
-    )
+    steps = 2.0 ** np.arange(1, 1023)
+    grid = np.concatenate([[t - steps, t + steps] for t in transitions], axis=None)
     inner = np.concatenate([images, images - 3.0, images + 3.0, images - 30.0, images + 30.0, grid])
     inner = inner[(inner > low) & (inner < high)]
     return np.unique(np.concatenate([[low], inner, transitions, [high]])), np.array(transitions)
