@@ -194,6 +194,12 @@ def test_experiment_runs_on_committed_data(tmp_path):
     np.testing.assert_allclose(again.loss, data.loss, rtol=1e-6)
 
 
+def test_models_without_a_published_schedule_are_refused_before_anything_is_evaluated():
+    language = experiment.EXPERIMENTS[0].at(models=["someone/else"])
+    with pytest.raises(ValueError, match=r"models: must have published schedules, got 'someone/else'"):
+        language.run("paper")
+
+
 def test_experiment_evaluates_published_checkpoints(monkeypatch, tmp_path):
     """The path of the hub, with the evaluation itself replaced."""
     from peakedtheory.validation.language import revisions

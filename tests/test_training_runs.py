@@ -46,7 +46,7 @@ def test_bits_do_not_depend_on_the_stack(whole):
 
 
 def test_bits_do_not_depend_on_threads_and_chunks(whole, monkeypatch):
-    monkeypatch.setattr(_runs, "threads", lambda: 3)
+    monkeypatch.setattr(_runs, "number_of_threads", lambda: 3)
     monkeypatch.setattr(_runs, "_CHUNK_STEPS", 5)
     same(train(CASES, STEPS, record=9, observe=["weights"], **SMALL), whole)
 

@@ -198,7 +198,7 @@ class Run:
         if self.checkpoint is None:
             return
         n, m, cases = self.plan.n, self.plan.width, len(self.plan.cases)
-        arrays = {name: np.zeros((cases, n, m), self.plan.dtype) for name in _STATE}
+        arrays: dict[str, np.ndarray] = {name: np.zeros((cases, n, m), self.plan.dtype) for name in _STATE}
         for engine in self.engines:
             for name, value in engine.state().items():
                 arrays[name][engine.stack.members] = value

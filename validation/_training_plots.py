@@ -10,13 +10,13 @@ import matplotlib as mpl
 import numpy as np
 
 from peakedtheory.plotting import GUIDE, new_figure
+from peakedtheory.validation.cases import Case, theory_of
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
     from peakedtheory.dynamics import StudentFlow
-    from peakedtheory.validation.cases import Case
 
 _MOST_FLOWS = 8
 _MOST_LABELS = 12
@@ -24,18 +24,12 @@ _MOST_LABELS = 12
 
 def predicted_flow(case: Case, tau: np.ndarray, steps: int, n: int, width: int) -> StudentFlow | None:
     """Return the flow that predicts a case at times `tau`, or None where there is no theory (Muon, MSE)."""
-    from peakedtheory.dynamics import SGD, Adam, SignGD, student_flow
+    from peakedtheory.dynamics import student_flow
 
-    if case.optimizer == "muon" or case.loss != "kl":
-        return None
     rate = float(case.rates(steps).max())
-    optimizer: SGD | Adam | SignGD
-    if case.optimizer == "sgd":
-        optimizer = SGD(rate, case.batch, width)
-    elif case.optimizer == "signgd":
-        optimizer = SignGD(rate, case.batch, width)
-    else:
-        optimizer = Adam(rate, case.batch, width, case.beta2)
+    optimizer = theory_of(case.optimizer, rate, case.batch, width, case.beta2)
+    if optimizer is None or case.loss != "kl":
+        return None
     return student_flow(
         tau,
         math.inf if case.hard_labels else case.beta_star,

@@ -165,6 +165,17 @@ class Case:
         return self.start_ratio * self.beta_star * _draw(self.seed, _START, n, width)
 
 
+def theory_of(optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999) -> Any:
+    """Return the theory's optimizer for students trained so, or None where there is no theory (Muon)."""
+    from peakedtheory.dynamics import SGD, Adam, SignGD
+
+    if optimizer == "muon":
+        return None
+    if optimizer in ("adam", "adamw"):
+        return Adam(rate, batch, width, beta2)
+    return {"sgd": SGD, "signgd": SignGD}[optimizer](rate, batch, width)
+
+
 def _draw(seed: int, stream: int, n: int, width: int) -> np.ndarray:
     return np.random.default_rng([seed, stream]).uniform(-1.0, 1.0, (n, width)) * np.sqrt(3.0 / width)
 

@@ -22,6 +22,7 @@ __all__ = [
     "collapse",
     "collapse_error",
     "fit_exponent",
+    "late_window",
     "mean_and_error",
     "steepest_slope",
     "tuned_minimum",
@@ -111,6 +112,12 @@ def fit_exponent(x: Any, y: Any, window: tuple[float, float]) -> FittedExponent:
             moved.append(float(slopes[np.isfinite(slopes)].mean()))
     regression = float(np.sqrt((used[:, 1] ** 2).sum())) / len(used)
     return FittedExponent(value, seed_error, max(0.5 * (max(moved) - min(moved)), regression), (low, high))
+
+
+def late_window(x: Any, factor: float = 10.0) -> tuple[float, float]:
+    """Return the window that ends with x and spans this factor: by default its last decade."""
+    last = float(np.asarray(x)[-1])
+    return last / factor, last
 
 
 @dataclass(frozen=True)

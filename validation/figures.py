@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 
+from peakedtheory.expansions import low_temperature_expansion
 from peakedtheory.plotting import GUIDE
+from peakedtheory.validation.selection import CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
 def shades(count: int) -> list[Any]:
     """Return `count` colours from dark to light, distinguishable in print and by the colour-blind."""
     return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, max(count, 1))))
+
+
+@functools.cache
+def exact_c0() -> float:
+    """Return c0 = ⟨max⟩ of the toy model's classes, which the figures mark."""
+    return float(low_temperature_expansion(CLASSES, order=0).coefficients[0])
 
 
 def rate_colours(rates: np.ndarray) -> dict[float, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.plotting import EXACT, new_figure
-from peakedtheory.validation.experiments import budgets as study
+from peakedtheory.validation import analysis_budgets as study
 from peakedtheory.validation.figures import columns_for, guide, shades
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.plotting import COLD, EXACT, EXTRA, WARM, new_figure
-from peakedtheory.validation.experiments import hard_labels
-from peakedtheory.validation.experiments.flows import levels, select
+from peakedtheory.validation.analysis_hard import best_rates, envelope, middle_run, optimizers_of
 from peakedtheory.validation.figures import guide, shades, shown
+from peakedtheory.validation.selection import levels, select
 
 if TYPE_CHECKING:
     import xarray
@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 _NAMES = {"sgd": "SGD", "adam": "Adam", "signgd": "sign descent"}
 
 
-def _optimizers(data: xarray.Dataset) -> list[str]:
-    return [o for o in hard_labels.OPTIMIZERS if o in data["optimizer"].values]
-
-
 def split(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L, L_r and L_t at the middle batch and its best rate."""
-    names = _optimizers(data)
+    names = optimizers_of(data)
     figure, axes = new_figure(len(names))
     steps = data["step"].values.astype(float)
     for place, optimizer in zip(axes[0], names, strict=True):
-        cases = hard_labels.middle_run(data, optimizer)
+        cases = middle_run(data, optimizer)
         seen = []
         for color, (name, label) in zip(
             (EXACT, COLD, WARM),
@@ -58,7 +54,7 @@ def split(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
 
 def sweep(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw all runs against D = Bt, their envelope and the theory's."""
-    names = _optimizers(data)
+    names = optimizers_of(data)
     figure, axes = new_figure(len(names))
     steps = data["step"].values.astype(float)
     for place, optimizer in zip(axes[0], names, strict=True):
@@ -68,10 +64,10 @@ def sweep(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             place.plot(
                 float(data["batch"].values[i]) * steps[good], loss[good], color="0.8", lw=0.7, zorder=0
             )
-        grid, lowest = hard_labels.envelope(data, data["loss"].values, optimizer)
+        grid, lowest = envelope(data, data["loss"].values, optimizer)
         mean = lowest.mean(axis=0)
         place.plot(grid, mean, "o", ms=3.5, color=COLD, label="envelope, training")
-        _, theory = hard_labels.envelope(data, prediction["loss"].values, optimizer)
+        _, theory = envelope(data, prediction["loss"].values, optimizer)
         place.plot(grid, theory[0], "-", color=EXACT, lw=1.2, label="envelope, theory")
         guide(place, grid, (grid[-1], 0.85 * float(mean[-1])), -1 / 3)
         place.set(
@@ -89,13 +85,13 @@ def sweep(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
 
 def best(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw η* against D, one colour per batch."""
-    names = _optimizers(data)
+    names = optimizers_of(data)
     figure, axes = new_figure(len(names))
     batches = levels(data, "batch")
     for place, optimizer in zip(axes[0], names, strict=True):
         drawn = False  # by theory or training
         for source, style in ((data, "o"), (prediction, "-")):
-            rows = hard_labels.best_rates(data, source["loss"].values, optimizer)
+            rows = best_rates(data, source["loss"].values, optimizer)
             for color, batch in zip(shades(len(batches)), batches, strict=True):
                 mine = rows[rows[:, 1] == batch]
                 if len(mine):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peakedtheory.plotting import EXACT, GUIDE, new_figure
-from peakedtheory.validation.experiments.base import FigureSpec
-from peakedtheory.validation.experiments.flows import calm_rates, levels, select
 from peakedtheory.validation.figures import (
     columns_for,
     curve,
+    exact_c0,
     guide,
     limits,
     rate_bar,
     rate_colours,
     shades,
 )
+from peakedtheory.validation.selection import NOMINAL_C0, calm_rates, closest, levels, select
 
 if TYPE_CHECKING:
     import xarray
@@ -31,7 +30,6 @@ _LABELS = {
     "loss": "test loss L (nats)",
     "beta": "inverse temperature β",
 }
-_C0 = 2.5945973686
 
 
 def _x(data: xarray.Dataset, name: str, case: int) -> np.ndarray:
@@ -59,8 +57,8 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
             place.set_ylim(floor / 1.6, top * 1.6)
         else:
             place.axhline(star, color=GUIDE, lw=0.8, ls=":")
-            if star > _C0:
-                place.axhline(_C0, color="#D62728", lw=0.8, ls="--")
+            if star > exact_c0():
+                place.axhline(exact_c0(), color="#D62728", lw=0.8, ls="--")
         place.set(xscale="log", yscale="log", title=f"β* = {star:.3g}")
         if star > 20:
             reach = np.concatenate([_x(data, x, i)[1:] for i in select(data, beta_star=star, teacher=0)])
@@ -90,8 +88,7 @@ def _anchor(
 def temperatures(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L against t for every β* at one small rate (0.023 in the paper)."""
     figure, ((axes,),) = new_figure(1, width=5.6, height=4.2)
-    rates = levels(data, "learning_rate")
-    rate = rates[int(np.argmin(np.abs(np.log(rates / 0.023))))]
+    rate = closest(levels(data, "learning_rate"), 0.023)
     stars = levels(data, "beta_star")
     steps = data["step"].values.astype(float)
     seen = []
@@ -117,8 +114,7 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L(t), β(t) and L(τ) at the largest β* for four rates (Fig. 4)."""
     figure, ((left, middle, right),) = new_figure(3)
     all_rates = levels(data, "learning_rate")
-    wanted = [all_rates[int(np.argmin(np.abs(np.log(all_rates / r))))] for r in (0.001, 0.0066, 0.081, 0.53)]
-    wanted = sorted(set(wanted))
+    wanted = sorted({closest(all_rates, rate) for rate in (0.001, 0.0066, 0.081, 0.53)})
     star = float(data["beta_star"].max())
     steps = data["step"].values.astype(float)
     for color, rate in zip(shades(len(wanted)), wanted, strict=True):
@@ -135,7 +131,7 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     guide(middle, late, best_beta, 0.38, "slope +0.38")
     end = _anchor(data, prediction, star, "tau", "loss")
     guide(right, np.array([end[0] / 30, end[0]]), end, -1 / 3)
-    middle.axhline(_C0, color=EXACT, ls=":", lw=1, label="c₀")
+    middle.axhline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀")
     left.set(ylabel=_LABELS["loss"], xlabel=_LABELS["step"], title=f"Loss, β* = {star:.0f}")
     middle.set(ylabel=_LABELS["beta"], xlabel=_LABELS["step"], title="Inverse temperature")
     right.set(ylabel=_LABELS["loss"], xlabel=_LABELS["tau"], title="Collapse in τ")
@@ -148,7 +144,7 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
 def _flat(data: xarray.Dataset) -> np.ndarray:
     """Return the values of β* below √(2 ln n)."""
     stars = levels(data, "beta_star")
-    return stars[stars < math.sqrt(2 * math.log(128))]
+    return stars[stars < NOMINAL_C0]
 
 
 def _calm(data: xarray.Dataset, star: float) -> np.ndarray:
@@ -226,51 +222,3 @@ def parabola(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.legend(fontsize=8)
     rate_bar(figure, axes, all_rates)
     return figure
-
-
-_STEEP = (
-    "Points: training; lines: theory, nothing fitted. Published: loss exponent 1/3 at low temperature "
-    "(dashed guide)."
-)
-
-
-def specs(name: str) -> tuple[FigureSpec, ...]:
-    """Return the figures of a scan by this optimizer."""
-    panel = functools.partial
-    collapse_text = " Published: curves collapse in τ" + (
-        " for all rates." if name == "sgd" else " for small rates; larger rates do not follow the gradient."
-    )
-    growth = _STEEP.replace("loss exponent 1/3", "β grows with exponent 1/3")
-    flat = (
-        "Points: training; lines: theory, nothing fitted. Published: exponential approach at a rate c_eff/n"
-    )
-    if name == "sgd":
-        return (
-            FigureSpec("13", "SGD: loss against step", _STEEP, panel(panels, x="step", y="loss")),
-            FigureSpec("14", "SGD: loss against τ", _STEEP + collapse_text, panel(panels, x="tau", y="loss")),
-            FigureSpec("15", "SGD: β against step", growth, panel(panels, x="step", y="beta")),
-            FigureSpec("16", "SGD: β against τ", growth, panel(panels, x="tau", y="beta")),
-            FigureSpec(
-                "17",
-                "SGD: exponential approach to small β*",
-                f"{flat}, c_eff = 1 (dashed).",
-                relaxations,
-            ),
-            FigureSpec("18", "SGD: loss against β* - β", "Published: L = (β* - β)²/2 (dashed).", parabola),
-        )
-    return (
-        FigureSpec("1", "Adam: loss against step for every β*", _STEEP, temperatures),
-        FigureSpec(
-            "4",
-            "Adam at the largest β*: learning rates",
-            "Points: training; lines: theory, nothing fitted. Published: loss exponent 1/3 and β ~ t^0.38 at "
-            "the best rate.",
-            rates,
-        ),
-        FigureSpec("7", "Adam: loss against τ", _STEEP + collapse_text, panel(panels, x="tau", y="loss")),
-        FigureSpec("8", "Adam: β against τ", growth + collapse_text, panel(panels, x="tau", y="beta")),
-        FigureSpec(
-            "10", "Adam: exponential approach to small β*", f"{flat} that depends on β*.", relaxations
-        ),
-        FigureSpec("11", "Adam: loss against β* - β", "Published: L = (β* - β)²/2 (dashed).", parabola),
-    )

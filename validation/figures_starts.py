@@ -8,8 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.plotting import EXACT, GUIDE, new_figure
-from peakedtheory.validation.experiments.flows import levels, select
-from peakedtheory.validation.figures import columns_for, curve, guide, limits, rate_bar, rate_colours, shades
+from peakedtheory.validation.analysis_starts import (
+    best_decay_rate,
+    decay_window,
+    shown_decay_rates,
+    shown_rate,
+)
+from peakedtheory.validation.figures import (
+    columns_for,
+    curve,
+    exact_c0,
+    guide,
+    limits,
+    rate_bar,
+    rate_colours,
+    shades,
+)
+from peakedtheory.validation.selection import levels, select
 
 if TYPE_CHECKING:
     import xarray
@@ -48,8 +63,6 @@ def ratios(data: xarray.Dataset, prediction: xarray.Dataset, *, y: str) -> Figur
 
 def both(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw loss and β for every ratio at the rate of Fig. 5."""
-    from peakedtheory.validation.experiments.starts import shown_rate
-
     figure, ((left, right),) = new_figure(2)
     rate = shown_rate(data)
     _by_ratio(left, data, prediction, rate, "loss")
@@ -88,24 +101,20 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, y: str) -> Figur
 
 def decay(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw loss and β against t for four rates and the best one."""
-    from peakedtheory.validation.experiments.starts import SHOWN_RATES, best_decay_rate, decay_window
-
     figure, ((left, right),) = new_figure(2)
-    rates = levels(data, "learning_rate")
-    wanted = {float(rates[int(np.argmin(np.abs(np.log(rates / r))))]) for r in SHOWN_RATES}
-    best = best_decay_rate(data)
-    wanted.add(best)
+    shown, best = shown_decay_rates(data), best_decay_rate(data)
+    drawn = np.union1d(shown, best)
     steps = data["step"].values.astype(float)
-    for color, rate in zip(shades(len(wanted)), sorted(wanted), strict=True):
+    for color, rate in zip(shades(len(drawn)), drawn, strict=True):
         i = select(data, learning_rate=rate)[0]
         label = f"η = {rate:.2g}" + (" (best)" if rate == best else "")
         curve(left, steps, data["loss"].values[i], prediction["loss"].values[i], color, label)
         curve(right, steps, data["beta"].values[i], prediction["beta"].values[i], color, label)
     low, high = decay_window(data)
-    i = select(data, learning_rate=best_decay_rate(data, SHOWN_RATES))[0]
+    i = select(data, learning_rate=best_decay_rate(data, shown))[0]
     start = float(np.exp(np.interp(np.log(low), np.log(steps), np.log(data["loss"].values[i]))))
     guide(left, np.array([low, high]), (low, start * 0.8), -1 / 3)
-    right.axhline(2.5945973686, color=EXACT, ls=":", lw=1, label="c₀")
+    right.axhline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀")
     right.axhline(float(data["beta_star"].values[0]), color=GUIDE, ls=":", lw=1, label="β*")
     for axes, y in ((left, "loss"), (right, "beta")):
         axes.set(xscale="log", yscale="log", xlabel="training step t", ylabel=_LABELS[y])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.plotting import COLD, EXACT, GUIDE, WARM, new_figure
-from peakedtheory.validation.figures import shades
+from peakedtheory.validation.figures import exact_c0, shades
+from peakedtheory.validation.selection import NOMINAL_C0
 
 if TYPE_CHECKING:
     import xarray
@@ -30,8 +31,8 @@ def draw_3(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             inside = (beta > 0) & (beta < star) & (exact > 0)
             axes.plot(beta[inside], exact[inside], color=color, lw=1, label=f"β* = {star:g}")
     for axes, label in ((left, "loss L (nats)"), (right, "-dL/dβ (nats)")):
-        axes.axvline(math.sqrt(2 * math.log(128)), color=GUIDE, ls="--", lw=1, label="√(2 ln n)")
-        axes.axvline(2.5945973686, color=EXACT, ls=":", lw=1, label="c₀, exact")
+        axes.axvline(NOMINAL_C0, color=GUIDE, ls="--", lw=1, label="√(2 ln n)")
+        axes.axvline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀, exact")
         axes.set(xscale="log", yscale="log", xlabel="inverse temperature β", ylabel=label)
     left.set_ylim(bottom=1e-4)
     right.set_ylim(bottom=1e-5)

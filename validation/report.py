@@ -156,17 +156,13 @@ def number(value: float | None, error: float | None = None) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def _band(claim: Claim) -> str:
-    return f"{claim.rule}"
-
-
 def _row(claim: Claim) -> list[str]:
     return [
         claim.text,
         number(claim.measured, claim.error),
         number(claim.predicted),
         number(claim.published, claim.published_error),
-        _band(claim),
+        claim.rule,
         claim.verdict,
     ]
 
@@ -195,13 +191,8 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
         if section.experiment.notes:
             lines += [section.experiment.notes, ""]
         for key, title, caption, _ in section.figures:
-            shown = "png" if plot_format == "pdf" else plot_format
-            lines += [
-                f"![{title}]({file_name(key)}.{shown})"
-                if plot_format != "pdf"
-                else f"[{title}]({file_name(key)}.pdf)",
-                "",
-            ]
+            shown = "" if plot_format == "pdf" else "!"  # a page cannot show a PDF, but link to it
+            lines += [f"{shown}[{title}]({file_name(key)}.{plot_format})", ""]
             lines += [f"**{_label(key)}. {title}.** {caption}", ""]
         lines += ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
         lines += [

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.validation import figures_budgets as draw
+from peakedtheory.validation.analysis_budgets import POWERS, asymptotic, families_of, groups, slope, tuned
+from peakedtheory.validation.cases import Case, theory_of
 from peakedtheory.validation.claims import Claim, near
-from peakedtheory.validation.comparison import FittedExponent, fit_exponent, tuned_minimum
+from peakedtheory.validation.comparison import FittedExponent
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import CLASSES, WIDTH, levels, optimizer_of, select
+from peakedtheory.validation.selection import CLASSES, WIDTH
 
 if TYPE_CHECKING:
     import xarray
 
     from peakedtheory.schedules import Schedule
 
-#: Power with which each family ends; the computed optimum has α = 1 in the limit of large width.
-POWERS = {"constant": 0.0, "linear": 1.0, "square": 2.0, "cosine": 2.0, "wsd": 1.0, "optimal": math.inf}
 #: A height near the best of Adam at 1000 steps in batches of 64, by family.
 _ADAM_HEIGHTS = {
     "constant": 0.03,
@@ -34,13 +35,6 @@ _ADAM_HEIGHTS = {
     "wsd": 0.06,
     "optimal": 0.15,
 }
-
-
-def asymptotic(family: str) -> float:
-    """Return α of a family under SGD on hard labels, late and wide (docs/schedules.md, Eqs. 9, 12)."""
-    from peakedtheory.late_time import decay_exponent
-
-    return 1.0 if math.isinf(POWERS[family]) else decay_exponent(POWERS[family])
 
 
 def middle_height(optimizer: str, family: str, budget: int, batch: int) -> float:
@@ -104,8 +98,6 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train all schedules of one budget side by side, budget after budget, and keep the final losses."""
     import xarray
 
-    from peakedtheory.validation import Case
-
     teachers = settings["teachers"]
     everything = plans(settings)
     rows: dict[str, list[Any]] = {
@@ -161,72 +153,12 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
                 [plan.tau[-1]],
                 key[1],
                 CLASSES,
-                optimizer=optimizer_of(key[0], float(plan.rates.max()), batch),
+                optimizer=theory_of(key[0], float(plan.rates.max()), batch, WIDTH),
                 schedule=plan,
             )
             known[key] = float(flow.loss[0])
         out[i] = known[key]
     return xarray.Dataset({"loss": (("case",), out)})
-
-
-def tuned(
-    data: xarray.Dataset, values: np.ndarray, optimizer: str, star: float, family: str
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return budgets, tuned losses (teachers, budgets), and whether every best height lies inside the scan.
-
-    The height is tuned on the mean over teachers; each teacher's loss is read at that height.
-    """
-    budgets = levels(data, "budget")
-    teachers = levels(data, "teacher")
-    out = np.full((teachers.size, budgets.size), np.nan)
-    inside = True
-    for k, budget in enumerate(budgets):
-        cases = _cases(data, optimizer, star, family, budget)
-        if not cases.size:
-            continue
-        heights = levels(data, "height", cases)
-        table = np.array([values[cases[np.isclose(data["height"].values[cases], h)]] for h in heights])
-        mean = np.where(np.isfinite(table).all(axis=1), table.mean(axis=1), np.nan)
-        best, _, ok = tuned_minimum(heights, mean)
-        inside &= ok
-        good = np.isfinite(mean)
-        for j in range(teachers.size):
-            out[j, k] = math.exp(np.interp(math.log(best), np.log(heights[good]), np.log(table[good, j])))
-        # Between heights ln L is a parabola, not a chord: shift all teachers by the mean's difference.
-        out[:, k] *= tuned_minimum(heights, mean)[1] / float(
-            np.exp(np.interp(math.log(best), np.log(heights[good]), np.log(mean[good])))
-        )
-    return budgets, out, inside
-
-
-def _cases(data: xarray.Dataset, optimizer: str, star: float, family: str, budget: float) -> np.ndarray:
-    wanted = select(data, optimizer=optimizer, family=family, budget=int(budget))
-    column = data["beta_star"].values[wanted]
-    same = np.isinf(column) if math.isinf(star) else np.isclose(column, star)
-    return wanted[same]
-
-
-def slope(budgets: np.ndarray, losses: np.ndarray) -> FittedExponent:
-    """Return the exponent over all budgets, per teacher."""
-    return fit_exponent(budgets, losses, (float(budgets[0]), float(budgets[-1])))
-
-
-def groups(data: xarray.Dataset) -> list[tuple[str, float]]:
-    """Return the pairs of optimizer and β* of a run, hard labels first."""
-    pairs = {
-        (str(o), float(s)) for o, s in zip(data["optimizer"].values, data["beta_star"].values, strict=True)
-    }
-    return sorted(pairs, key=lambda pair: (pair[0] != "sgd", -pair[1]))
-
-
-def families_of(data: xarray.Dataset, optimizer: str, star: float) -> list[str]:
-    """Return the families that a group was trained with."""
-    present = set(data["family"].values[select(data, optimizer=optimizer)])
-    return [f for f in POWERS if f in present and _any(data, optimizer, star, f)]
-
-
-def _any(data: xarray.Dataset, optimizer: str, star: float, family: str) -> bool:
-    return any(_cases(data, optimizer, star, family, b).size for b in levels(data, "budget"))
 
 
 def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
@@ -277,8 +209,6 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 
 
 def _figures() -> tuple[FigureSpec, ...]:
-    from peakedtheory.validation import figures_budgets as draw
-
     return (
         FigureSpec(
             "schedules",

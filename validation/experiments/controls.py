@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.plotting import COLD, EXTRA, WARM, new_figure
+from peakedtheory.validation.cases import Case
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.comparison import mean_and_error, steepest_slope
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import CLASSES, predict_cases, record_steps, trimmed
+from peakedtheory.validation.experiments.flows import predict_cases, train_cases
+from peakedtheory.validation.figures import curve, guide
+from peakedtheory.validation.selection import CLASSES
 
 if TYPE_CHECKING:
     import xarray
@@ -22,8 +26,6 @@ KINDS = ("cross-entropy, low temperature", "cross-entropy, high temperature", "q
 
 def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train the three kinds by SGD, several teachers each."""
-    from peakedtheory.validation import Case
-
     parts = [(settings["low"], "kl"), (settings["high"], "kl"), (settings["low"], "mse")]
     cases = [
         Case(
@@ -37,14 +39,8 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
         for star, loss in parts
         for teacher in range(settings["teachers"])
     ]
-    data = context.train(
-        cases,
-        settings["steps"],
-        record=np.append(0, record_steps(settings["steps"], settings["records"])),
-        test_samples=settings["test_samples"],
-    )
     kinds = np.repeat(np.arange(3), settings["teachers"])
-    return trimmed(data).assign_coords(kind=("case", kinds))
+    return train_cases(context, settings, cases, from_zero=True).assign_coords(kind=("case", kinds))
 
 
 def predict(data: xarray.Dataset) -> xarray.Dataset:
@@ -101,9 +97,6 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 
 def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L over its start against t, on two logarithmic axes."""
-    from peakedtheory.plotting import COLD, EXTRA, WARM, new_figure
-    from peakedtheory.validation.figures import curve, guide
-
     figure, ((axes,),) = new_figure(1, width=6.0, height=4.2)
     steps = data["step"].values.astype(float)
     for kind, color in enumerate((COLD, WARM, EXTRA)):

@@ -1,4 +1,4 @@
-"""What the training experiments share: grids of cases, records, and the flow predicted for every case.
+"""What the training experiments share: grids, runs, the flow predicted for every case, and its error.
 
 Predictions are `peakedtheory.student_flow` at the times of the records, with nothing fitted.
 """
@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.validation.cases import Case, theory_of
+from peakedtheory.validation.claims import Claim
+from peakedtheory.validation.comparison import agreement
+from peakedtheory.validation.experiments.base import RunContext, Settings
+from peakedtheory.validation.selection import CLASSES, WIDTH
+
 if TYPE_CHECKING:
     import xarray
 
-#: Classes and input width of the toy model (Liu et al. 2026, Appendix B.2).
-CLASSES, WIDTH = 128, 32
 FIELDS = ("loss", "radial_loss", "tangential_loss", "beta", "alignment", "residual", "local_exponent")
 _ASKED = ("learning_rate", "beta_star", "optimizer", "batch", "start_ratio", "weight_decay", "hard_labels")
 
@@ -35,21 +40,7 @@ def record_steps(steps: int, count: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(1, steps, count)).astype(int))
 
 
-def optimizer_of(name: str, rate: float, batch: float, width: float = WIDTH) -> Any:
-    """Return the theory's optimizer for one case."""
-    from peakedtheory.dynamics import SGD, Adam, SignGD
-
-    kind = {"sgd": SGD, "adam": Adam, "adamw": Adam, "signgd": SignGD}[name]
-    return kind(rate, batch, width)
-
-
-def predict_cases(
-    data: xarray.Dataset,
-    *,
-    schedule_of: Callable[[int], Any] | None = None,
-    width: int = WIDTH,
-    n: int = CLASSES,
-) -> xarray.Dataset:
+def predict_cases(data: xarray.Dataset, schedule_of: Callable[[int], Any] | None = None) -> xarray.Dataset:
     """Return the predicted run of every case of `data`, at its own τ: variables of `FIELDS`.
 
     Parameters
@@ -58,8 +49,6 @@ def predict_cases(
         Results of the training engine, with dimensions case and time.
     schedule_of : callable, optional
         Schedule of a case by its index; constant rates without it.
-    width, n : int
-        Input width m and classes n.
 
     Notes
     -----
@@ -83,8 +72,8 @@ def predict_cases(
             known[key] = student_flow(
                 np.minimum(tau[i], plan.tau[-1]) if plan is not None else tau[i],
                 math.inf if hard else float(star),
-                n,
-                optimizer=optimizer_of(str(kind), peak, float(batch), width),
+                CLASSES,
+                optimizer=theory_of(str(kind), peak, float(batch), WIDTH),
                 residual0=float(ratio) * float(star) if ratio else 0.0,
                 weight_decay=float(decay),
                 schedule=plan,
@@ -94,29 +83,53 @@ def predict_cases(
     return xarray.Dataset({name: (("case", "time"), values) for name, values in out.items()})
 
 
-def select(data: xarray.Dataset, **wanted: Any) -> np.ndarray:
-    """Return the indices of the cases whose coordinates equal the wanted values (numbers to 1e-6)."""
-    keep = np.ones(data.sizes["case"], dtype=bool)
-    for name, value in wanted.items():
-        column = data[name].values
-        if column.dtype.kind == "f":
-            keep &= np.isclose(column, float(value), rtol=1e-6)
-        else:
-            keep &= column == value
-    return np.flatnonzero(keep)
+@dataclass(frozen=True)
+class AlignedFlow:
+    """L(τ) of an aligned student under gradient flow, read either way on logarithmic axes."""
+
+    tau: np.ndarray
+    loss: np.ndarray
+
+    def loss_at(self, tau: np.ndarray) -> np.ndarray:
+        """Return L at these times."""
+        return np.exp(np.interp(np.log(tau), np.log(self.tau), np.log(self.loss)))
+
+    def time_of(self, loss: np.ndarray) -> np.ndarray:
+        """Return the times at which the flow has these losses."""
+        return np.exp(np.interp(-np.log(loss), -np.log(self.loss), np.log(self.tau)))
 
 
-def levels(data: xarray.Dataset, name: str, among: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-    """Return the distinct values of a coordinate, ascending."""
-    column = data[name].values if among is None else data[name].values[among]
-    return np.unique(column)
+def aligned_flow(beta_star: float) -> AlignedFlow:
+    """Return the aligned flow of the toy model towards a teacher."""
+    from peakedtheory._training.interpolant import interpolant
+    from peakedtheory.regimes import aligned_path
+
+    path = aligned_path(interpolant(CLASSES), beta_star)
+    return AlignedFlow(path.tau, path.loss)
 
 
-def calm_rates(data: xarray.Dataset, cases: np.ndarray) -> np.ndarray:
-    """Return which cases move by less than a tenth of β* in a step; Adam's weights move by η, β by η√m."""
-    if str(data["optimizer"].values[0]) == "sgd":
-        return np.ones(len(cases), dtype=bool)
-    return data["learning_rate"].values[cases] * math.sqrt(WIDTH) <= 0.1 * data["beta_star"].values[cases]
+def train_cases(
+    context: RunContext, settings: Settings, cases: Sequence[Case], *, from_zero: bool = False
+) -> xarray.Dataset:
+    """Train the cases of an experiment and return the curves that the experiments use.
+
+    Parameters
+    ----------
+    context : RunContext
+    settings : mapping
+        `steps`, `records` (logarithmic times) and `test_samples`.
+    cases : sequence of Case
+    from_zero : bool
+        Record the start as well.
+    """
+    record = record_steps(settings["steps"], settings["records"])
+    data = context.train(
+        cases,
+        settings["steps"],
+        record=np.append(0, record) if from_zero else record,
+        test_samples=settings["test_samples"],
+    )
+    return trimmed(data)
 
 
 def trimmed(data: xarray.Dataset, *, keep: Sequence[str] = ()) -> xarray.Dataset:
@@ -133,11 +146,16 @@ def per_case_error(measured: np.ndarray, predicted: np.ndarray) -> tuple[float, 
 
     The standard error is that of a median over independent cases, 1.25 σ/√K.
     """
-    from peakedtheory.validation.comparison import agreement
-
     values = np.array([agreement(a, b).typical for a, b in zip(measured, predicted, strict=True)])
     values = values[np.isfinite(values)]
     if not values.size:
         return math.nan, math.nan
     error = 1.25 * float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
     return float(np.median(values)), error
+
+
+def flow_claim(text: str, measured: np.ndarray, predicted: np.ndarray, bar: float, note: str = "") -> Claim:
+    """Return the claim that curves are those of the theory, to a typical relative error of at most `bar`."""
+    typical, error = per_case_error(measured, predicted)
+    rule = f"at most {100 * bar:.0f} %{note}"
+    return Claim(text, typical, error, -math.inf, bar, rule, predicted=0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from peakedtheory._checks import fail
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.language.analysis import (
@@ -37,7 +38,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Return the committed runs named in the settings, or evaluate published checkpoints."""
     if not settings["models"]:
         return load_runs().sel(run=settings["runs"])
-    from peakedtheory.validation.language.published import PYTHIA_REVISIONS, named_schedule
+    from peakedtheory.validation.language.published import NAMES, PYTHIA_REVISIONS, named_schedule
     from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions
     from peakedtheory.validation.language.texts import TextSource
 
@@ -45,6 +46,8 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     for model in settings["models"]:
         name = model.rsplit("/", 1)[-1]
         schedule = named_schedule(name)
+        if schedule is None:
+            fail("models", "must have published schedules", repr(model), f"name some of {', '.join(NAMES)}")
         evaluation = Evaluation(
             model, TextSource(settings["text"]), settings["tokens"], device=context.device or "auto"
         )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.validation import figures_theory
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import CLASSES, WIDTH
+from peakedtheory.validation.selection import CLASSES, NOMINAL_C0, WIDTH
 
 if TYPE_CHECKING:
     import xarray
@@ -163,12 +164,12 @@ def claims_numerics(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Cl
     out.append(
         near(
             "c0 = √(2 ln n), as the dashed lines of the figures have it (ratio of the exact ⟨max⟩ to it)",
-            c0 / math.sqrt(2 * math.log(CLASSES)),
+            c0 / NOMINAL_C0,
             1e-9,
             1.0,
             0.05,
             "within 5 %",
-            predicted=c0 / math.sqrt(2 * math.log(CLASSES)),
+            predicted=c0 / NOMINAL_C0,
             published=1.0,
         )
     )
@@ -187,7 +188,7 @@ def simulate_entropy(settings: Settings, context: RunContext) -> xarray.Dataset:
     rng = np.random.default_rng(settings["seed"])
     values = np.empty((settings["samples"], beta.size))
     for row in values:
-        x = rng.standard_normal(settings["classes"])
+        x = rng.standard_normal((settings["classes"],))
         x -= x.max()
         for k, b in enumerate(beta):
             weight = np.exp(b * x)
@@ -282,8 +283,6 @@ def claims_entropy(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Cla
 
 
 def _figure(key: str, title: str, caption: str) -> FigureSpec:
-    from peakedtheory.validation import figures_theory
-
     return FigureSpec(key, title, caption, getattr(figures_theory, f"draw_{key}"))
 
 

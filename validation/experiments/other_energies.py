@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.plotting import new_figure
 from peakedtheory.validation.claims import Claim, near
-from peakedtheory.validation.comparison import agreement, fit_exponent, mean_and_error
+from peakedtheory.validation.comparison import agreement, fit_exponent, late_window, mean_and_error
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.flows import record_steps
+from peakedtheory.validation.figures import curve, limits, shades
 
 if TYPE_CHECKING:
     import xarray
@@ -136,16 +138,11 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     )
 
 
-def _window(data: xarray.Dataset) -> tuple[float, float]:
-    """Return the last two decades of τ."""
-    last = float(data["tau"].values[-1])
-    return last / 100.0, last
-
-
 def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
     """Judge the exponent of every distribution, asymptotic and at these times, and the flow."""
     out = []
-    tau, window = data["tau"].values, _window(data)
+    tau = data["tau"].values
+    window = late_window(tau, 100.0)
     for k, name in enumerate(data["energies"].values):
         fit = fit_exponent(tau, data["loss"].values[k], window)
         theory = fit_exponent(tau, prediction["loss"].values[k], window)
@@ -183,9 +180,6 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 
 def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L and β against τ for every distribution."""
-    from peakedtheory.plotting import new_figure
-    from peakedtheory.validation.figures import curve, limits, shades
-
     figure, ((left, right),) = new_figure(2)
     tau = data["tau"].values
     for color, (k, name) in zip(

@@ -15,6 +15,7 @@ from peakedtheory.validation.experiments import (
     residual,
     scans,
     starts,
+    weight_decay,
     weights,
 )
 from peakedtheory.validation.experiments.base import Experiment
@@ -24,6 +25,7 @@ _MODULES = (
     weights,
     numerics,
     starts,
+    weight_decay,
     residual,
     language_models,
     hard_labels,

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.plotting import GUIDE, new_figure
 from peakedtheory.validation.claims import Claim, near
-from peakedtheory.validation.comparison import FittedExponent, agreement, fit_exponent, mean_and_error
-from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import (
-    CLASSES,
-    beta_star_of,
-    levels,
-    logspace,
-    record_steps,
-    select,
+from peakedtheory.validation.comparison import (
+    FittedExponent,
+    agreement,
+    fit_exponent,
+    late_window,
+    mean_and_error,
 )
+from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
+from peakedtheory.validation.experiments.flows import aligned_flow, beta_star_of, logspace, record_steps
+from peakedtheory.validation.figures import curve, guide, limits, shades
+from peakedtheory.validation.selection import levels, select
 
 if TYPE_CHECKING:
     import xarray
@@ -43,6 +45,10 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     pieces: dict[str, list[np.ndarray]] = {"loss": [], "loss_se": [], "beta": []}
     with reporter(context.progress, "training residual students") as report:
         for done, (depth, teacher) in enumerate(stacks):
+
+            def tell(step: int, before: int = done * settings["steps"]) -> None:
+                report(before + step, len(stacks) * settings["steps"])
+
             plan = ResidualPlan(
                 beta_star=stars,
                 depth=depth,
@@ -60,9 +66,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
                 device=device,
                 checkpoint=context.checkpoint(f"{depth}-{teacher}"),
                 resume=context.resume,
-                report=lambda step, done=done: report(
-                    done * settings["steps"] + step, len(stacks) * settings["steps"]
-                ),
+                report=tell,
             )
             for key, values in pieces.items():
                 values.append(found[key])
@@ -83,8 +87,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
 
 def _window(data: xarray.Dataset) -> tuple[float, float]:
     """Return the final part of the run, as the published fits take it: the last factor of five."""
-    last = float(data["step"].values[-1])
-    return last / 5.0, last
+    return late_window(data["step"].values, 5.0)
 
 
 def final_exponent(data: xarray.Dataset, star: float, depth: int) -> FittedExponent:
@@ -100,25 +103,21 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     """
     import xarray
 
-    from peakedtheory._training.interpolant import interpolant
-    from peakedtheory.regimes import aligned_path
-
-    table = interpolant(CLASSES)
     out = np.full(data["loss"].shape, np.nan)
     constants = np.full(data.sizes["case"], np.nan)
     low, _ = _window(data)
     late = data["step"].values >= low
     for i, star in enumerate(data["beta_star"].values):
-        path = aligned_path(table, float(star))
+        flow = aligned_flow(float(star))
         loss = data["loss"].values[i].astype(float)
-        usable = late & (loss > 1.01 * path.loss.min()) & (loss < 0.99 * path.loss.max())
+        usable = late & (loss > 1.01 * flow.loss.min()) & (loss < 0.99 * flow.loss.max())
         if usable.sum() < 3:
             continue
+        tau = data["tau"].values[i]
         # τ at which the flow has each measured loss; its mean ratio to the actual τ is c_eff
-        at = np.exp(np.interp(-np.log(loss[usable]), -np.log(path.loss), np.log(path.tau)))
-        constants[i] = float(np.exp(np.mean(np.log(at / data["tau"].values[i][usable]))))
-        times = np.log(constants[i] * data["tau"].values[i])
-        out[i] = np.exp(np.interp(times, np.log(path.tau), np.log(path.loss)))
+        ratios = flow.time_of(loss[usable]) / tau[usable]
+        constants[i] = float(np.exp(np.mean(np.log(ratios))))
+        out[i] = flow.loss_at(constants[i] * tau)
     return xarray.Dataset({"loss": (("case", "time"), out), "c_eff": (("case",), constants)})
 
 
@@ -189,9 +188,6 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 
 def draw_curves(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L against t for every β* at the first depth."""
-    from peakedtheory.plotting import new_figure
-    from peakedtheory.validation.figures import curve, guide, limits, shades
-
     figure, ((axes,),) = new_figure(1, width=6.0, height=4.4)
     steps = data["step"].values.astype(float)
     stars, depth = levels(data, "beta_star"), int(levels(data, "depth")[0])
@@ -217,9 +213,6 @@ def draw_curves(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
 
 def draw_exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw the final exponents against β* for every depth."""
-    from peakedtheory.plotting import GUIDE, new_figure
-    from peakedtheory.validation.figures import shades
-
     figure, ((axes,),) = new_figure(1, width=5.4)
     depths, stars = levels(data, "depth"), levels(data, "beta_star")
     for color, depth in zip(shades(len(depths)), depths, strict=True):

@@ -1,4 +1,4 @@
-"""Students that start at other scales (Figs. 5ab, 19-22), and students under weight decay (Figs. 5cd)."""
+"""Students that start at other scales, at constant rates and under warmup and cosine (Figs. 5ab, 19-22)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.schedules import warmup_cosine
+from peakedtheory.validation import figures_starts as draw
+from peakedtheory.validation.analysis_starts import shown_rate
+from peakedtheory.validation.cases import Case
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.comparison import (
     collapse,
@@ -17,15 +21,8 @@ from peakedtheory.validation.comparison import (
     steepest_slope,
 )
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import (
-    levels,
-    logspace,
-    per_case_error,
-    predict_cases,
-    record_steps,
-    select,
-    trimmed,
-)
+from peakedtheory.validation.experiments.flows import flow_claim, logspace, predict_cases, train_cases
+from peakedtheory.validation.selection import levels, select
 
 if TYPE_CHECKING:
     import xarray
@@ -33,24 +30,16 @@ if TYPE_CHECKING:
     from peakedtheory.schedules import Schedule
 
 
-#: Rates that Fig. 5cd shows.
-SHOWN_RATES = (0.001, 0.006, 0.1, 0.56)
-
-
 def schedule_of(settings: Settings, rate: float) -> Schedule | None:
     """Return the warmup and cosine of Liu et al. 2026, Appendix D.4, or nothing for constant rates."""
-    from peakedtheory.schedules import warmup_cosine
-
     if not settings["cosine"]:
         return None
     steps = settings["steps"]
     return warmup_cosine(rate, steps, warmup=max(steps // 100, 1), final=0.1 * rate)
 
 
-def simulate_starts(settings: Settings, context: RunContext) -> xarray.Dataset:
+def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train every combination of initial ratio and learning rate."""
-    from peakedtheory.validation import Case
-
     cases = [
         Case(
             beta_star=settings["beta_star"],
@@ -66,16 +55,11 @@ def simulate_starts(settings: Settings, context: RunContext) -> xarray.Dataset:
         for rate in settings["rates"]
         for teacher in range(settings["teachers"])
     ]
-    data = context.train(
-        cases,
-        settings["steps"],
-        record=np.append(0, record_steps(settings["steps"], settings["records"])),
-        test_samples=settings["test_samples"],
-    )
-    return trimmed(data).assign_attrs(cosine=int(settings["cosine"]), steps=settings["steps"])
+    data = train_cases(context, settings, cases, from_zero=True)
+    return data.assign_attrs(cosine=int(settings["cosine"]), steps=settings["steps"])
 
 
-def predict_starts(data: xarray.Dataset) -> xarray.Dataset:
+def predict(data: xarray.Dataset) -> xarray.Dataset:
     """Return the flow of Adam from D = 0, ρ = rβ*."""
     if not data.attrs["cosine"]:
         return predict_cases(data)
@@ -84,13 +68,7 @@ def predict_starts(data: xarray.Dataset) -> xarray.Dataset:
     return predict_cases(data, schedule_of=lambda i: schedule_of(settings, float(rates[i])))
 
 
-def shown_rate(data: xarray.Dataset) -> float:
-    """Return the rate shown in Fig. 5, 0.081, or the closest one."""
-    rates = levels(data, "learning_rate")
-    return float(rates[int(np.argmin(np.abs(np.log(rates / 0.081))))])
-
-
-def claims_starts(data: xarray.Dataset, prediction: xarray.Dataset, figure: str) -> list[Claim]:
+def claims(data: xarray.Dataset, prediction: xarray.Dataset, figure: str) -> list[Claim]:
     """Sharp drop, dip of β, collapse at late times, the one-third law after it, and the flow."""
     rate = shown_rate(data)
     ratios = levels(data, "start_ratio")
@@ -138,16 +116,12 @@ def claims_starts(data: xarray.Dataset, prediction: xarray.Dataset, figure: str)
         if not chosen.size:
             continue
         measured = np.where(steps >= 10, data["loss"].values[chosen].astype(float), np.nan)
-        typical, spread = per_case_error(measured, prediction["loss"].values[chosen])
         out.append(
-            Claim(
+            flow_claim(
                 f"Theory of Adam, nothing fitted: typical relative error of L {label} (η = {rate:.3g})",
-                typical,
-                spread,
-                -math.inf,
+                measured,
+                prediction["loss"].values[chosen],
                 0.15,
-                "at most 15 %",
-                predicted=0.0,
             )
         )
     return out
@@ -195,125 +169,10 @@ def _late(data: xarray.Dataset, prediction: xarray.Dataset, rate: float, figure:
     return out
 
 
-def simulate_decay(settings: Settings, context: RunContext) -> xarray.Dataset:
-    """Train with AdamW at every rate."""
-    from peakedtheory.validation import Case
-
-    cases = [
-        Case(
-            beta_star=settings["beta_star"],
-            learning_rate=rate,
-            optimizer="adamw",
-            weight_decay=settings["weight_decay"],
-            batch=settings["batch"],
-            teacher=teacher,
-            seed=teacher,
-        )
-        for rate in settings["rates"]
-        for teacher in range(settings["teachers"])
-    ]
-    return trimmed(
-        context.train(
-            cases,
-            settings["steps"],
-            record=record_steps(settings["steps"], settings["records"]),
-            test_samples=settings["test_samples"],
-        )
-    )
-
-
-def best_decay_rate(data: xarray.Dataset, among: tuple[float, ...] | None = None) -> float:
-    """Return the rate with the lowest loss at step 1000, where the paper ends, of all or of some."""
-    rates = levels(data, "learning_rate")
-    if among is not None:
-        rates = np.unique([rates[int(np.argmin(np.abs(np.log(rates / r))))] for r in among])
-    at = int(np.argmin(np.abs(data["step"].values - 1000)))
-    final = [float(data["loss"].values[select(data, learning_rate=r), at].mean()) for r in rates]
-    return float(rates[int(np.nanargmin(final))])
-
-
-def decay_window(data: xarray.Dataset) -> tuple[float, float]:
-    """Return where the one-third law is looked for: steps 30 to 1000."""
-    last = float(data["step"].values[-1])
-    return min(30.0, 0.1 * last), min(1000.0, last)
-
-
-def _decay_law(
-    data: xarray.Dataset, prediction: xarray.Dataset, rate: float, window: tuple[float, float], which: str
-) -> list[Claim]:
-    """Judge the exponents of L and β at one rate."""
-    cases, steps = select(data, learning_rate=rate), data["step"].values
-    where = f"{which}, η = {rate:.3g}, steps {window[0]:.0f} to {window[1]:.0f}"
-    fits = {name: fit_exponent(steps, data[name].values[cases], window) for name in ("loss", "beta")}
-    theory = {
-        name: fit_exponent(steps, prediction[name].values[cases[:1]], window).value
-        for name in ("loss", "beta")
-    }
-    return [
-        near(
-            f"Fig. 5c: with weight decay the loss falls as t^-1/3 ({where})",
-            -fits["loss"].value,
-            fits["loss"].error,
-            1.0 / 3.0,
-            0.08,
-            "1/3 ± 0.08 (the published window is not stated)",
-            predicted=-theory["loss"],
-            published=1.0 / 3.0,
-        ),
-        near(
-            f"Fig. 5d: β is almost non-increasing meanwhile (its exponent; {where})",
-            fits["beta"].value,
-            fits["beta"].error,
-            0.0,
-            0.15,
-            "0 ± 0.15",
-            predicted=theory["beta"],
-            published=0.0,
-        ),
-    ]
-
-
-def claims_decay(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
-    """Judge the one-third law at the best of the paper's four rates, at the best of all, and the flow."""
-    steps, window = data["step"].values, decay_window(data)
-    shown, best = best_decay_rate(data, SHOWN_RATES), best_decay_rate(data)
-    out = [*_decay_law(data, prediction, shown, window, "best of the four rates shown")]
-    if not np.isclose(shown, best):
-        out.append(_decay_law(data, prediction, best, window, "best of all rates")[0])
-    running = steps >= 10
-    for name, label, bar in (("loss", "L", 0.15), ("beta", "β", 0.05)):
-        typical, spread = per_case_error(
-            data[name].values[:, running].astype(float), prediction[name].values[:, running]
-        )
-        out.append(
-            Claim(
-                f"Theory of Adam with decay, nothing fitted: typical relative error of {label}, all rates",
-                typical,
-                spread,
-                -math.inf,
-                bar,
-                f"at most {bar:.0%}",
-                predicted=0.0,
-            )
-        )
-    return out
-
-
-def _figures(kind: str) -> tuple[FigureSpec, ...]:
-    from peakedtheory.validation import figures_starts as draw
-
+def _figures(cosine: bool) -> tuple[FigureSpec, ...]:
     lines = "Points: training; lines: theory of Adam, nothing fitted. "
-    if kind == "decay":
-        return (
-            FigureSpec(
-                "5cd",
-                "Weight decay",
-                lines + "Published: loss exponent 1/3 (dashed) at the best rate while β hardly moves.",
-                draw.decay,
-            ),
-        )
     law = lines + "Published: collapse late, loss exponent 1/3 and growth exponent 1/3 (dashed)."
-    if kind == "cosine":
+    if cosine:
         return (
             FigureSpec(
                 "21", "Warmup and cosine: loss against τ", law, functools.partial(draw.ratios, y="loss")
@@ -354,40 +213,12 @@ def _starts(cosine: bool) -> Experiment:
         title="Initial scales under warmup and cosine" if cosine else "Initial scales at constant rates",
         source=f"Liu et al. 2026, Appendix D.{4 if cosine else 3}",
         settings=_settings(cosine),
-        simulate=simulate_starts,
-        predict=predict_starts,
-        claims=functools.partial(claims_starts, figure="Figs. 21, 22" if cosine else "Figs. 5ab, 19, 20"),
-        figures=_figures(name),
+        simulate=simulate,
+        predict=predict,
+        claims=functools.partial(claims, figure="Figs. 21, 22" if cosine else "Figs. 5ab, 19, 20"),
+        figures=_figures(cosine),
         notes="quick: 30,000 steps in batches of 256 reach a third of the paper's τ with more noise.",
     )
 
 
-_DECAY: dict[str, Any] = {"beta_star": 11.5, "weight_decay": 0.05, "rates": logspace(-3, 0, 13)}
-
-EXPERIMENTS = (
-    _starts(cosine=False),
-    _starts(cosine=True),
-    Experiment(
-        name="weight-decay",
-        title="Adam with weight decay",
-        source="Liu et al. 2026, Appendix D.5",
-        settings={
-            "paper": {
-                **_DECAY, "steps": 2000, "batch": 2048, "teachers": 3, "records": 60, "test_samples": 8192,
-            },
-            "quick": {
-                **_DECAY, "rates": _DECAY["rates"][::2], "steps": 1000, "batch": 1024, "teachers": 2,
-                "records": 40, "test_samples": 4096,
-            },
-            "tiny": {
-                **_DECAY, "rates": _DECAY["rates"][::4], "steps": 40, "batch": 32, "teachers": 2,
-                "records": 14, "test_samples": 256,
-            },
-        },
-        simulate=simulate_decay,
-        predict=predict_cases,
-        claims=claims_decay,
-        figures=_figures("decay"),
-        notes="The paper's text says 1,000 steps, its published code 2,000; scale paper takes 2,000.",
-    ),
-)  # fmt: skip
+EXPERIMENTS = (_starts(cosine=False), _starts(cosine=True))

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.validation import figures_weights as draw
+from peakedtheory.validation.cases import Case
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.comparison import mean_and_error
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.flows import (
-    CLASSES,
-    WIDTH,
     beta_star_of,
+    flow_claim,
     logspace,
-    per_case_error,
     predict_cases,
     trimmed,
 )
+from peakedtheory.validation.selection import CLASSES, WIDTH
 
 if TYPE_CHECKING:
     import xarray
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train one student per β* and project teacher and student rows on a random plane."""
-    from peakedtheory.validation import Case
-
     stars = sorted(beta_star_of(t) for t in settings["temperatures"])
     cases = [
         Case(beta_star=star, learning_rate=settings["rate"], optimizer="adam", batch=settings["batch"])
@@ -114,24 +113,18 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
         loss = data["loss"].values[:, running].astype(float)
         enough = loss > 5 * data["loss_se"].values[:, running]
         values = np.where(enough, data[name].values[:, running].astype(float), np.nan)
-        typical, spread = per_case_error(values, prediction[name].values[:, running])
         out.append(
-            Claim(
+            flow_claim(
                 f"Theory of Adam, nothing fitted: typical relative error of {label}",
-                typical,
-                spread,
-                -math.inf,
+                values,
+                prediction[name].values[:, running],
                 bar,
-                f"at most {bar:.0%}",
-                predicted=0.0,
             )
         )
     return out
 
 
 def _figures() -> tuple[FigureSpec, ...]:
-    from peakedtheory.validation import figures_weights as draw
-
     text = (
         "Arrows: rows of the teacher on a random plane; dots: rows of the student, coloured by step. "
         "Published: "
