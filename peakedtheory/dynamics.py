@@ -2,7 +2,7 @@
 
 The student's logits are D z + ρ w, the teacher's β* z; D is the alignment, ρ the residual, β² = D² + ρ².
 The flow for gradient descent, its noise and its closed forms are Eqs. 1-26 of docs/dynamics.md, its
-corrections at finite input width Eqs. 34-45; the aligned flow is Liu et al. 2026, Eq. 9, and the split of the
+corrections at finite input width Eqs. 34-50; the aligned flow is Liu et al. 2026, Eq. 9, and the split of the
 loss that of Lee et al. 2026. Adam and sign descent are integrated by `_training.adaptive`.
 """
 
@@ -120,9 +120,10 @@ class Adam:
 class SignGD:
     """Steps of the gradient's signs, the limit of Adam without memory.
 
-    The noise of a weight's gradient is taken as Gaussian, which holds while BV/n is above about 3, with V the
-    mean squared difference of the softmax outputs; with fewer examples near the boundaries of a class,
-    training is slower (docs/dynamics.md, "Against training").
+    The gradient of a weight is a sum over few examples of very unequal size, and its mean sign is averaged as
+    such (docs/dynamics.md, Eqs. 46-48), with one table per (n, beta_star, batch). With BV/n below about one,
+    V the mean squared difference of the softmax outputs, most rows meet none of their examples in a batch
+    and training stalls; the theory then has the loss, but D a third too low ("Against training").
     """
 
     learning_rate: float
@@ -155,11 +156,12 @@ class StudentFlow:
     tau : float or ndarray
         Dynamic time Σ η.
     beta, alignment, residual : float or ndarray
-        Inverse temperature β, its component D along the teacher and ρ across it, β² = D² + ρ².
+        Inverse temperature β, its component D along the teacher and ρ across it, β² = D² + ρ². A shift
+        that all rows of the weights have in common, which no softmax sees, is not counted.
     loss, radial_loss, tangential_loss : float or ndarray
         KL divergence from the teacher in nats; its part at β without misalignment, and the rest.
     local_exponent : float or ndarray
-        -d ln L/d ln τ along the flow.
+        -d ln L/d ln τ along the flow; with a width the mean over τ within 0.1 %.
     coherent_residual : float or ndarray
         The part of ρ that is the same for every run of one teacher, from rows of unequal norm; the rest of
         ρ² is noise and what is left of the start. Zero at infinite width.
@@ -240,7 +242,8 @@ def student_flow(
     dD/dτ = [Φ'(β*) - Φ'(β)D/β]/n - ωD and dρ²/dτ = -2Φ'(β)ρ²/(nβ) - 2ωρ² + ηmV(D, ρ, β*)/(nB), with V the
     mean squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ. Where
     a width m is given, three effects of order 1/m are added (Eqs. 34-45): the kurtosis of the logits, classes
-    of unequal frequency, and a spectrum of relaxation rates of ρ; Adam and sign descent take the first.
+    of unequal frequency, and a spectrum of relaxation rates of ρ; Adam takes the first two (Eqs. 49-50), sign
+    descent the first.
 
     Examples
     --------
@@ -278,7 +281,8 @@ def student_flow(
         if isinstance(optimizer, SGD):
             factor = optimizer.width / (n * optimizer.batch)
             gain = noise_gain(int(n), beta_star, optimizer.learning_rate, factor, plan)
-        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, gain, *start)
+        end = np.inf if plan is None else float(plan.tau[-1])
+        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, gain, *start, end)
     shaped = (scalar_or_array(v.reshape(times.shape)) for v in values)
     return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
 

@@ -16,7 +16,7 @@ class Records:
     steps: np.ndarray  # (times,)
     tau: np.ndarray  # (times,)
     alignment: np.ndarray  # (times, teachers)
-    residual: np.ndarray
+    residual: np.ndarray  # without the common shift of all rows, which no softmax sees
     beta: np.ndarray
     loss: np.ndarray
     weights: np.ndarray  # (times, teachers, n, m)
@@ -99,7 +99,12 @@ def train(
         beta = np.sqrt(np.einsum("tij,tij->t", w, w, dtype=float) / n)
         out["alignment"].append(alignment)
         out["beta"].append(beta)
-        out["residual"].append(np.sqrt(np.maximum(beta**2 - alignment**2, 0)))
+        centred, teacher = (
+            v - v.mean(axis=1, keepdims=True) for v in (w.astype(float), w_star.astype(float))
+        )
+        along = (centred * teacher).sum(axis=(1, 2)) / (teacher**2).sum(axis=(1, 2))
+        rest = centred - along[:, None, None] * teacher
+        out["residual"].append(np.sqrt((rest**2).sum(axis=(1, 2)) / n))
         out["loss"].append(held_out_loss(w, w_star, hard, np.random.default_rng([seed, 3]), samples))
         out["weights"].append(w.copy())
 

@@ -9,6 +9,8 @@ import simulator
 from peakedtheory._training.finite_width import WideForce, rate_spectrum
 from peakedtheory._training.fourth_cumulant import FourthCumulant, mean_hermite
 from peakedtheory._training.interpolant import interpolant
+from peakedtheory._training.mean_sign import mean_ratio
+from peakedtheory._training.noise import noise_variance
 from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, student_flow
 
 INF = math.inf
@@ -22,6 +24,22 @@ def test_two_variables_are_left_at_infinite_width():
     np.testing.assert_allclose(wide.beta, narrow.beta, rtol=1e-4)
     np.testing.assert_allclose(wide.coherent_residual, 0.0, atol=1e-3)
     np.testing.assert_allclose(wide.local_exponent, narrow.local_exponent, rtol=5e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "star", "residual"), [(2, 3.0, 0.0), (128, 3.0, 0.0), (128, 20.0, 5.0)])
+def test_students_that_have_come_to_rest_stay_there(n, star, residual):
+    flow = student_flow([0.0, 1e3, 1e9, 1e12], star, n, optimizer=GradientFlow(width=32), residual0=residual)
+    np.testing.assert_allclose(flow.alignment[2:], star, rtol=1e-9)
+    np.testing.assert_allclose(flow.residual[2:], residual / math.sqrt(n), atol=1e-9)
+
+
+@pytest.mark.parametrize("residual", [0.0, 20.0])
+def test_without_noise_two_integrals_hold_all_relaxation_rates(residual):
+    tau = np.geomspace(10.0, 1e5, 20)
+    quiet = student_flow(tau, 50.0, 128, optimizer=GradientFlow(width=32), residual0=residual)
+    faint = student_flow(tau, 50.0, 128, optimizer=SGD(1e-12, 64, 32), residual0=residual)
+    for name in ("beta", "loss", "residual"):
+        np.testing.assert_allclose(getattr(faint, name), getattr(quiet, name), rtol=2e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [2, 10, 128])
@@ -175,6 +193,7 @@ def test_adam_against_training():
     flow = student_flow(run.tau, 100.0, 128, optimizer=Adam(0.03, 64, 32))
     np.testing.assert_allclose(flow.beta, run.beta.mean(axis=1), rtol=0.10)
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.20)
+    np.testing.assert_allclose(flow.residual, run.residual.mean(axis=1), rtol=0.10)
 
 
 @pytest.mark.slow
@@ -186,6 +205,8 @@ def test_adam_against_long_training(batch):
     flow = student_flow(run.tau, 100.0, 128, optimizer=Adam(0.03, batch, 32))
     np.testing.assert_allclose(flow.beta, run.beta.mean(axis=1), rtol=0.10)
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.20)
+    late = steps > 100
+    np.testing.assert_allclose(flow.residual[late], run.residual.mean(axis=1)[late], rtol=0.15)
 
 
 def test_sign_descent_while_rows_see_many_examples():
@@ -196,6 +217,39 @@ def test_sign_descent_while_rows_see_many_examples():
     flow = student_flow(run.tau, 100.0, 128, optimizer=SignGD(0.01, 512, 32))
     np.testing.assert_allclose(flow.beta, run.beta.mean(axis=1), rtol=0.10)
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
+
+
+@pytest.mark.slow
+def test_sign_descent_while_rows_see_few_examples():
+    star = simulator.teachers(128, 32, 100.0, range(8))
+    run = simulator.train(
+        star, np.full(400, 0.01), 512, optimizer="signgd", record=[50, 150, 400], seed=1, samples=4096
+    )
+    flow = student_flow(run.tau, 100.0, 128, optimizer=SignGD(0.01, 512, 32))
+    np.testing.assert_allclose(flow.beta, run.beta.mean(axis=1), rtol=0.10)
+    np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
+
+
+@pytest.mark.parametrize(("d", "rho", "star"), [(0.5, 1.0, INF), (3.0, 0.7, INF), (3.0, 0.7, 4.0)])
+def test_mean_sign_by_plain_sampling_of_batches(d, rho, star):
+    n, batch, rng = 32, 24, np.random.default_rng(8)
+    z, w = rng.standard_normal((2, 4000, batch, n))
+    error = np.exp(simulator.log_softmax(d * z + rho * w))
+    error -= simulator.labels(star * z if math.isfinite(star) else z, math.isinf(star))
+    size = np.sqrt((error**2).sum(axis=1))
+    along = -(error * z).sum(axis=1) / size
+    across = (error * w).sum(axis=1) / size / rho
+    for value, expected in zip(mean_ratio(d, rho, star, n, batch), (along, across), strict=True):
+        noise = expected.mean(axis=1).std() / math.sqrt(expected.shape[0])
+        assert value == pytest.approx(expected.mean(), abs=5 * noise, rel=0.05)
+
+
+def test_many_examples_give_the_sign_of_a_gaussian():
+    gain = (interpolant(128).slope - interpolant(128).drive(math.hypot(3.0, 0.7))) / math.hypot(3.0, 0.7)
+    spread = math.sqrt(1e8 * noise_variance(3.0, 0.7, INF, 128)[0] / 128)
+    along, across = mean_ratio(3.0, 0.7, INF, 128, 1e8)
+    assert along == pytest.approx(1e8 * (interpolant(128).slope - 3.0 * gain) / 128 / spread, rel=0.02)
+    assert across == pytest.approx(1e8 * gain / 128 / spread, rel=0.02)
 
 
 def test_weight_decay_against_training():

@@ -11,16 +11,18 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from peakedtheory._training.flow import Force, integrate
+from peakedtheory._training.flow import Force, around, integrate, integrate_implicitly, observed
 from peakedtheory._training.fourth_cumulant import fourth_cumulant
 from peakedtheory._training.interpolant import interpolant
 
 #: Gauss nodes of the density of relaxation rates.
 _RATES = 7
 _SMALL = 1e-5
+_RTOL, _ATOL = 1e-6, 1e-10
 #: Width of the rounded corner where the heterogeneity of class rates meets its bound of one.
 _CORNER = 0.02
 
@@ -73,11 +75,9 @@ def row_variance(width: float) -> float:
     return 0.2 / width
 
 
-@dataclass(frozen=True)
-class Coherent:
-    """Effect of the amplitude a: its energy, and the forces on D and on a."""
+class Coherent(NamedTuple):
+    """Effect of the amplitude a on the forces on D and on a."""
 
-    energy: float
     alignment_force: float
     amplitude_force: float
 
@@ -87,8 +87,8 @@ class WideForce:
 
     def __init__(self, beta_star: float, n: float, width: float) -> None:
         self.n, self.beta_star, self.width = n, beta_star, width
-        self.gaussian = Force(interpolant(n), beta_star, n)
-        self.table = self.gaussian.table
+        self.table = interpolant(n)
+        self.gaussian = Force(self.table, beta_star, n)
         self.cumulant = fourth_cumulant(n)
         #: Fourth cumulant of a logit of unit variance: uniform entries (-6/5), inputs on the sphere.
         self.kurtosis = -3.6 / (width + 2.0)
@@ -96,82 +96,114 @@ class WideForce:
         hard = math.isinf(beta_star)
         self._star = (self.cumulant.limit, 0.0) if hard else self.cumulant(beta_star)[:2]
         self._slope_star = self.table.slope - self.gaussian.drive_star
-        self._latest = (0.0, (0.0, 0.0, 0.0, 0.0))
-        self._sensitivity = max(24.0 * self.cumulant.limit / self.table.slope, 0.5)
+        #: γ, d ln of the frequency of a class over d ln of the norm of its row, of a cold student (Eq. 37).
+        self.sensitivity = max(24.0 * self.cumulant.limit / self.table.slope, 0.5)
+        self._constants = (
+            n,
+            self.kurtosis,
+            self.table.slope,
+            self.gaussian.drive_star,
+            self.cumulant.limit,
+            *self._star,
+            self.variance,
+        )
 
-    def _at(self, beta: float) -> tuple[float, float, float, float]:
-        """Evaluate the table, once for calls that follow each other at the same β."""
-        latest = self._latest
-        if latest[0] != beta:
-            self._latest = latest = (beta, self.cumulant(beta))
-        return latest[1]
+    def forces(
+        self, alignment: float, square: float, amplitude: float = 0.0, started: float = 0.0
+    ) -> tuple[float, float, float, float]:
+        """Return dD/dτ, da/dτ, the mean rate k of decay of the residual, and V over that of Gaussian logits.
+
+        Rows are W_i = (D + a ε_i) W_i* + R_i, ε_i = ln |w_i*| less its mean (Eqs. 35-39). `started` is what
+        is left of the student's own first weights, whose entries are uniform as the teacher's; the rest of
+        the squared residual is noise, and Gaussian.
+        """
+        beta = math.sqrt(alignment * alignment + square)
+        if beta < _SMALL:
+            pull, stiffness = self.gaussian(alignment, square)
+            pull += self.kurtosis / self.n * (self.cumulant.limit - self._star[1])
+            return pull, 24.0 * self._star[0] / self.n - stiffness * amplitude, stiffness, 1.0
+        n, kurtosis, top, drive_star, limit, x_star, fall_star, rows = self._constants
+        x, fall, drive, variance = self.cumulant(beta)
+        inverse = 1.0 / beta
+        c = alignment * inverse
+        turned = square * inverse * inverse
+        turn = turned / (1.0 + c) if c > 0.0 else 1.0 - c
+        own = started * started / max(square, 0.5 * started) if started > 0.0 else 0.0
+        stiffness = (top - drive) * inverse
+        rise = limit - fall  # χ'(β)
+        c2 = c * c
+        c3 = c2 * c
+        kept = started * inverse * inverse
+        fourth = kept * kept
+        # Of 1 - c⁵ = (1 - c)(1 + c + c² + c³ + c⁴) nothing cancels while ρ ≪ D.
+        power = turn * (1.0 + c + c2 + c3 + c2 * c2)
+        pull = drive * c - drive_star + top * turn
+        pull -= kurtosis * (
+            4.0 * c * x * (c2 * turned - fourth) + (c * fourth - power) * rise - fall + fall_star
+        )
+        noise = kurtosis * (c2 * c2 + fourth) * inverse * (rise - 4.0 * x)
+        tilt = c * inverse * amplitude
+        y = c2 + tilt
+        grip = 12.0 * beta * x
+        turning = 2.0 * c * inverse * (turned - tilt) + amplitude * inverse * inverse  # dy/dD
+        pull -= rows * (
+            12.0 * rise * c * tilt * (c2 + y)
+            + 0.5 * (variance - stiffness) * inverse * c * amplitude * amplitude
+            + grip * (2.0 * y * turning - 4.0 * c3 * turned * inverse)
+        )
+        push = 24.0 * x_star - stiffness * amplitude - 2.0 * grip * y * c * inverse
+        decay = stiffness + noise + 4.0 * kurtosis * own * x * inverse * inverse * inverse
+        return pull / n, push / n, decay / n, 1.0 + noise / stiffness
 
     def rates(self, alignment: float, square: float, started: float = 0.0) -> tuple[float, float, float]:
-        """Return dD/dτ, the mean rate k at which the residual decays, and V over that of Gaussian logits.
-
-        `started` is what is left of the student's own first weights, whose entries are uniform as the
-        teacher's; the rest of the squared residual is noise, and Gaussian (Eqs. 35 and 36).
-        """
-        pull, stiffness = self.gaussian(alignment, square)
-        beta = math.sqrt(alignment * alignment + square)
-        limit, star = self.cumulant.limit, self._star[1]
-        scale = self.kurtosis / self.n
-        if beta < _SMALL:
-            return pull - scale * (star - limit), stiffness, 1.0
-        x, fall, _, _ = self._at(beta)
-        slope = limit - fall
-        c, turned, kept = alignment / beta, min(square / beta**2, 1.0 - 1e-12), started / beta**2
-        power = math.expm1(2.5 * math.log1p(-turned)) if c > 0 else -1.0 - abs(c) ** 5
-        bend = 4.0 * c * x * (c * c * turned - kept**2) + (power + c * kept**2) * slope - fall + star
-        noise = scale * (c**4 + kept**2) / beta * (slope - 4.0 * x)
-        share = started / max(square, 0.5 * started) if started > 0.0 else 0.0
-        own = 4.0 * scale * kept * x / beta * share
-        return pull - scale * bend, stiffness + noise + own, 1.0 + noise / stiffness
+        """Return dD/dτ, k and the ratio of V where all rows grow alike."""
+        pull, _, stiffness, ratio = self.forces(alignment, square, 0.0, started)
+        return pull, stiffness, ratio
 
     def coherent(self, alignment: float, square: float, amplitude: float) -> Coherent:
-        """Energy of rows W_i = (D + a ε_i) W_i*, ε_i = ln |w_i*| less its mean, and its slopes (Eq. 38)."""
-        beta = max(math.sqrt(alignment * alignment + square), 1e-9)
-        x, fall, drive, variance = self._at(beta)
-        stiffness = (
-            (self.table.slope - drive) / beta if beta > _SMALL else self.gaussian.stiffness_at_zero * self.n
-        )
-        bend = (variance - stiffness) / beta if beta > 100.0 * _SMALL else 0.0
-        c = alignment / beta
-        tilt = alignment * amplitude / beta**2
-        y = c * c + tilt
-        difference = tilt * (2.0 * c * c + tilt)  # y² - c⁴
-        turned = square / beta**2
-        dy = 2.0 * c / beta * turned + amplitude / beta**2 - 2.0 * c / beta * tilt
-        grip, grip_slope = 12.0 * beta * x, 12.0 * (self.cumulant.limit - fall)
-        half = 0.5 * amplitude**2
-        energy = grip * difference + stiffness * half - 24.0 * self._star[0] * amplitude
-        by_alignment = grip_slope * c * difference + bend * c * half
-        by_alignment += grip * (2.0 * y * dy - 4.0 * c**3 * turned / beta)
-        by_amplitude = 24.0 * self._star[0] - stiffness * amplitude - 2.0 * grip * y * c / beta
-        return Coherent(self.variance * energy, -self.variance * by_alignment / self.n, by_amplitude / self.n)
+        """Return the forces of unequally grown rows: on D beyond those of equal ones, and on a (Eq. 38)."""
+        pull, push, _, _ = self.forces(alignment, square, amplitude)
+        return Coherent(pull - self.forces(alignment, square)[0], push)
 
     def spread(self, alignment: float, square: float, amplitude: float) -> float:
         """Heterogeneity of class rates, in units of that of a cold aligned student, from 0 to 1 (Eq. 45)."""
         beta = max(math.sqrt(alignment * alignment + square), 1e-9)
-        sensitivity = 24.0 * self.cumulant.value(beta) / (self.table.slope - self.table.drive(beta) + 1e-300)
-        relative = alignment * (alignment + amplitude) / beta**2
-        below = (1.0 - sensitivity * relative / self._sensitivity) / _CORNER
+        relative = alignment * (alignment + amplitude) / (beta * beta)
+        below = (1.0 - 24.0 * self.cumulant.share(beta) * relative / self.sensitivity) / _CORNER
         return 1.0 - _CORNER * (math.log1p(math.exp(below)) if below < 50.0 else min(below, 1.0 / _CORNER))
+
+    def spreads(self, alignment: np.ndarray, square: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
+        """Return `spread` for arrays."""
+        beta = np.maximum(np.sqrt(alignment**2 + square), 1e-9)
+        drive = self.table.drives(beta)
+        sensitivity = 24.0 * self.cumulant.many(beta, drive)[0] / (self.table.slope - drive + 1e-300)
+        below = (
+            1.0 - sensitivity * alignment * (alignment + amplitude) / beta**2 / self.sensitivity
+        ) / _CORNER
+        return 1.0 - _CORNER * np.minimum(np.logaddexp(0.0, below), 1.0 / _CORNER)
 
     def losses(
         self, alignment: np.ndarray, square: np.ndarray, amplitude: np.ndarray, started: np.ndarray
     ) -> np.ndarray:
-        """Return L_r and L_t; the energy of `coherent` is shared between them as β² is between D² and ρ²."""
+        """Return L_r and L_t; the energy of unequal rows is shared between them as β² between D² and ρ²."""
         beta = np.sqrt(alignment**2 + square)
         limit, (x_star, fall_star) = self.cumulant.limit, self._star
-        x = np.array([self.cumulant.value(b) for b in beta.tolist()])
-        states = zip(alignment.tolist(), square.tolist(), amplitude.tolist(), strict=True)
-        energy = np.array([self.coherent(*state).energy for state in states])
+        safe = np.maximum(beta, 1e-9)
+        drive = self.table.drives(safe)
+        x, _ = self.cumulant.many(safe, drive)
+        c2, turned, kept = (alignment / safe) ** 2, square / safe**2, started / safe**2
+        stiffness = np.where(
+            beta > _SMALL, (self.table.slope - drive) / safe, self.gaussian.stiffness_at_zero * self.n
+        )
+        tilt = alignment * amplitude / safe**2
+        energy = (
+            12.0 * beta * x * tilt * (2.0 * c2 + tilt) + 0.5 * stiffness * amplitude**2
+        )  # y² - c⁴ in Eq. 38
+        energy = self.variance * (energy - 24.0 * x_star * amplitude)
         radial = self.table.aligned_loss(beta, self.beta_star) + self.kurtosis * beta * (x - limit)
         if math.isfinite(self.beta_star):
             star = (beta - self.beta_star) * fall_star + self.beta_star * (limit - x_star)
             radial += self.kurtosis * star
-        turned, kept = square / np.maximum(beta**2, 1e-300), started / np.maximum(beta**2, 1e-300)
         gap = np.where(alignment > 0, square / np.maximum(beta + alignment, 1e-300), beta - alignment)
         tangential = gap * (self._slope_star + self.kurtosis * (limit - fall_star))
         tangential += self.kurtosis * beta * x * (turned * (turned - 2.0) + kept**2)  # h - 1
@@ -193,64 +225,122 @@ def descend_wide(
     alignment0: float,
     residual0: float,
     decay: float,
+    end: float,
 ) -> tuple[np.ndarray, ...]:
     """Solve for D, a and the squared residual at each rate over ln(τ + shift).
 
-    Returns the fields of `StudentFlow` from beta on.
+    Without noise the squared residuals follow from two integrals, ∫k dτ and ∫Ck dτ; with it each is a
+    variable. Returns the fields of `StudentFlow` from beta on.
     """
     spectrum = rate_spectrum(force.n, force.width)
-    x, weight = spectrum.rates - 1.0, spectrum.weights
-    moving = 1.0 - 1.0 / force.n
-    biased = weight * x
+    offset, weight, moving = spectrum.rates - 1.0, spectrum.weights, 1.0 - 1.0 / force.n
+    biased = weight * offset
+    offsets, weights, tilts = offset.tolist(), weight.tolist(), biased.tolist()
+    forces, spread_of, lost = force.forces, force.spread, 2.0 * decay
 
-    def project(y: np.ndarray) -> tuple[float, float, float, np.ndarray, float, float]:
-        """D, a, residual of the start, squared residuals, their spread, and what boundaries see (Eq. 45)."""
-        squares = np.maximum(y[3:], 0.0)
-        total = float(weight @ squares)
-        spread = force.spread(y[0], total, y[1])
-        square = max(total + spread * float(biased @ squares), 0.0)
-        return float(y[0]), float(y[1]), max(float(y[2]), 0.0), squares, spread, square
+    def core(
+        alignment: float, amplitude: float, started: float, total: float, tilt: float
+    ) -> tuple[float, float, float, float, float, float]:
+        """dD/dτ, da/dτ, k, C, what boundaries see of the squared residual (Eq. 45), and V's ratio."""
+        spread = spread_of(alignment, total, amplitude) if total > 0.0 else 1.0
+        seen = max(total + spread * tilt, 0.0)
+        pull, push, stiffness, ratio = forces(alignment, seen, amplitude, started)
+        pull = speed * pull - decay * alignment
+        return pull, speed * push - decay * amplitude, speed * stiffness, spread, seen, ratio
 
-    def rhs(t: float, y: np.ndarray) -> np.ndarray:
-        alignment, amplitude, started, squares, spread, square = project(y)
-        pull, stiffness, ratio = force.rates(alignment, square, started)
-        coherent = force.coherent(alignment, square, amplitude)
-        up = 0.0 if gain is None else ratio * gain(t, alignment, square) / moving
-        out = np.empty_like(y)
-        out[0] = speed * (pull + coherent.alignment_force) - decay * alignment
-        out[1] = speed * coherent.amplitude_force - decay * amplitude
-        out[2] = -2.0 * (speed * stiffness + decay) * y[2]
-        out[3:] = (1.0 + spread * x) * (
-            up - 2.0 * speed * stiffness / moving * squares
-        ) - 2.0 * decay * squares
-        return out
-
+    reach = np.zeros((5, 3 + offset.size))
+    reach[[0, 1, 2], [0, 1, 2]], reach[3, 3:], reach[4, 3:] = 1.0, weight, biased
+    own = np.arange(3, 3 + offset.size)
     shift = 1e-3 * force.n / speed
+    first = residual0**2
 
-    def in_log(u: float, y: np.ndarray) -> np.ndarray:
+    def quiet(u: float, y: np.ndarray) -> list[float]:
         t = math.exp(u)
-        return t * rhs(t - shift, y)
+        alignment, amplitude, mean, uneven = y.tolist()
+        left = first * math.exp(-lost * (t - shift))
+        total = tilt = 0.0
+        if left > 0.0:
+            for x, w, b in zip(offsets, weights, tilts, strict=True):
+                fallen = mean + x * uneven
+                square = left * math.exp(-2.0 * fallen / moving) if fallen > 0.0 else left
+                total += w * square
+                tilt += b * square
+        pull, push, stiffness, spread, _, _ = core(
+            alignment, amplitude, left * math.exp(-2.0 * mean), total, tilt
+        )
+        return [t * pull, t * push, t * stiffness, t * spread * stiffness]
 
-    def losses(states: np.ndarray) -> np.ndarray:
-        seen = [project(y) for y in states]
-        return force.losses(*np.array([(d, square, a, first) for d, a, first, _, _, square in seen]).T)
+    def noisy(u: float, y: np.ndarray) -> list[float]:
+        t = math.exp(u)
+        alignment, amplitude, started, *squares = y.tolist()
+        total = tilt = 0.0
+        for w, b, square in zip(weights, tilts, squares, strict=True):
+            total += w * square
+            tilt += b * square
+        if started < 0.0:
+            started = 0.0
+        pull, push, stiffness, spread, seen, ratio = core(alignment, amplitude, started, total, tilt)
+        up = t * ratio * gain(t - shift, alignment, seen) / moving  # type: ignore[misc]
+        loss, lose, uneven = 2.0 * t * stiffness / moving, t * lost, spread
+        slopes = [t * pull, t * push, -2.0 * t * (stiffness + decay) * started]
+        slopes += [
+            (1.0 + uneven * x) * (up - loss * square) - lose * square
+            for x, square in zip(offsets, squares, strict=True)
+        ]
+        return slopes
 
-    start = np.concatenate([[alignment0, 0.0], np.full(1 + x.size, residual0**2)])
-    solution = integrate(in_log, start, np.log(tau + shift), math.log(shift), rtol=1e-6, atol=1e-10)
-    radial, tangential = losses(solution)
-    still = np.exp(-2.0 * decay * tau) * residual0**2 / force.n
-    incoherent = moving * (np.maximum(solution[:, 3:], 0.0) @ weight) + still
-    coherent = math.sqrt(force.variance) * np.abs(solution[:, 1])
-    steps = 1e-4 * np.array([t * rhs(t, y) for t, y in zip(tau, solution, strict=True)])
-    exponent = log_slope(losses, solution, steps)
-    alignment, square = solution[:, 0], incoherent + coherent**2
-    beta = np.sqrt(alignment**2 + square)
-    return beta, alignment, np.sqrt(square), radial + tangential, radial, tangential, exponent, coherent
+    def jacobian(u: float, y: np.ndarray) -> np.ndarray:
+        """Of `noisy`, by differences in the five numbers through which the variables act on each other."""
+        t = math.exp(u)
+        squares = y[3:]
+        point = [*y[:3].tolist(), float(weight @ squares), float(biased @ squares)]
 
+        def act(point: list[float]) -> list[float]:
+            pull, push, stiffness, spread, seen, ratio = core(*point)
+            up = ratio * gain(t - shift, point[0], seen) / moving  # type: ignore[misc]
+            return [pull, push, stiffness, spread, up]
 
-def log_slope(
-    losses: Callable[[np.ndarray], np.ndarray], states: np.ndarray, steps: np.ndarray
-) -> np.ndarray:
-    """-d ln L/d ln τ where `steps` are 1e-4 τ times the rates of change of the states."""
-    before, now, after = (losses(at).sum(axis=0) for at in (states - steps, states, states + steps))
-    return (before - after) / np.maximum(2e-4 * now, 1e-300)
+        now = act(point)
+        by = np.empty((5, 5))
+        for j, value in enumerate(point):
+            step = 1e-7 * abs(value) + 1e-9
+            by[:, j] = (np.array(act([*point[:j], value + step, *point[j + 1 :]])) - now) / step
+        by = by @ reach
+        _, _, stiffness, spread, up = now
+        loss = 2.0 * stiffness / moving
+        out = np.empty((y.size, y.size))
+        out[:2], out[2] = by[:2], -2.0 * y[2] * by[2]
+        speeds, net = 1.0 + spread * offset, up - loss * squares
+        out[3:] = np.outer(speeds, by[4]) - np.outer(speeds * squares, 2.0 / moving * by[2])
+        out[3:] += np.outer(offset * net, by[3])
+        out[2, 2] -= 2.0 * (stiffness + decay)
+        out[own, own] -= speeds * loss + lost
+        return t * out
+
+    times = around(tau, end)
+    still = np.exp(-lost * times) * first
+    grid, origin = np.log(times + shift), math.log(shift)
+    if gain is None:
+        y = integrate_implicitly(quiet, [alignment0, 0.0, 0.0, 0.0], grid, origin, rtol=_RTOL, atol=_ATOL)
+        fallen = np.maximum(y[:, 2:3] + offset * y[:, 3:], 0.0)
+        alignment, amplitude, started = y[:, 0], y[:, 1], still * np.exp(-2.0 * y[:, 2])
+        squares = still[:, None] * np.exp(-2.0 / moving * fallen)
+    else:
+        start = [alignment0, 0.0] + [first] * (1 + offset.size)
+        y = integrate(noisy, start, grid, origin, jacobian, rtol=_RTOL, atol=_ATOL)
+        alignment, amplitude, started, squares = (
+            y[:, 0],
+            y[:, 1],
+            np.maximum(y[:, 2], 0.0),
+            np.maximum(y[:, 3:], 0.0),
+        )
+    total = squares @ weight
+    seen = np.maximum(total + force.spreads(alignment, total, amplitude) * (squares @ biased), 0.0)
+    square = moving * total + still / force.n
+    return observed(
+        times,
+        force.losses(alignment, seen, amplitude, started),
+        alignment,
+        square,
+        math.sqrt(force.variance) * np.abs(amplitude),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ from peakedtheory._training.noise import noise_table
 from peakedtheory.schedules import Schedule
 
 _RTOL, _ATOL = 1e-8, 1e-14
+#: Relative distance in τ over which the slope of the loss is taken.
+_NEAR = 1e-3
+#: Rate, per unit of ln τ, of the variable that turns the integrator implicit.
+_FAST = 1e4
 #: β below which Φ'(β)/β is its limit Φ''(0) to rounding.
 _SMALL = 1e-5
 
@@ -109,6 +114,7 @@ def integrate(
     start: list[float] | np.ndarray,
     x: np.ndarray,
     origin: float,
+    jacobian: Any = None,
     *,
     rtol: float = _RTOL,
     atol: float = _ATOL,
@@ -121,6 +127,7 @@ def integrate(
         rhs,
         start,
         grid,
+        Dfun=jacobian,
         tfirst=True,
         rtol=rtol,
         atol=atol,
@@ -131,6 +138,40 @@ def integrate(
     if report["message"] != "Integration successful.":
         raise RuntimeError(f"the flow could not be integrated: {report['message']}")
     return y[back[1:]]
+
+
+def integrate_implicitly(
+    rhs: Callable[[float, np.ndarray], list[float]],
+    start: list[float] | np.ndarray,
+    x: np.ndarray,
+    origin: float,
+    *,
+    rtol: float,
+    atol: float,
+) -> np.ndarray:
+    """Return the solution of few variables that relax ever faster, or come to rest.
+
+    LSODA turns implicit late, and never where all rests within rounding: another variable, which relaxes at
+    the rate `_FAST` to a point that moves slowly, turns it implicit at once. The Jacobian is found by
+    differences that stand out of rounding at rest.
+    """
+    size = len(start)
+
+    def guarded(x: float, y: np.ndarray) -> list[float]:
+        return [*rhs(x, y[:size]), _FAST * (1.0 + 1e-3 * x - y[size])]
+
+    def jacobian(x: float, y: np.ndarray) -> np.ndarray:
+        now = np.array(rhs(x, y[:size]))
+        out = np.zeros((size + 1, size + 1))
+        for i in range(size):
+            moved = y[:size].copy()
+            moved[i] += 1e-7 * abs(moved[i]) + 1e-8
+            out[:size, i] = (np.array(rhs(x, moved)) - now) / (moved[i] - y[i])
+        out[size, size] = -_FAST
+        return out
+
+    begin = np.append(start, 1.001 + 1e-3 * origin)
+    return integrate(guarded, begin, x, origin, jacobian, rtol=rtol, atol=atol)[:, :size]
 
 
 def observe(tau: np.ndarray, state: State, force: Force) -> tuple[np.ndarray, ...]:
@@ -151,6 +192,31 @@ def observe(tau: np.ndarray, state: State, force: Force) -> tuple[np.ndarray, ..
     return beta, state.alignment, np.sqrt(state.square), loss, radial, tangential, exponent, still
 
 
+def around(tau: np.ndarray, end: float) -> np.ndarray:
+    """Return times shortly before τ, τ itself and times shortly after, none beyond the end of the run."""
+    return np.concatenate([tau * (1.0 - _NEAR), tau, np.minimum(tau * (1.0 + _NEAR), np.maximum(tau, end))])
+
+
+def observed(
+    times: np.ndarray, losses: np.ndarray, alignment: np.ndarray, square: np.ndarray, coherent: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Fields of `StudentFlow` from beta on, from what is known at the times of `around`.
+
+    The slope of the loss is taken from the integrated solution: rates of change of stiff variables magnify
+    its errors.
+    """
+    early, _, late = times.reshape(3, -1)
+    before, loss, after = np.maximum(losses.sum(axis=0), 1e-300).reshape(3, -1)
+    exponent = np.zeros(loss.size)
+    moved = early > 0.0
+    exponent[moved] = np.log(before[moved] / after[moved]) / np.log(late[moved] / early[moved])
+    alignment, square, coherent = (v.reshape(3, -1)[1] for v in (alignment, square, coherent))
+    radial, tangential = losses.reshape(2, 3, -1)[:, 1]
+    square = square + coherent**2
+    beta = np.sqrt(alignment**2 + square)
+    return beta, alignment, np.sqrt(square), radial + tangential, radial, tangential, exponent, coherent
+
+
 def noise_gain(
     n: int, beta_star: float, rate: float, factor: float, plan: Schedule | None
 ) -> Callable[[float, float, float], float]:
@@ -161,5 +227,20 @@ def noise_gain(
     edges, heights = plan.tau, plan.rates
     # The rate as a function of τ, exact at the middle of every step of the schedule.
     middles = np.concatenate([[0.0], 0.5 * (edges[1:] + edges[:-1]), edges[-1:]])
-    rates = np.concatenate([heights[:1], heights, heights[-1:]])
-    return lambda t, d, square: float(np.interp(t, middles, rates)) * factor * table(d, math.sqrt(square))
+    rate_at = piecewise_linear(middles, np.concatenate([heights[:1], heights, heights[-1:]]))
+    return lambda t, d, square: rate_at(t) * factor * table(d, math.sqrt(square))
+
+
+def piecewise_linear(x: np.ndarray, y: np.ndarray) -> Callable[[float], float]:
+    """Interpolant through the points, constant beyond them, for single floats."""
+    places, values = x.tolist(), y.tolist()
+    last = len(places) - 1
+
+    def at(t: float) -> float:
+        i = bisect.bisect_right(places, t)
+        if i == 0 or i > last:
+            return values[0] if i == 0 else values[last]
+        before = places[i - 1]
+        return values[i - 1] + (values[i] - values[i - 1]) * (t - before) / (places[i] - before)
+
+    return at

@@ -82,16 +82,42 @@ class FourthCumulant:
         u = np.linspace(0.0, math.log1p(_TOP), _CELLS + 1)
         beta = np.expm1(u)
         x, slope = fit(u), fit.deriv()(u)
-        ratio = (self.limit - x - beta * slope / (1.0 + beta)) / self._gaussian.drives(beta)
-        steepness = beta * self._gaussian.variance(beta) / self._gaussian.drives(beta)
+        drive, variance = self._gaussian.drives(beta), self._gaussian.variance(beta)
+        ratio = (self.limit - x - beta * slope / (1.0 + beta)) / drive
+        steepness = beta * variance / drive
         self._step = float(u[1])
+        rise = self._gaussian.slope - drive
+        rise[0] = np.inf  # at β = 0 X vanishes faster than Φ'
+        share, bend = x / rise, (slope - x / rise * variance * (1.0 + beta)) / rise
         columns = [
             _cubic(x, slope * u[1]),
             _cubic(ratio, np.gradient(ratio, u) * u[1]),
             _cubic(steepness, np.gradient(steepness, u, edge_order=2) * u[1]),
         ]
+        self._columns = np.array(columns)
+        self._shares = _cubic(share, bend * u[1]).tolist()
         self._cells = np.concatenate(columns, axis=1).tolist()
         self._last = (float(x[-1]), float(ratio[-1]), float(steepness[-1]))
+
+    def share(self, beta: float) -> float:
+        """X/Φ' at one β, 1/24 of the sensitivity of a class to the norm of its row (Eq. 37)."""
+        if beta >= _TOP:
+            return self.value(beta) / (self._gaussian.slope - self._gaussian.drive(beta))
+        place = math.log1p(beta) / self._step
+        cell = min(int(place), _CELLS - 1)
+        t = place - cell
+        c = self._shares[cell]
+        return c[0] + t * (c[1] + t * (c[2] + t * c[3]))
+
+    def many(self, beta: np.ndarray, drive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """X and G at an array of β > 0 where the Gaussian drive is known."""
+        place = np.log1p(np.minimum(beta, _TOP)) / self._step
+        cell = np.minimum(place.astype(int), _CELLS - 1)
+        t = place - cell
+        c = self._columns[:2, cell]
+        x, ratio = c[..., 0] + t * (c[..., 1] + t * (c[..., 2] + t * c[..., 3]))
+        beyond = self.limit - (self.limit - self._last[0]) * (_TOP / np.maximum(beta, _TOP)) ** 2
+        return np.where(beta >= _TOP, beyond, x), ratio * drive
 
     def value(self, beta: float) -> float:
         """X at one β."""

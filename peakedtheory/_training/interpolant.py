@@ -217,10 +217,13 @@ class Interpolant:
         drive, loss = float(self.drives(star)), float(self.hard_loss(star))
         total = self.hard_loss(beta) - loss + (beta - beta_star) * drive
         near = np.abs(beta - beta_star) < 0.3 * beta_star
-        half = 0.5 * (beta_star - np.where(near, beta, beta_star))
-        at = beta_star - half[..., None] * (1.0 - _GAUSS_NODES)
-        close = half**2 * ((1.0 + _GAUSS_NODES) * self.variance(at) * _GAUSS_WEIGHTS).sum(axis=-1)
-        return np.where(near, close, total)
+        if near.any():
+            half = 0.5 * (beta_star - beta[near])
+            at = beta_star - half[:, None] * (1.0 - _GAUSS_NODES)
+            close = half**2 * ((1.0 + _GAUSS_NODES) * self.variance(at) * _GAUSS_WEIGHTS).sum(axis=-1)
+            total = np.asarray(total)
+            total[near] = close
+        return total
 
 
 @functools.lru_cache(maxsize=32)

@@ -86,17 +86,12 @@ def _ranks(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return -np.expm1(log_cdf[:, 1:]), sobol[:, 0], -ndtri(-np.expm1(log_cdf[:, 1:])), w
 
 
-def noise_variance(alignment: float, residual: float, beta_star: float, n: int) -> tuple[float, float]:
-    """Return V = ⟨Σ (p_i - q_i)²⟩ and its standard error, by sampling the highest of n normals.
+def highest(
+    alignment: float, residual: float, beta_star: float, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the highest of n normals z and their w, for students and teachers of these temperatures.
 
-    Parameters
-    ----------
-    alignment, residual : float
-        D and ρ of the student's logits D z + ρ w.
-    beta_star : float
-        Teacher's inverse temperature, infinite for hard labels.
-    n : int
-        Number of classes.
+    Returns weights of the draws, z and w (draws, ranks), and which half of the draws has the narrow gap.
     """
     survival, uniform, z_rest, w = _ranks(int(n))
     beta = math.hypot(alignment, residual)
@@ -109,6 +104,22 @@ def noise_variance(alignment: float, residual: float, beta_star: float, n: int) 
     weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / width, 700.0)) / width)
     first = -ndtri(survival[:, 0] * np.exp(-gap))
     z = np.concatenate([first[:, None], z_rest], axis=1)
+    return weight, z, w, narrow
+
+
+def noise_variance(alignment: float, residual: float, beta_star: float, n: int) -> tuple[float, float]:
+    """Return V = ⟨Σ (p_i - q_i)²⟩ and its standard error, by sampling the highest of n normals.
+
+    Parameters
+    ----------
+    alignment, residual : float
+        D and ρ of the student's logits D z + ρ w.
+    beta_star : float
+        Teacher's inverse temperature, infinite for hard labels.
+    n : int
+        Number of classes.
+    """
+    weight, z, w, narrow = highest(alignment, residual, beta_star, n)
     rest = n - z.shape[1]
     tail: np.ndarray | float = 0.0
     p, q = _softmax(alignment * z + residual * w), None
@@ -122,6 +133,7 @@ def noise_variance(alignment: float, residual: float, beta_star: float, n: int) 
     if rest > 0 and residual > 0.0:
         # Where w matters in the tail a few of its draws dominate Σp², whose exact mean (Stein) bounds the
         # tail.
+        beta = math.hypot(alignment, residual)
         exact = 1.0 + float(thermodynamics(beta, n).internal_energy) / beta
         missing = max(exact - float((weight * (p * p).sum(axis=1)).mean()), 0.0)
         tail = tail * min(1.0, missing / max(float((weight * tail).mean()), 1e-300))
@@ -173,7 +185,7 @@ def _with_tail(
     return p, q, np.maximum(tail, 0.0)
 
 
-def _bicubic_cells(
+def bicubic_cells(
     spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray
 ) -> tuple[list, tuple[float, float], tuple[int, int]]:
     """Return the spline's coefficients in each cell of its uniform grid, for fast single points."""
@@ -212,7 +224,7 @@ class NoiseTable:
                 value = noise_variance(d, rho, beta_star, n)[0] if form > 1e-12 else form
                 table[i, j] = math.log(value / form)
         self._spline = RectBivariateSpline(x, y, table)
-        self._cells, self._steps, self._last = _bicubic_cells(self._spline, x, y)
+        self._cells, self._steps, self._last = bicubic_cells(self._spline, x, y)
 
     def _form(self, alignment: float, residual: float) -> float:
         if not self._turn:
@@ -221,17 +233,29 @@ class NoiseTable:
 
     def __call__(self, alignment: float, residual: float) -> float:
         """V at one (D, ρ)."""
-        if residual > self._widest and not self._turn:
+        limit, widest, turn = self._limit, self._widest, self._turn
+        if residual > widest:
             # Against hard labels only the ratio of the two is left once both are large.
-            alignment, residual = alignment * self._widest / residual, self._widest
-        d = min(max(alignment, 0.0), self._limit)
-        rho = min(residual, self._widest)
-        u, v = math.log1p(d) / self._steps[0], math.asinh(rho) / self._steps[1]
-        i, j = min(int(u), self._last[0]), min(int(v), self._last[1])
+            alignment, residual = alignment if turn else alignment * widest / residual, widest
+        d = limit if alignment > limit else alignment if alignment > 0.0 else 0.0
+        u, v = math.log1p(d) / self._steps[0], math.asinh(residual) / self._steps[1]
+        i, j = int(u), int(v)
+        i, j = i if i < self._last[0] else self._last[0], j if j < self._last[1] else self._last[1]
         u, v = u - i, v - j
-        rows = [a + v * (b + v * (c + v * e)) for a, b, c, e in self._cells[i][j]]
-        value = math.exp(rows[0] + u * (rows[1] + u * (rows[2] + u * rows[3]))) * self._form(d, rho)
-        return value * self._limit / alignment if alignment > self._limit and not self._turn else value
+        (a, b, c, e), (f, g, h, k), (p, q, r, s), (w, x, y, z) = self._cells[i][j]
+        value = (
+            a
+            + v * (b + v * (c + v * e))
+            + u
+            * (
+                f
+                + v * (g + v * (h + v * k))
+                + u * (p + v * (q + v * (r + v * s)) + u * (w + v * (x + v * (y + v * z))))
+            )
+        )
+        if turn:
+            return math.exp(value) * self._form(d, residual)
+        return math.exp(value) * limit / alignment if alignment > limit else math.exp(value)
 
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """V for arrays."""
