@@ -1,7 +1,7 @@
 """Rewrite the tables of reproduction.md from the results that come with the package.
 
-Run as `python docs/reproduction_tables.py [EXPERIMENT]...` after results or theory have changed. Without names
-all tables are made afresh, which takes some minutes. The tests compare the page with the results.
+Run as `python docs/reproduction_tables.py [EXPERIMENT]...` after results or theory have changed; without
+names all tables are made afresh, which takes some minutes. The tests compare the page with the results.
 """
 
 import re

@@ -172,9 +172,10 @@ def test_records_are_what_they_are_called():
     np.testing.assert_allclose(run.weight_norm[0], np.linalg.norm(w, axis=(1, 2)), rtol=1e-12)
     np.testing.assert_allclose(run.beta_weights[0], run.weight_norm[0] / np.sqrt(40), rtol=1e-12)
     np.testing.assert_allclose(run.alignment[0], (w * unit).sum((1, 2)) / 40, rtol=1e-10)
-    np.testing.assert_allclose(
-        run.residual[0] ** 2, run.beta_weights[0] ** 2 - run.alignment[0] ** 2, rtol=1e-6
-    )
+    centred, centre = (v - v.mean(axis=-2, keepdims=True) for v in (w, star))
+    along = (centred * centre).sum((1, 2)) / (centre**2).sum()
+    rest = (centred**2).sum((1, 2)) - along**2 * (centre**2).sum()
+    np.testing.assert_allclose(run.residual[0] ** 2, rest / 40, rtol=1e-9)
     np.testing.assert_allclose(run.tangential_loss, run.loss - run.radial_loss)
     np.testing.assert_allclose(run.beta, run.beta_weights, rtol=0.05)
     assert run.beta_weights[0, 0] == pytest.approx(0.3 * 8, rel=0.1)
@@ -195,7 +196,7 @@ def test_training_is_that_of_the_plain_simulator():
     np.testing.assert_allclose(run.teacher_weights, teachers, rtol=1e-12)
     whole = {
         "loss": plain.loss, "beta_weights": plain.beta, "alignment": plain.alignment,
-        "residual": np.sqrt(plain.beta**2 - plain.alignment**2),
+        "residual": plain.residual,
     }  # fmt: skip
     for name, other in whole.items():
         differences = np.log(run[name].values[:, -1] / other[0])

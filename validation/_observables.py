@@ -38,7 +38,7 @@ _LONG_NAMES = {
     "radial_loss": "loss of the teacher rescaled to the student's norm",
     "tangential_loss": "loss minus radial loss",
     "alignment": "D, component of the student along the teacher",
-    "residual": "ρ, component of the student across the teacher",
+    "residual": "ρ, component of the student across the teacher, less the common shift of all rows",
     "beta": "root mean square over the test inputs of the logits' standard deviation over the classes",
     "beta_weights": "Frobenius norm of the weights over √n",
     "weight_norm": "Frobenius norm of the weights",
@@ -90,6 +90,13 @@ def recorded_steps(record: Any, steps: int) -> np.ndarray:
     return np.unique(array.astype(int))
 
 
+def _across(weights: np.ndarray, teacher: np.ndarray) -> np.ndarray:
+    """Part of weights (C, n, m) across the teacher, without the shift of all rows that no softmax sees."""
+    w, star = (v - v.mean(axis=1, keepdims=True) for v in (weights, teacher))
+    along = (w * star).sum(axis=(1, 2)) / (star**2).sum(axis=(1, 2))
+    return w - along[:, None, None] * star
+
+
 class Records:
     """Arrays of everything recorded, filled time by time."""
 
@@ -131,8 +138,8 @@ class Records:
         star = np.sqrt((teacher**2).sum(axis=(1, 2)) / n)
         beta = np.sqrt((w**2).sum(axis=(1, 2)) / n)
         alignment = (w * teacher).sum(axis=(1, 2)) / (n * star)
-        # ρ from the remainder itself: β² - D² would lose the digits of a small residual
-        across = w - (alignment / star)[:, None, None] * teacher
+        # from the remainder itself: β² - D² would lose the digits of a small residual
+        across = _across(w, teacher)
         loss = sums["loss"][good] / count
         spread = np.maximum(sums["loss_squares"][good] / count - loss**2, 0.0)
         radial = sums["radial_loss"][good] / count
