@@ -9,7 +9,7 @@ import simulator
 from peakedtheory._training.finite_width import WideForce, rate_spectrum
 from peakedtheory._training.fourth_cumulant import FourthCumulant, mean_hermite
 from peakedtheory._training.interpolant import interpolant
-from peakedtheory._training.mean_sign import mean_ratio
+from peakedtheory._training.mean_sign import mean_ratio, sign_table
 from peakedtheory._training.noise import noise_variance
 from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, student_flow
 
@@ -299,3 +299,19 @@ def test_what_remains_vanishes_with_the_width():
     run = simulator.train(star, np.full(1000, 5.0), 512, record=steps, start=0.3 * start, seed=1)
     flow = student_flow(run.tau, 100.0, 128, residual0=30.0, optimizer=SGD(5.0, 512, 256))
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
+
+
+@pytest.mark.parametrize("batch", [4.0, 16.0])
+def test_response_of_few_signs_stays_positive(batch):
+    table = sign_table(128, INF, batch)
+    for d in (0.0, 30.0, 200.0, 299.0):
+        values = [table(d, rho)[1] for rho in (0.0, 0.5, 2.0, 5.0)]
+        assert min(values) > 0.0
+        assert values[0] == pytest.approx(values[1], rel=0.35)
+
+
+@pytest.mark.parametrize("n", [2, 128])
+def test_adam_at_rest_on_its_teacher(n):
+    flow = student_flow(np.geomspace(1.0, 3000.0, 20), 3.0, n, optimizer=Adam(3e-3, 1024, 32))
+    assert flow.beta[-1] == pytest.approx(3.0, abs=1e-6)
+    assert flow.loss[-1] < 1e-10

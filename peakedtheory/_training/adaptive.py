@@ -29,8 +29,8 @@ _FIRST = slice(2 * _NODES + 1, 3 * _NODES + 1)
 _ROWS = slice(3 * _NODES + 1, 3 * _NODES + 4)
 _AMPLITUDE = 3 * _NODES + 1
 _RTOL, _ATOL = 1e-6, 1e-13
-#: Keeps moments of the gradient positive where all of it has vanished.
-_TINY = 1e-60
+#: Square of Adam's own ε, 1e-8; without it steps grow without bound where all of the gradient has vanished.
+_TINY = 1e-16
 
 
 def _forget(decay: float, step: float) -> float:

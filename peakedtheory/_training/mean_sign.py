@@ -24,6 +24,9 @@ _BINS, _POINTS, _FLOOR = 240, 160, -600.0
 _STEP = 0.45
 #: The residual at which the response to residuals is read off where there is none.
 _FAINT = 0.3
+#: And of the alignment: up to here the response to residuals does not depend on them where few examples meet
+#: a boundary, and there their own noise would drown it.
+_FLAT = 0.03
 #: Largest alignment and residual tabulated against hard labels.
 _FARTHEST, _WIDEST = 300.0, 30.0
 
@@ -83,9 +86,18 @@ class SignTable:
         self._widest = _WIDEST
         x = np.linspace(0.0, math.log1p(self._limit), 4 + int(math.log1p(self._limit) / _STEP))
         y = np.linspace(0.0, math.asinh(self._widest), 4 + int(math.asinh(self._widest) / _STEP))
-        values = np.array(
-            [[mean_ratio(d, rho, beta_star, n, batch) for rho in np.sinh(y)] for d in np.expm1(x)]
-        )
+        values = np.empty((x.size, y.size, 2))
+        for i, d in enumerate(np.expm1(x)):
+            flat = _FLAT * d
+            response = mean_ratio(d, flat, beta_star, n, batch)[1]
+            for j, rho in enumerate(np.sinh(y)):
+                values[i, j] = mean_ratio(d, rho, beta_star, n, batch)
+                if rho < flat:
+                    values[i, j, 1] = response
+        if not (values[..., 1] > 0.0).all():
+            raise RuntimeError(
+                f"the mean sign of a gradient at n={n}, batch={batch:g} drowns in its sampling noise"
+            )
         tables = [
             bicubic_cells(RectBivariateSpline(x, y, v), x, y)
             for v in (values[..., 0], np.log(values[..., 1]))
