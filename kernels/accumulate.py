@@ -277,7 +277,10 @@ def finish_lanes(sums, totals, flushed, betas, maximum, scratch, start, samples,
 def mask(x, rows, lane_rows, first_row):
     """Mask the entries of lane i from row lane_rows[i] on; the panel begins with row first_row."""
     masked = x.dtype.type(2.0 * MASKED)
-    for row in range(max(lane_rows.min() - first_row, 0), rows):
+    shortest = lane_rows[0]
+    for i in range(1, LANES):
+        shortest = min(shortest, lane_rows[i])
+    for row in range(max(shortest - first_row, 0), rows):
         for i in range(LANES):
             if first_row + row >= lane_rows[i]:
                 x[row * LANES + i] = masked
