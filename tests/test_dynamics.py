@@ -290,3 +290,11 @@ def test_force_on_arrays_is_the_force_on_floats():
     square = np.array([0.0, 1e-16, 4.0, 1e-6, 0.0, 9.0])
     expected = np.array([force(d, s) for d, s in zip(alignment, square, strict=True)])
     np.testing.assert_allclose(np.array(force.many(alignment, square)).T, expected, rtol=1e-9, atol=1e-16)
+
+
+@pytest.mark.parametrize(("d", "rho"), [(60.0, 4.0), (100.0, 5.0), (150.0, 60.0), (10.0, 200.0), (100.0, 150.0)])
+def test_noise_beyond_the_table_of_a_soft_teacher(d, rho):
+    table = noise_table(128, 20.0)
+    expected = noise_variance(d, rho, 20.0, 128)[0]
+    assert table(d, rho) == pytest.approx(expected, rel=0.07)
+    assert table.many(np.array([d]), np.array([rho]))[0] == pytest.approx(table(d, rho), rel=1e-12)

@@ -205,8 +205,8 @@ class NoiseTable:
     def __init__(self, n: int, beta_star: float) -> None:
         self.beta_star = beta_star
         hard = math.isinf(beta_star)
-        self._limit = _HARD_LIMIT if hard else max(1.5 * beta_star, 10.0)
-        self._widest = 100.0 if hard else max(1.5 * beta_star, 20.0)
+        self._limit = _HARD_LIMIT if hard else max(4.0 * beta_star, 10.0)
+        self._widest = 100.0 if hard else max(2.0 * beta_star, 20.0)
         x = np.linspace(0.0, math.log1p(self._limit), 3 + int(math.log1p(self._limit) / _STEP))
         y = np.linspace(0.0, math.asinh(self._widest), 3 + int(math.asinh(self._widest) / _STEP))
         if hard:
@@ -234,9 +234,11 @@ class NoiseTable:
     def __call__(self, alignment: float, residual: float) -> float:
         """V at one (D, ρ)."""
         limit, widest, turn = self._limit, self._widest, self._turn
+        # Once both are large only their ratio is left; under hard labels a large D alone goes on as 1/D.
         if residual > widest:
-            # Against hard labels only the ratio of the two is left once both are large.
-            alignment, residual = alignment if turn else alignment * widest / residual, widest
+            alignment, residual = alignment * widest / residual, widest
+        if turn and alignment > limit:
+            alignment, residual = limit, residual * limit / alignment
         d = limit if alignment > limit else alignment if alignment > 0.0 else 0.0
         u, v = math.log1p(d) / self._steps[0], math.asinh(residual) / self._steps[1]
         i, j = int(u), int(v)
@@ -259,10 +261,11 @@ class NoiseTable:
 
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """V for arrays."""
-        if not self._turn:
-            alignment = alignment * np.minimum(1.0, self._widest / np.maximum(residual, 1e-300))
-        d = np.clip(alignment, 0.0, self._limit)
+        alignment = alignment * np.minimum(1.0, self._widest / np.maximum(residual, 1e-300))
         rho = np.minimum(residual, self._widest)
+        d = np.clip(alignment, 0.0, self._limit)
+        if self._turn:
+            rho = rho * np.minimum(1.0, self._limit / np.maximum(alignment, 1e-300))
         value = np.exp(self._spline.ev(np.log1p(d), np.arcsinh(rho)))
         if self._turn:
             return value * (self._turn * rho**2 + self._stretch * (d - self.beta_star) ** 2)

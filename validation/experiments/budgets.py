@@ -235,10 +235,7 @@ _ALL = ["constant", "linear", "square", "cosine", "wsd", "optimal"]
 
 
 def _parts(shifts: list[int], soft: list[float | None], soft_families: list[str]) -> list[dict[str, Any]]:
-    hard = [
-        {"optimizer": o, "beta_star": None, "families": _ALL if o == "sgd" else _ALL[:5], "shifts": shifts}
-        for o in ("sgd", "adam")
-    ]
+    hard = [{"optimizer": o, "beta_star": None, "families": _ALL, "shifts": shifts} for o in ("sgd", "adam")]
     return hard + [
         {"optimizer": o, "beta_star": star, "families": soft_families, "shifts": shifts}
         for o in ("sgd", "adam")
@@ -257,7 +254,7 @@ EXPERIMENTS = (
                 10000, 30000], "batch": 64, "teachers": 8, "test_samples": 16384,
             },
             "quick": {
-                "parts": _parts([-1, 0, 1, 2], [100.0, 10.0], ["constant", "linear", "cosine"]),
+                "parts": _parts([-1, 0, 1, 2], [100.0, 10.0], ["constant", "linear", "cosine", "optimal"]),
                 "budgets": [64, 160, 400, 1000], "batch": 64, "teachers": 8, "test_samples": 2048,
             },
             "tiny": {
