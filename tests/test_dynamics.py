@@ -292,7 +292,9 @@ def test_force_on_arrays_is_the_force_on_floats():
     np.testing.assert_allclose(np.array(force.many(alignment, square)).T, expected, rtol=1e-9, atol=1e-16)
 
 
-@pytest.mark.parametrize(("d", "rho"), [(60.0, 4.0), (100.0, 5.0), (150.0, 60.0), (10.0, 200.0), (100.0, 150.0)])
+@pytest.mark.parametrize(
+    ("d", "rho"), [(60.0, 4.0), (100.0, 5.0), (150.0, 60.0), (10.0, 200.0), (100.0, 150.0)]
+)
 def test_noise_beyond_the_table_of_a_soft_teacher(d, rho):
     table = noise_table(128, 20.0)
     expected = noise_variance(d, rho, 20.0, 128)[0]
