@@ -29,6 +29,8 @@ _FIRST = slice(2 * _NODES + 1, 3 * _NODES + 1)
 _ROWS = slice(3 * _NODES + 1, 3 * _NODES + 4)
 _AMPLITUDE = 3 * _NODES + 1
 _RTOL, _ATOL = 1e-6, 1e-13
+#: Distance from the teacher, over β*, below which training is at rest.
+_REST = 1e-6
 #: Square of Adam's own ε, 1e-8; without it steps grow without bound where all of the gradient has vanished.
 _TINY = 1e-16
 
@@ -105,6 +107,12 @@ class _Adam:
         uneven = (2.0 * mean * push * _OMEGA / self._all.width + noise * self._all.force.sensitivity) / second
         slope = float(_WEIGHT @ (_OMEGA**2 * uneven))
         return np.concatenate([theta, [square], np.log(second), mean, [0.0, slope, push]])
+
+    def at_rest(self, y: np.ndarray) -> bool:
+        """Whether the student is its teacher, but for rounding, which Adam would blow up."""
+        alignment, _, residual = _moments(y[:_NODES].tolist(), float(y[_NODES]))
+        star = self._all.force.beta_star
+        return math.hypot(alignment - star, math.sqrt(residual)) < _REST * star
 
     def rhs(self, x: float, y: np.ndarray) -> list[float]:
         gradient, inertia, (force, _, _, rate, decay, m) = self._all.gradient, self._inertia, self._all
@@ -272,7 +280,7 @@ def adaptive_flow(
     start = run.start(alignment0, residual0**2)
     tolerance = {"rtol": _RTOL, "atol": _ATOL}
     if isinstance(run, _Adam):
-        y = integrate(run.rhs, start, grid, math.log(origin), run.jacobian, **tolerance)
+        y = integrate(run.rhs, start, grid, math.log(origin), run.jacobian, **tolerance, at_rest=run.at_rest)
     else:
         y = integrate_implicitly(run.rhs, start, grid, math.log(origin), **tolerance)
     theta = y[:, :_NODES]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import bisect
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.integrate import odeint
+from scipy.integrate import ODEintWarning, odeint
 
 from peakedtheory._training.interpolant import Interpolant
 from peakedtheory._training.noise import noise_table
 from peakedtheory.schedules import Schedule
 
 _RTOL, _ATOL = 1e-8, 1e-14
+#: Where a flow may come to rest: rows in between, and most steps from one to the next.
+_BETWEEN, _STEPS = 200, 5000
 #: Relative distance in τ over which the slope of the loss is taken.
 _NEAR = 1e-3
 #: Rate, per unit of ln τ, of the variable that turns the integrator implicit.
@@ -118,26 +121,36 @@ def integrate(
     *,
     rtol: float = _RTOL,
     atol: float = _ATOL,
+    at_rest: Callable[[np.ndarray], bool] | None = None,
 ) -> np.ndarray:
-    """Return the solution at ascending x from `origin`, by LSODA, which turns implicit where it is stiff."""
-    grid, back = np.unique(np.concatenate([[origin], x]), return_inverse=True)
+    """Return the solution at ascending x from `origin`, by LSODA, which turns implicit where it is stiff.
+
+    Where it comes to a halt `at_rest`, in a state that moves by rounding errors alone, that state stays.
+    """
+    between = np.linspace(origin, max(x.max(), origin), _BETWEEN) if at_rest else np.empty(0)
+    grid, back = np.unique(np.concatenate([[origin], x, between]), return_inverse=True)
     if grid.size == 1:
         return np.tile(np.asarray(start, dtype=float), (x.size, 1))
-    y, report = odeint(
-        rhs,
-        start,
-        grid,
-        Dfun=jacobian,
-        tfirst=True,
-        rtol=rtol,
-        atol=atol,
-        mxstep=100_000,
-        full_output=True,
-        printmessg=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ODEintWarning)  # a failure is told below
+        y, report = odeint(
+            rhs,
+            start,
+            grid,
+            Dfun=jacobian,
+            tfirst=True,
+            rtol=rtol,
+            atol=atol,
+            mxstep=_STEPS if at_rest else 100_000,
+            full_output=True,
+            printmessg=False,
+        )
     if report["message"] != "Integration successful.":
-        raise RuntimeError(f"the flow could not be integrated: {report['message']}")
-    return y[back[1:]]
+        last = int(np.argmin(report["tcur"] >= grid[1:]))  # the row before the first that was not reached
+        if at_rest is None or not at_rest(y[last]):
+            raise RuntimeError(f"the flow could not be integrated: {report['message']}")
+        y[last:] = y[last]
+    return y[back[1 : x.size + 1]]
 
 
 def integrate_implicitly(
