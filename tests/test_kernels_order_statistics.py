@@ -117,7 +117,8 @@ def test_few_energies_are_summed_exactly(n):
     log_z = special.logsumexp(y, axis=-1)
     p = np.exp(y - log_z[..., None])
     mean = np.sum(p * x[:, None, :], axis=-1)
-    np.testing.assert_allclose(out[..., LN_Z], log_z, rtol=1e-12, atol=1e-12)
+    # an x near zero is rounded as the numbers near one that it comes from, and enters times β
+    assert np.all(abs(out[..., LN_Z] - log_z) <= 1e-12 * (1 + abs(log_z)) + 1e-15 * beta)
     np.testing.assert_allclose(out[..., MEAN], mean, rtol=1e-12, atol=1e-12)
     variance = np.sum(p * (x[:, None, :] - mean[..., None]) ** 2, axis=-1)
     np.testing.assert_allclose(out[..., VARIANCE], variance, rtol=1e-10, atol=1e-12)
@@ -147,7 +148,7 @@ def test_huge_numbers_of_energies_and_huge_beta_stay_finite():
         assert np.isfinite(out).all()
         assert np.isfinite(bound).all()
         assert np.all(out[..., LN_Z] >= beta * out_max[:, None] - 1e-9)
-        np.testing.assert_allclose(out[:, 0, LN_Z], np.log(n), rtol=4e-16)
+        np.testing.assert_array_max_ulp(out[:, 0, LN_Z], np.full(500, np.log(n)), maxulp=4)
         np.testing.assert_allclose(out[:, 0, SQUARES], 1.0 / n, rtol=1e-12)
 
 
@@ -155,7 +156,7 @@ def test_huge_numbers_of_energies_and_huge_beta_stay_finite():
 def test_infinite_temperature_is_exact(n):
     tables = order_statistics_tables(np.array([0.0]), n)
     out, _, _ = run(tables, draw(tables, 100, 2))
-    np.testing.assert_allclose(out[:, 0, LN_Z], np.log(n), rtol=4e-16)
+    np.testing.assert_array_max_ulp(out[:, 0, LN_Z], np.full(100, np.log(n)), maxulp=4)
 
 
 def test_extreme_coordinates_are_held_within_the_tables():
