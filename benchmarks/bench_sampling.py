@@ -143,7 +143,7 @@ def measure(n, number, arithmetic, options, torch, naive, ceiling):
     target = 6_000_000  # (logit, β) of a peer's run
     peer = max(1, target // (n * number))
     torch_count = max(peer, 262_144 // n)
-    block = CACHED // number if n <= sampling.SMALL else options.threads
+    block = CACHED // number if n <= sampling.SMALL else 8 * options.threads
     blocks = -(-8 * peer // block)
     out, top = np.empty((number, 4, block)), np.empty(block)
 

@@ -9,9 +9,8 @@ precision.
 """
 
 import numpy as np
-from numba import njit
 
-from peakedtheory.kernels.functions import FASTMATH, LOG2_E, log_and_inverse_double
+from peakedtheory.kernels.functions import LOG2_E, inlined, log_and_inverse_double
 from peakedtheory.kernels.lanes import LANES, exp2, exp2_product, inner, use_wide_vectors
 
 QUANTITIES = 4
@@ -28,7 +27,7 @@ _L2 = 2 * LANES
 _L3 = 3 * LANES
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def _add(sums, i, w0, w1, w2, w3, d0, d1, d2, d3, e0, e1, e2, e3):
     """Add four rows' weights to the four sums of lane i; e = d²."""
     sums[i] += (w0 + w1) + (w2 + w3)
@@ -65,13 +64,13 @@ def _add_products(weights, ratios, distances, sums, rows, tiny):
             w[i + _L3] = w3 * r3 + tiny
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def _weight(slope, height, limit):
     """2^(-slope height), not below 2^(-slope limit)."""
     return exp2_product(-slope, height if height < limit else limit)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def _add_weighted(sums, i, slope, limit, h0, h1, h2, h3, d0, d1, d2, d3, e0, e1, e2, e3):
     w0, w1 = _weight(slope, h0, limit), _weight(slope, h1, limit)
     w2, w3 = _weight(slope, h2, limit), _weight(slope, h3, limit)

@@ -12,7 +12,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from peakedtheory.kernels.cache import cached_njit
-from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_single
+from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_single, inlined
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 
 QUANTITIES = 8
@@ -80,7 +80,7 @@ def _add_moments(block, size, shift, lanes):
             square[i] += (a * a + b * b) + (c * c + d * d)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def _weight(d):
     t = -_SLOPE * d
     return exp2_single(t if t > _FLOOR else _FLOOR)

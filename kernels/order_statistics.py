@@ -19,14 +19,21 @@ from peakedtheory.kernels.accumulate import (
     write_lanes,
 )
 from peakedtheory.kernels.cache import cached_njit
-from peakedtheory.kernels.functions import FASTMATH, LOG2_E, exp2_double, log_and_inverse_double, log_double
+from peakedtheory.kernels.functions import (
+    FASTMATH,
+    LOG2_E,
+    exp2_double,
+    inlined,
+    log_and_inverse_double,
+    log_double,
+)
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 
 REST_FUNCTIONS = 10
 """Sums over the rest tabulated per β: (n-k) <(x-x_k)^s e^{rβ(x-x_k)} | x < x_k> with, in this order,
 (r, s) = (1,0) (1,1) (1,2) (2,0) (2,1) (2,2) (3,0) (3,1) (3,2) (4,0)."""
 
-REST_STRIDE = 16
+REST_STRIDE = 8
 """Their polynomials are evaluated this many coefficients at a time: each has 1 + a multiple of it."""
 
 _LEAST_EXPONENT = -1000.0  # e^{β(x_k - x_1)} is held above 2^-1000, far below anything that counts
@@ -84,40 +91,30 @@ def _places(hazard, centre, scale, place):
         place[s] = t if t < 1.0 else 1.0
 
 
+@inlined
+def _eight_powers(p, t, c):
+    """Go on with a polynomial p by eight coefficients: few enough to stay in registers."""
+    p = ((p * t + c[0]) * t + c[1]) * t + c[2]
+    p = ((p * t + c[3]) * t + c[4]) * t + c[5]
+    return (p * t + c[6]) * t + c[7]
+
+
 @inner
 def _rest_sums(place, polynomials, rest):
     """Evaluate the tabulated sums over the rest, a row each."""
     use_wide_vectors()
     for f in range(REST_FUNCTIONS):
         row = rest[f * _L : (f + 1) * _L]
-        row[:] = polynomials[f, 0]
-        for start in range(1, polynomials.shape[1], REST_STRIDE):
+        first = polynomials[f, 0]
+        c = polynomials[f, 1 : 1 + REST_STRIDE]
+        c = (c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7])
+        for s in range(_L):
+            row[s] = _eight_powers(first, place[s], c)
+        for start in range(1 + REST_STRIDE, polynomials.shape[1], REST_STRIDE):
             c = polynomials[f, start : start + REST_STRIDE]
-            c0 = c[0]
-            c1 = c[1]
-            c2 = c[2]
-            c3 = c[3]
-            c4 = c[4]
-            c5 = c[5]
-            c6 = c[6]
-            c7 = c[7]
-            c8 = c[8]
-            c9 = c[9]
-            c10 = c[10]
-            c11 = c[11]
-            c12 = c[12]
-            c13 = c[13]
-            c14 = c[14]
-            c15 = c[15]
+            c = (c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7])
             for s in range(_L):
-                t = place[s]
-                p = row[s]
-                p = ((p * t + c0) * t + c1) * t + c2
-                p = ((p * t + c3) * t + c4) * t + c5
-                p = ((p * t + c6) * t + c7) * t + c8
-                p = ((p * t + c9) * t + c10) * t + c11
-                p = ((p * t + c12) * t + c13) * t + c14
-                row[s] = p * t + c15
+                row[s] = _eight_powers(row[s], place[s], c)
 
 
 @inner
@@ -236,7 +233,7 @@ def order_statistics(
         Whether they are equally spaced and ascending.
     items : float64
         n - k; when zero, the top k are everything and `rest` is not read.
-    rest : float64 array (m, 10, 1 + multiple of 16)
+    rest : float64 array (m, 10, 1 + multiple of 8)
         Highest power first: sums over the rest, in the order given at REST_FUNCTIONS.
     rest_range : (float64, float64)
         The rest's polynomials take (ln s_k - first) * second, held within [-1, 1].

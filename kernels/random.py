@@ -10,12 +10,11 @@ use the blocks below it: energies 4b..4b+3 come from block b in single precision
 """
 
 import numpy as np
-from numba import njit
 
 from peakedtheory.kernels.functions import (
-    FASTMATH,
     cos_sin_double,
     cos_sin_single,
+    inlined,
     log_double,
     log_single,
 )
@@ -37,7 +36,7 @@ _ONE_BITS = _U(0x3FF0000000000000)
 _F = np.float32
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def philox4x32(key, stream, sample, block):
     """Four random words (uint64 below 2^32) of the counter (sample, block, stream).
 
@@ -63,7 +62,7 @@ def philox4x32(key, stream, sample, block):
     return a, b, c, d
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def open_uniform(high, low):
     """Uniform on the open interval (0, 1) from two words: (k + 1/2) / 2^52 with k of 52 bits.
 
@@ -73,14 +72,14 @@ def open_uniform(high, low):
     return np.uint64(mantissa | _ONE_BITS).view(np.float64) - (1.0 - 2.0**-53)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def uniform_pair(key, stream, sample, block):
     """Two independent uniforms on (0, 1), 52 bits each, from one block."""
     a, b, c, d = philox4x32(key, stream, sample, block)
     return open_uniform(a, b), open_uniform(c, d)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def normals_single(radius_word, angle_word):
     """Two independent standard normals (float32) from two 32-bit words by the Box-Muller transform.
 
@@ -93,7 +92,7 @@ def normals_single(radius_word, angle_word):
     return radius * cosine, radius * sine
 
 
-@njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)
+@inlined
 def normals_double(a, b, c, d):
     """Two independent standard normals (float64) from the four words of a block; none beyond 8.57."""
     radius = np.sqrt(-2.0 * log_double(open_uniform(a, b)))

@@ -11,27 +11,11 @@ from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
 
 
 @inner
-def _entropy(out, k, beta, size, row):
+def _combine(x, y, a, z, b, size, row):
+    """Form x - a y - b z, from left to right."""
     use_wide_vectors()
-    ln_z, mean = out[k, 0], out[k, 1]
     for i in range(size):
-        row[i] = ln_z[i] - beta * mean[i]
-
-
-@inner
-def _loss(out, student, teacher, gap, size, row):
-    use_wide_vectors()
-    ln_z, star, mean = out[student, 0], out[teacher, 0], out[teacher, 1]
-    for i in range(size):
-        row[i] = (ln_z[i] - star[i]) - gap * mean[i]
-
-
-@inner
-def _gradient(out, student, teacher, size, row):
-    use_wide_vectors()
-    mean, star = out[student, 1], out[teacher, 1]
-    for i in range(size):
-        row[i] = mean[i] - star[i]
+        row[i] = (x[i] - a * y[i]) - b * z[i]
 
 
 @inner
@@ -45,23 +29,8 @@ def _folded(lanes):
 
 
 @inner
-def _sum(row, size, origin, lanes):
-    """Σ (v - origin)."""
-    use_wide_vectors()
-    lanes[:] = 0.0
-    whole = size - size % LANES
-    for start in range(0, whole, LANES):
-        v = row[start : start + LANES]
-        for i in range(LANES):
-            lanes[i] += v[i] - origin
-    for i in range(whole, size):
-        lanes[i - whole] += row[i] - origin
-    return _folded(lanes)
-
-
-@inner
-def _sum_weighted(row, weights, size, origin, lanes):
-    """Σ w (v - origin)."""
+def _sums(row, weights, size, origin, lanes):
+    """Σ w (v - origin) and Σ w (v - origin)²."""
     use_wide_vectors()
     lanes[:] = 0.0
     whole = size - size % LANES
@@ -69,39 +38,26 @@ def _sum_weighted(row, weights, size, origin, lanes):
         v = row[start : start + LANES]
         w = weights[start : start + LANES]
         for i in range(LANES):
-            lanes[i] += w[i] * (v[i] - origin)
+            d = v[i] - origin
+            weighted = w[i] * d
+            lanes[i] += weighted
+            lanes[i + LANES] += weighted * d
     for i in range(whole, size):
-        lanes[i - whole] += weights[i] * (row[i] - origin)
-    return _folded(lanes)
+        d = row[i] - origin
+        weighted = weights[i] * d
+        lanes[i - whole] += weighted
+        lanes[i - whole + LANES] += weighted * d
+    return _folded(lanes[:LANES]), _folded(lanes[LANES:])
 
 
 @inner
-def _sum_squares(row, size, origin, excess, lanes):
-    """Σ (v - origin - excess)²."""
-    use_wide_vectors()
-    lanes[:] = 0.0
-    whole = size - size % LANES
-    for start in range(0, whole, LANES):
-        v = row[start : start + LANES]
-        for i in range(LANES):
-            d = (v[i] - origin) - excess
-            lanes[i] += d * d
-    for i in range(whole, size):
-        d = (row[i] - origin) - excess
-        lanes[i - whole] += d * d
-    return _folded(lanes)
-
-
-@inner
-def _reduce(row, size, q, weights, mean, squares, lanes):
-    if weights.size > 0:
-        mean[q] += _sum_weighted(row, weights, size, mean[q], lanes) / size
-        squares[q] = 0.0
-        return
-    # measured from the first sample, so that what does not fluctuate comes out exact
-    excess = _sum(row, size, row[0], lanes) / size
-    squares[q] = _sum_squares(row, size, row[0], excess, lanes)
-    mean[q] = row[0] + excess
+def _reduce(row, size, q, weights, weighted, mean, squares, lanes):
+    # Measured from the first sample what does not fluctuate comes out exact, and as that is one of the
+    # samples, its own square keeps the difference of the sums above a share 1 / (1 + size) of the first.
+    origin = mean[q] if weighted else row[0]
+    excess, total = _sums(row, weights, size, origin, lanes)
+    mean[q] = origin + excess / size
+    squares[q] = 0.0 if weighted else max(total - excess * excess / size, 0.0)
 
 
 @cached_njit(nogil=True, fastmath=FASTMATH, error_model="numpy")
@@ -127,16 +83,21 @@ def reduce_samples(size, out, maximum, betas, pairs, weights, mean, squares):
     """
     number, losses = betas.size, pairs.shape[0]
     row = aligned(size, betas)
-    lanes = aligned(LANES, betas)
+    lanes = aligned(2 * LANES, betas)
+    weighted = weights.size > 0
+    if not weighted:
+        weights = aligned(size, betas)
+        weights[:] = 1.0
     for k in range(number):
         for q in range(4):
-            _reduce(out[k, q], size, q * number + k, weights, mean, squares, lanes)
-        _entropy(out, k, betas[k], size, row)
-        _reduce(row, size, 4 * number + k, weights, mean, squares, lanes)
-    _reduce(maximum, size, 5 * number, weights, mean, squares, lanes)
+            _reduce(out[k, q], size, q * number + k, weights, weighted, mean, squares, lanes)
+        _combine(out[k, 0], out[k, 1], betas[k], out[k, 1], 0.0, size, row)
+        _reduce(row, size, 4 * number + k, weights, weighted, mean, squares, lanes)
+    _reduce(maximum, size, 5 * number, weights, weighted, mean, squares, lanes)
     for p in range(losses):
         student, teacher = pairs[p, 0], pairs[p, 1]
-        _loss(out, student, teacher, betas[student] - betas[teacher], size, row)
-        _reduce(row, size, 5 * number + 1 + p, weights, mean, squares, lanes)
-        _gradient(out, student, teacher, size, row)
-        _reduce(row, size, 5 * number + 1 + losses + p, weights, mean, squares, lanes)
+        gap = betas[student] - betas[teacher]
+        _combine(out[student, 0], out[teacher, 0], 1.0, out[teacher, 1], gap, size, row)
+        _reduce(row, size, 5 * number + 1 + p, weights, weighted, mean, squares, lanes)
+        _combine(out[student, 1], out[teacher, 1], 1.0, out[teacher, 1], 0.0, size, row)
+        _reduce(row, size, 5 * number + 1 + losses + p, weights, weighted, mean, squares, lanes)

@@ -10,6 +10,8 @@ out for any number of threads and any way to cut the samples into calls.
 """
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from peakedtheory.kernels.accumulate import (
     FLUSH,
@@ -84,6 +86,18 @@ def _double_from_words(words, x, blocks):
             y[i], y[i + _L] = normals_double(high, low, np.uint64(w[i + _L2]), np.uint64(w[i + _L3]))
 
 
+def from_words(words, x, blocks):
+    """Rows of normals in the precision of x, for use in compiled code only."""
+    raise NotImplementedError("only callable from compiled code")
+
+
+@overload(from_words, jit_options={"fastmath": FASTMATH}, inline="never")
+def _from_words(words, x, blocks):
+    if x.dtype == types.float32:
+        return lambda words, x, blocks: _single_from_words(words, x, blocks)
+    return lambda words, x, blocks: _double_from_words(words, x, blocks)
+
+
 @inner
 def fill_normals(key, stream, sample, first_row, rows, spread, words, x):
     """Fill rows first_row .. first_row + rows - 1 (both multiples of four) of standard normals.
@@ -93,31 +107,27 @@ def fill_normals(key, stream, sample, first_row, rows, spread, words, x):
     """
     block_mask = _ALL if spread else _NONE
     rows_step = np.uint64(LANES if spread else 1)
-    single = x.itemsize == 4
-    each = 4 if single else 2
+    each = 4 if x.itemsize == 4 else 2
     for row in range(0, rows, BLOCKS * each):
         block = np.uint64((first_row + row) // each) * rows_step
         _words(key, stream, sample, block, ~block_mask, block_mask, rows_step, words)
         blocks = min(BLOCKS, (rows - row) // each)
-        y = x[row * LANES : (row + blocks * each) * LANES]
-        if single:
-            _single_from_words(words, y, blocks)
-        else:
-            _double_from_words(words, y, blocks)
+        from_words(words, x[row * LANES : (row + blocks * each) * LANES], blocks)
 
 
 @inner
 def _draw_scales(key, stream, sample, spread, width, words, scales):
     """chi_width / sqrt(width) for the sample of each lane, from `width` normals in the reserved blocks."""
+    each = 4 if scales.itemsize == 4 else 2
     total = np.zeros(LANES)
-    z = np.empty(2 * BLOCKS * LANES)
-    for j in range(0, width, 2 * BLOCKS):
-        block = np.uint64(RESERVED_BLOCKS + j // 2)
+    z = aligned(each * BLOCKS * LANES, scales)
+    for j in range(0, width, each * BLOCKS):
+        block = np.uint64(RESERVED_BLOCKS + j // each)
         _words(key, stream, sample, block, _NONE if spread else _ALL, _NONE, np.uint64(1), words)
-        _double_from_words(words, z, BLOCKS)
-        for row in range(min(2 * BLOCKS, width - j)):
+        from_words(words, z, BLOCKS)
+        for row in range(min(each * BLOCKS, width - j)):
             for i in range(LANES):
-                total[i] += z[row * LANES + i] * z[row * LANES + i]
+                total[i] += np.float64(z[row * LANES + i]) ** 2
     for i in range(LANES):
         scales[i] = np.sqrt(total[i] / width)
 
