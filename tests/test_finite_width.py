@@ -246,7 +246,7 @@ def test_mean_sign_by_plain_sampling_of_batches(d, rho, star):
 
 def test_many_examples_give_the_sign_of_a_gaussian():
     gain = (interpolant(128).slope - interpolant(128).drive(math.hypot(3.0, 0.7))) / math.hypot(3.0, 0.7)
-    spread = math.sqrt(1e8 * noise_variance(3.0, 0.7, INF, 128)[0] / 128)
+    spread = math.sqrt(1e8 * noise_variance(3.0, 0.7, INF, 128) / 128)
     along, across = mean_ratio(3.0, 0.7, INF, 128, 1e8)
     assert along == pytest.approx(1e8 * (interpolant(128).slope - 3.0 * gain) / 128 / spread, rel=0.02)
     assert across == pytest.approx(1e8 * gain / 128 / spread, rel=0.02)

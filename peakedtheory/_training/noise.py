@@ -1,10 +1,7 @@
 """Gradient noise of mini-batches, V(D, ρ, β*) = ⟨Σ (p_i - q_i)²⟩: docs/dynamics.md, Eqs. 10-14.
 
-The student's logits are D z + ρ w, the teacher's β* z. Near a decision boundary two classes matter and V is
-closed
-(`boundary_noise`); elsewhere it is an average over the highest of n normals, with importance sampling of the
-gap
-between the two highest, tabulated once per (n, β*).
+The student's logits are D z + ρ w, the teacher's β* z. Close to a decision boundary two classes matter and V
+has a closed form (`boundary_noise`); elsewhere it is the exact average, tabulated once per (n, β*).
 """
 
 from __future__ import annotations
@@ -14,18 +11,16 @@ import math
 
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
-from scipy.special import log_ndtr, ndtri
-from scipy.stats import qmc
 
-from peakedtheory.thermodynamics import thermodynamics
+from peakedtheory._training.interpolant import interpolant
+from peakedtheory._training.softmax_overlap import softmax_overlap
 
-_TOP_RANKS = 64
-_LOG2_POINTS = 11
-_SOBOL_DIMENSIONS = 7
-_SEED = 20260203
-_STEP = 0.34
+#: Distance of the table's points in ln(1 + D) and asinh ρ, and least number of them.
+_STEP, _LEAST_POINTS = 0.5, 12
 #: β up to which the noise against hard labels is tabulated; beyond it V β is constant.
 _HARD_LIMIT = 300.0
+#: Relative distance from the teacher at which the form that V starts with is read off.
+_NEAR = 0.02
 _HERMITE_NODES, _HERMITE_WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 _HERMITE_WEIGHTS = _HERMITE_WEIGHTS / _HERMITE_WEIGHTS.sum()
 
@@ -71,44 +66,8 @@ def soft_boundary_noise(alignment: float, residual: float, beta_star: float) -> 
     return float(weight @ ((p - q[:, None]) ** 2 @ _HERMITE_WEIGHTS))
 
 
-@functools.lru_cache(maxsize=16)
-def _ranks(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Survival probabilities of ranks 2…K, two uniforms for the gap, and standard normals w for ranks 1…K."""
-    k = min(n, _TOP_RANKS)
-    sobol = qmc.Sobol(_SOBOL_DIMENSIONS, rng=np.random.default_rng(_SEED)).random_base2(_LOG2_POINTS)
-    sobol = np.clip(sobol, 1e-12, 1.0 - 1e-12)
-    rng = np.random.default_rng(_SEED + 1)
-    spacing = rng.standard_exponential((sobol.shape[0], k))
-    spacing[:, : min(3, k)] = -np.log(sobol[:, 1 : 1 + min(3, k)])
-    log_cdf = -np.cumsum(spacing / (n - np.arange(k)), axis=1)
-    w = rng.standard_normal((sobol.shape[0], k))
-    w[:, : min(3, k)] = ndtri(sobol[:, 4 : 4 + min(3, k)])
-    return -np.expm1(log_cdf[:, 1:]), sobol[:, 0], -ndtri(-np.expm1(log_cdf[:, 1:])), w
-
-
-def highest(
-    alignment: float, residual: float, beta_star: float, n: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the highest of n normals z and their w, for students and teachers of these temperatures.
-
-    Returns weights of the draws, z and w (draws, ranks), and which half of the draws has the narrow gap.
-    """
-    survival, uniform, z_rest, w = _ranks(int(n))
-    beta = math.hypot(alignment, residual)
-    rate = math.sqrt(2.0 * math.log(n)) + 0.5
-    width = min(1.0, 0.6 * rate * (1.0 / max(beta_star, 1e-9) + (1.0 + residual) / max(beta, 1e-9)))
-    # The gap in units of the tail: half of the draws are Exp(1), half are as narrow as the boundary layer.
-    # Each half of a Sobol sequence is balanced by itself.
-    narrow = np.arange(uniform.size) < uniform.size // 2
-    gap = -np.log(uniform) * np.where(narrow, width, 1.0)
-    weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / width, 700.0)) / width)
-    first = -ndtri(survival[:, 0] * np.exp(-gap))
-    z = np.concatenate([first[:, None], z_rest], axis=1)
-    return weight, z, w, narrow
-
-
-def noise_variance(alignment: float, residual: float, beta_star: float, n: int) -> tuple[float, float]:
-    """Return V = ⟨Σ (p_i - q_i)²⟩ and its standard error, by sampling the highest of n normals.
+def noise_variance(alignment: float, residual: float, beta_star: float, n: int) -> float:
+    """Return V = ⟨Σ (p_i - q_i)²⟩ with an absolute error of 1e-7 or less (docs/dynamics.md Eq. 14).
 
     Parameters
     ----------
@@ -119,70 +78,18 @@ def noise_variance(alignment: float, residual: float, beta_star: float, n: int) 
     n : int
         Number of classes.
     """
-    weight, z, w, narrow = highest(alignment, residual, beta_star, n)
-    rest = n - z.shape[1]
-    tail: np.ndarray | float = 0.0
-    p, q = _softmax(alignment * z + residual * w), None
-    if rest > 0:
-        p, q, tail = _with_tail(z, w, alignment, residual, beta_star, rest)
-    elif math.isfinite(beta_star):
-        q = _softmax(beta_star * z)
-    if q is None:
-        q = np.zeros_like(p)
-        q[:, 0] = 1.0
-    if rest > 0 and residual > 0.0:
-        # Where w matters in the tail a few of its draws dominate Σp², whose exact mean (Stein) bounds the
-        # tail.
-        beta = math.hypot(alignment, residual)
-        exact = 1.0 + float(thermodynamics(beta, n).internal_energy) / beta
-        missing = max(exact - float((weight * (p * p).sum(axis=1)).mean()), 0.0)
-        tail = tail * min(1.0, missing / max(float((weight * tail).mean()), 1e-300))
-    values = weight * (((p - q) ** 2).sum(axis=1) + tail)
-    halves = [values[narrow], values[~narrow]]
-    # As if the points were independent, which overstates the error of a balanced sequence.
-    error = 0.5 * math.sqrt(sum(float(h.var()) / h.size for h in halves))
-    return float(values.mean()), error
+    own = [_mean_square(beta, n) for beta in (math.hypot(alignment, residual), beta_star)]
+    return max(sum(own) - 2.0 * softmax_overlap(alignment, residual, beta_star, n), 0.0)
 
 
-def _softmax(y: np.ndarray) -> np.ndarray:
-    e = np.exp(y - y.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-def _with_tail(
-    z: np.ndarray, w: np.ndarray, alignment: float, residual: float, beta_star: float, rest: int
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Softmax over the highest ranks and the mean of the remaining ones below the last rank's z."""
-    last = z[:, -1]
-    base = math.log(rest) - log_ndtr(last)
-
-    def log_sum(d: float, extra: float) -> np.ndarray:
-        """Ln of rest·⟨e^(d z) | z < last⟩, times exp(extra)."""
-        return base + 0.5 * d * d + log_ndtr(last - d) + extra
-
-    # ⟨e^(ρw)⟩ over `rest` draws cannot exceed its frozen value √(2 ln rest)ρ: rarer draws are absent.
-    frozen = math.sqrt(2.0 * math.log(rest))
-
-    def mean_log(rho: float) -> float:
-        return 0.5 * rho * rho if rho < frozen else frozen * rho - 0.5 * frozen * frozen
-
-    y = alignment * z + residual * w
-    z1 = log_sum(alignment, mean_log(residual))
-    top = np.maximum(y.max(axis=1), z1)
-    total = np.exp(y - top[:, None]).sum(axis=1) + np.exp(z1 - top)
-    log_z = top + np.log(total)
-    p = np.exp(y - log_z[:, None])
-    tail = np.exp(np.minimum(log_sum(2 * alignment, mean_log(2 * residual)) - 2 * log_z, 0.0))
-    if math.isinf(beta_star):
-        return p, None, tail
-    y_star = beta_star * z
-    z1_star = log_sum(beta_star, 0.0)
-    top = np.maximum(y_star[:, 0], z1_star)
-    log_z_star = top + np.log(np.exp(y_star - top[:, None]).sum(axis=1) + np.exp(z1_star - top))
-    q = np.exp(y_star - log_z_star[:, None])
-    tail = tail + np.exp(log_sum(2 * beta_star, 0.0) - 2 * log_z_star)
-    tail = tail - 2.0 * np.exp(log_sum(alignment + beta_star, mean_log(residual)) - log_z - log_z_star)
-    return p, q, np.maximum(tail, 0.0)
+def _mean_square(beta: float, n: int) -> float:
+    """⟨Σ p²⟩ = 1 - Φ'(β)/β (docs/dynamics.md Eq. 10)."""
+    if math.isinf(beta):
+        return 1.0
+    if beta < 1e-4:
+        return 1.0 / n
+    table = interpolant(n)
+    return 1.0 - (table.slope - table.drive(beta)) / beta
 
 
 def bicubic_cells(
@@ -205,24 +112,28 @@ class NoiseTable:
     def __init__(self, n: int, beta_star: float) -> None:
         self.beta_star = beta_star
         hard = math.isinf(beta_star)
-        self._limit = _HARD_LIMIT if hard else max(4.0 * beta_star, 10.0)
+        self._limit = _HARD_LIMIT if hard else max(16.0 * beta_star, 10.0)
         self._widest = 100.0 if hard else max(2.0 * beta_star, 20.0)
-        x = np.linspace(0.0, math.log1p(self._limit), 3 + int(math.log1p(self._limit) / _STEP))
-        y = np.linspace(0.0, math.asinh(self._widest), 3 + int(math.asinh(self._widest) / _STEP))
-        if hard:
-            self._turn = self._stretch = 0.0
-        else:
-            small = 1e-3
-            self._turn = noise_variance(beta_star, small, beta_star, n)[0] / small**2
-            self._stretch = (
-                noise_variance(beta_star * (1 + small), 0.0, beta_star, n)[0] / (small * beta_star) ** 2
-            )
-        table = np.empty((x.size, y.size))
+        x, y = (
+            np.linspace(0.0, end, max(_LEAST_POINTS, 4 + int(end / _STEP)))
+            for end in (math.log1p(self._limit), math.asinh(self._widest))
+        )
+
+        def exact(alignment: float, residual: float) -> float:
+            return noise_variance(alignment, residual, beta_star, n)
+
+        self._turn = self._stretch = 0.0
+        if not hard:
+            aside = min(_NEAR, 0.1 * beta_star)
+            self._turn = exact(beta_star, aside) / aside**2
+            sides = exact(beta_star * (1.0 - _NEAR), 0.0) + exact(beta_star * (1.0 + _NEAR), 0.0)
+            self._stretch = 0.5 * sides / (_NEAR * beta_star) ** 2
+        table = np.zeros((x.size, y.size))
         for i, d in enumerate(np.expm1(x)):
             for j, rho in enumerate(np.sinh(y)):
                 form = self._form(d, rho)
-                value = noise_variance(d, rho, beta_star, n)[0] if form > 1e-12 else form
-                table[i, j] = math.log(value / form)
+                if form > 1e-6:
+                    table[i, j] = math.log(exact(d, rho) / form)
         self._spline = RectBivariateSpline(x, y, table)
         self._cells, self._steps, self._last = bicubic_cells(self._spline, x, y)
 
