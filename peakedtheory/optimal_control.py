@@ -42,6 +42,7 @@ __all__ = [
 _OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
 _KNOTS = 12
 _LOG_TOLERANCE = 5e-3
+_REACHED = 1e-14  # nats: below it the flow's loss is rounding, and schedules are no longer told apart
 
 
 @dataclass(frozen=True, repr=False)
@@ -208,7 +209,7 @@ def optimal_learning_rate(
     return OptimalRate(
         best,
         float(flow.loss[0]),
-        float(flow.tangential_loss[0] / flow.loss[0]),
+        _share(flow),
         float(flow.residual[0]),
         float(flow.local_exponent[0]),
     )
@@ -257,8 +258,13 @@ def best_of_family(
     exponent = None
     if kind is SGD:
         exponent = 1.0 if math.isinf(power) else decay_exponent(power)
-    share = float(flow.tangential_loss[0] / flow.loss[0])
-    return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), share, exponent)
+    return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), _share(flow), exponent)
+
+
+def _share(flow: StudentFlow) -> float:
+    """Return L_t/L at the end; 0 where nothing is left of the loss."""
+    loss = float(flow.loss[0])
+    return float(flow.tangential_loss[0]) / loss if loss > 0.0 else 0.0
 
 
 def _final(plan: Schedule, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:
@@ -340,7 +346,8 @@ def _free_shape(
         return Schedule("free", rates)
 
     def cost(y: np.ndarray) -> float:
-        return math.log(float(_final(build(y), kind, batch, width, n, beta_star).loss[0]))
+        loss = float(_final(build(y), kind, batch, width, n, beta_star).loss[0])
+        return math.log(max(loss, _REACHED))
 
     floor = math.log(interpolant(n).n)
     bounds = [(value - 6.0, min(value + 6.0, floor + 2.0) if kind is SGD else value + 6.0) for value in start]
@@ -349,7 +356,7 @@ def _free_shape(
         cost, start, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-4, "maxiter": 25, "ftol": 1e-5}
     )
     best = build(found.x)
-    if not found.fun < math.log(loss):
+    if not found.fun < math.log(max(loss, _REACHED)):
         return plan
     best.rates.flags.writeable = False
     return Schedule(f"optimal:steps={steps}", best.rates)
