@@ -26,8 +26,8 @@ from peakedtheory.validation._observables import Records
 from peakedtheory.validation._stacks import Stack, build_stacks
 from peakedtheory.validation.cases import Case
 
-_SAVE_SECONDS = 10.0
-_SAVING_SHARE = 0.05  # of the time, at most
+SAVE_SECONDS = 10.0
+SAVING_SHARE = 0.05  # of the time, at most
 _CHUNK_STEPS = 256
 _CHUNK_NUMBERS = 1 << 24  # of inputs drawn at a time
 _CHUNK_CASE_STEPS = 1 << 15
@@ -97,7 +97,7 @@ class Run:
         self.curvatures: dict[int, Curvature] = {}
         self.done = 0
         self.recorded = 0
-        self._next_save = time.monotonic() + _SAVE_SECONDS
+        self._next_save = time.monotonic() + SAVE_SECONDS
         if checkpoint is not None and checkpoint.exists():
             if not resume:
                 remedy = "resume it, or name another file"
@@ -207,7 +207,7 @@ class Run:
         start = time.monotonic()
         _checkpoints.save(self.checkpoint, self.plan.identity(), arrays)
         end = time.monotonic()
-        self._next_save = end + max(_SAVE_SECONDS, (end - start) / _SAVING_SHARE)
+        self._next_save = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
 
     def _load(self, path: Path) -> None:
         arrays = _checkpoints.load(path, self.plan.identity())

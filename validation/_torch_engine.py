@@ -7,7 +7,6 @@ captured in a graph, which the processor only replays.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
@@ -15,11 +14,11 @@ import numpy as np
 import torch
 
 from peakedtheory.kernels.training import ADAM_EPSILON, MUON_COEFFICIENTS, MUON_EPSILON, MUON_ITERATIONS
+from peakedtheory.validation._graphs import captured
 from peakedtheory.validation._inputs import TEST, TRAINING
 from peakedtheory.validation._stacks import Stack
 
 _TEST_BLOCK = 1024
-_WARM_UP = 3  # steps before a capture, so that libraries have set up their workspaces
 
 
 def newton_schulz(gradient: torch.Tensor) -> torch.Tensor:
@@ -100,41 +99,12 @@ class TorchEngine:
             self._x.copy_(rows[:, s])
             self._coefficients.copy_(coefficients[s])
             if self._capture and self._graph is None:
-                self._graph = self._captured_step()
+                self._graph = captured(self._step, (self.weights, *self.moments), self.device)
+                self._capture = self._graph is not None
             if self._graph is None:
                 self._step()
             else:
                 self._graph.replay()
-
-    def _captured_step(self) -> torch.cuda.CUDAGraph | None:
-        """Return a graph of one step, or None, with a warning, where steps cannot be captured."""
-        held = (self.weights, *self.moments)
-        before = [tensor.clone() for tensor in held]
-        graph = torch.cuda.CUDAGraph()
-        captured = True
-        try:
-            side = torch.cuda.Stream(self.device)
-            side.wait_stream(torch.cuda.current_stream(self.device))
-            with torch.cuda.stream(side):
-                for _ in range(_WARM_UP):
-                    self._step()
-            torch.cuda.current_stream(self.device).wait_stream(side)
-            with torch.cuda.device(self.device), torch.cuda.graph(graph):
-                self._step()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            warnings.warn(
-                f"a step cannot be captured in a CUDA graph ({reason}): steps are launched one by one",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            self._capture = False
-            captured = False
-        for tensor, old in zip(held, before, strict=True):
-            tensor.copy_(old)
-        return graph if captured else None
 
     def _errors(self) -> torch.Tensor:
         """Gradient of the loss with respect to the logits of a batch, (C, batch, n)."""

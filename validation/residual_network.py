@@ -1,14 +1,16 @@
 """Students and teachers with residual layers before their heads (Liu et al. 2026, Eqs. 64-67, Figs. 23, 24).
 
 h_0 = norm(x), h_l = h_{l-1} + B_l relu²(A_l norm(h_{l-1}) + b_l), y = W norm(h_ℓ), with norm(v) = v √m/|v|.
-Students that share a teacher's body, and differ in the temperature of its head, are trained side by side by
-Adam.
+All students of one depth, of every teacher and every temperature of its head, are trained side by side by Adam.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,26 +20,33 @@ import torch
 
 from peakedtheory._checks import fail
 from peakedtheory._output import atomic_path
+from peakedtheory._threads import number_of_threads
+from peakedtheory.validation._graphs import captured
+from peakedtheory.validation._inputs import TEST, TRAINING, Inputs, stream_key
+from peakedtheory.validation._runs import SAVE_SECONDS, SAVING_SHARE
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
-_TEACHER, _STUDENT, _TRAIN, _TEST = 1, 2, 3, 4  # streams of seeds
+_TEACHER, _STUDENT = 1, 2  # streams of seeds
+_CHUNK_ROWS = 1 << 16  # examples of each teacher that are drawn, and labelled, at a time
+_TEST_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class ResidualPlan:
-    """One stack of residual students of a common depth, teacher and learning rate.
+    """A stack of residual students of one depth: one for every teacher and every inverse temperature.
 
     Attributes
     ----------
     beta_star : tuple of float
-        Inverse temperatures of the teacher's head, one student each.
+        Inverse temperatures of the teachers' heads.
     depth, teacher_depth : int
-        Layers of the students and of the teacher.
+        Layers of the students and of the teachers.
     learning_rate : float
         Adam's η.
     batch, steps : int
-    teacher, seed : int
-        Seeds of the teacher, and of the students and their data.
+    teachers : tuple of int
+        Seeds of the teachers; each is also that of its students and their inputs.
+    seed : int
+        Seed of all inputs, beside these.
     n, width : int
         Classes and width m; hidden layers are 4m wide.
     test_samples : int
@@ -49,7 +58,7 @@ class ResidualPlan:
     learning_rate: float
     batch: int
     steps: int
-    teacher: int = 0
+    teachers: tuple[int, ...] = (0,)
     seed: int = 0
     n: int = 128
     width: int = 32
@@ -65,10 +74,28 @@ def rms_norm(v: torch.Tensor) -> torch.Tensor:
     return v / v.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(1e-12)
 
 
-def features(x: torch.Tensor, layers: list[torch.Tensor]) -> torch.Tensor:
-    """Return norm(h_ℓ) (S, batch, m) for layers A (ℓ, S, m, 4m), b (ℓ, S, 1, 4m), B (ℓ, S, 4m, m)."""
+def features(x: torch.Tensor, stream_of: torch.Tensor, layers: list[torch.Tensor]) -> torch.Tensor:
+    """Return norm(h_ℓ) of every student (S, rows, m), differentiable with respect to the layers.
+
+    Parameters
+    ----------
+    x : Tensor, shape (streams, rows, m)
+    stream_of : Tensor of int64, shape (S,)
+        Which inputs each student sees.
+    layers : list of Tensor
+        A (ℓ, S, m, 4m), b (ℓ, S, 1, 4m) and B (ℓ, S, 4m, m).
+
+    Notes
+    -----
+    On CUDA by kernels that keep a tile of examples in registers, elsewhere by torch's own operations.
+    """
+    if x.is_cuda and importlib.util.find_spec("triton") is not None:
+        from peakedtheory.validation import _residual_kernels
+
+        if _residual_kernels.serves(x):
+            return _residual_kernels.features(x, stream_of, layers)
     a, b, out = layers
-    h = rms_norm(x).expand(a.shape[1], *x.shape[-2:])
+    h = rms_norm(x).index_select(0, stream_of)
     for layer in range(a.shape[0]):
         hidden = torch.relu(torch.baddbmm(b[layer], rms_norm(h), a[layer])).square()
         h = h + torch.bmm(hidden, out[layer])
@@ -90,65 +117,130 @@ class ResidualRun:
 
     def __init__(self, plan: ResidualPlan, device: str) -> None:
         self.plan, self.device = plan, torch.device(device)
-        count, m, n = len(plan.beta_star), plan.width, plan.n
-        rng = np.random.default_rng([plan.teacher, _TEACHER])
-        self.teacher = [self._tensor(v) for v in draw_layers(rng, plan.teacher_depth, m)]
-        head = rng.uniform(-1.0, 1.0, (m, n)) * math.sqrt(3.0 / m)
-        scale = np.array(plan.beta_star)[:, None, None]
-        self.teacher_head = self._tensor((scale * head).astype(np.float32))
-        layers = draw_layers(np.random.default_rng([plan.seed, _STUDENT]), plan.depth, m, count)
+        m, n = plan.width, plan.n
+        bodies, heads, starts = [], [], []
+        for teacher in plan.teachers:
+            rng = np.random.default_rng([teacher, _TEACHER])
+            bodies.append(draw_layers(rng, plan.teacher_depth, m))
+            heads.append(rng.uniform(-1.0, 1.0, (m, n)) * math.sqrt(3.0 / m))
+            rng = np.random.default_rng([teacher, _STUDENT])
+            starts.append(draw_layers(rng, plan.depth, m, len(plan.beta_star)))
+        self.teacher = [self._tensor(np.concatenate(v, axis=1)) for v in zip(*bodies, strict=True)]
+        scaled = [[star * head for star in plan.beta_star] for head in heads]
+        self.teacher_head = self._tensor(np.concatenate(scaled).astype(np.float32))
         # The head starts at zero, as the linear students do.
-        values = [*layers, np.zeros((count, m, n), np.float32)]
+        values = [np.concatenate(v, axis=1) for v in zip(*starts, strict=True)]
+        values.append(np.zeros(self.teacher_head.shape, np.float32))
         self.parameters = [self._tensor(v).requires_grad_() for v in values]
-        self.first = [torch.zeros_like(p) for p in self.parameters]
-        self.second = [torch.zeros_like(p) for p in self.parameters]
+        self.each = torch.arange(len(plan.teachers), device=self.device)
+        self.teacher_of = self.each.repeat_interleave(len(plan.beta_star))
+        self.optimizer = self._optimizer()
+        self.inputs = Inputs(tuple(stream_key(plan.seed, t) for t in plan.teachers), m, True)
+        self.pool = ThreadPoolExecutor(number_of_threads())
+        shape = (len(plan.teachers), plan.batch, m)
+        self._x, self._known = (torch.zeros(shape, device=self.device) for _ in range(2))
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._capture = self.device.type == "cuda"
         self.done = 0
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
-    def _inputs(self, stream: int, step: int, size: int) -> torch.Tensor:
-        rng = np.random.default_rng([self.plan.seed, stream, step])
-        return self._tensor(rng.standard_normal((1, size, self.plan.width), dtype=np.float32))
+    def _optimizer(self) -> torch.optim.Adam:
+        """Return Adam whose moments exist, at zero, before the first step."""
+        adam = torch.optim.Adam(
+            self.parameters,
+            lr=self.plan.learning_rate,
+            fused=True,
+            capturable=self.device.type == "cuda",
+        )
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        adam.step()
+        for state in adam.state.values():
+            state["step"].zero_()
+        return adam
 
-    def losses(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return KL(teacher || student) of every example, (students, batch), and the students' logits."""
-        with torch.no_grad():
-            known = torch.matmul(features(x, self.teacher), self.teacher_head)
-            log_q = torch.log_softmax(known, dim=-1)
-        logits = torch.bmm(features(x, self.parameters[:3]), self.parameters[3])
-        log_p = torch.log_softmax(logits, dim=-1)
-        return (log_q.exp() * (log_q - log_p)).sum(dim=-1), logits
+    def moments(self, name: str) -> list[torch.Tensor]:
+        """Return exp_avg, exp_avg_sq or step of every parameter."""
+        return [self.optimizer.state[p][name] for p in self.parameters]
 
-    def step(self) -> None:
-        """One step of Adam on a fresh batch."""
-        value, _ = self.losses(self._inputs(_TRAIN, self.done, self.plan.batch))
-        gradients = torch.autograd.grad(value.mean(dim=1).sum(), self.parameters)
-        self.done += 1
-        size = self.plan.learning_rate / (1.0 - _BETA1**self.done)
-        root = 1.0 / math.sqrt(1.0 - _BETA2**self.done)
+    def logits(self, x: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits of teachers and students (S, rows, n).
+
+        Parameters
+        ----------
+        x, known : Tensor, shape (teachers, rows, m)
+            Inputs, and the teachers' features of them.
+        """
+        target = torch.bmm(known.index_select(0, self.teacher_of), self.teacher_head)
+        return target, torch.bmm(features(x, self.teacher_of, self.parameters[:3]), self.parameters[3])
+
+    def _step(self) -> None:
+        """One step of Adam on the inputs and teachers' features held."""
+        target, logits = self.logits(self._x, self._known)
         with torch.no_grad():
-            for p, g, first, second in zip(self.parameters, gradients, self.first, self.second, strict=True):
-                first.lerp_(g, 1.0 - _BETA1)
-                second.mul_(_BETA2).addcmul_(g, g, value=1.0 - _BETA2)
-                p.addcdiv_(first, second.sqrt().mul_(root).add_(_EPSILON), value=-size)
+            error = (torch.softmax(logits, dim=-1) - torch.softmax(target, dim=-1)) / self.plan.batch
+        for parameter, gradient in zip(
+            self.parameters, torch.autograd.grad(logits, self.parameters, error), strict=True
+        ):
+            parameter.grad = gradient
+        self.optimizer.step()
+
+    def chunk(self) -> int:
+        """Return how many steps to train at a time."""
+        return max(1, _CHUNK_ROWS // self.plan.batch)
+
+    def advance(self, steps: int) -> None:
+        """Train some steps on fresh inputs."""
+        batch, m = self.plan.batch, self.plan.width
+        rows = self._tensor(self.inputs.rows(TRAINING, self.done, steps, batch, self.pool))
+        with torch.no_grad():
+            known = features(rows.reshape(len(self.each), -1, m), self.each, self.teacher).view_as(rows)
+        for s in range(steps):
+            self._x.copy_(rows[:, s])
+            self._known.copy_(known[:, s])
+            if self._capture and self._graph is None:
+                names = ("exp_avg", "exp_avg_sq", "step")
+                held = [*self.parameters, *(v for name in names for v in self.moments(name))]
+                self._graph = captured(self._step, held, self.device)
+                self._capture = self._graph is not None
+            if self._graph is None:
+                self._step()
+            else:
+                self._graph.replay()
+        self.done += steps
 
     def observe(self) -> dict[str, np.ndarray]:
         """Return the test loss with its standard error, and β from the logits, of every student."""
+        samples = self.plan.test_samples
+        losses, variance = [], torch.zeros(len(self.teacher_of), dtype=torch.float64, device=self.device)
+        tests = self._tensor(self.inputs.rows(TEST, 0, 1, samples, self.pool)[:, 0])
         with torch.no_grad():
-            value, logits = self.losses(self._inputs(_TEST, 0, self.plan.test_samples))
-            beta = logits.var(dim=-1, correction=0).mean(dim=1).sqrt()
-            error = value.double().std(dim=1) / math.sqrt(self.plan.test_samples)
-            mean = value.double().mean(dim=1)
-        return {k: v.cpu().numpy() for k, v in (("loss", mean), ("loss_se", error), ("beta", beta))}
+            for x in tests.split(_TEST_ROWS, dim=1):
+                target, logits = self.logits(x, features(x.contiguous(), self.each, self.teacher))
+                log_q, log_p = (torch.log_softmax(v.double(), dim=-1) for v in (target, logits))
+                losses.append((log_q.exp() * (log_q - log_p)).sum(dim=-1))
+                variance += logits.double().var(dim=-1, correction=0).sum(dim=1)
+        value = torch.cat(losses, dim=1)
+        found = {
+            "loss": value.mean(dim=1),
+            "loss_se": value.std(dim=1) / math.sqrt(samples),
+            "beta": (variance / samples).sqrt(),
+        }
+        return {k: v.cpu().numpy() for k, v in found.items()}
 
     def store(self, path: Path, records: dict[str, np.ndarray]) -> None:
         """Write weights, moments and what was recorded, atomically and without pickles."""
         arrays: dict[str, Any] = {f"record_{name}": value for name, value in records.items()}
-        for name in ("parameters", "first", "second"):
-            arrays |= {f"{name}_{k}": v.detach().cpu().numpy() for k, v in enumerate(getattr(self, name))}
+        for name, tensors in self._state().items():
+            arrays |= {f"{name}_{k}": v.detach().cpu().numpy() for k, v in enumerate(tensors)}
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, identity=np.array(self.plan.identity()), done=np.array(self.done), **arrays)
+
+    def _state(self) -> dict[str, list[torch.Tensor]]:
+        names = {"first": "exp_avg", "second": "exp_avg_sq"}
+        return {"parameters": self.parameters, **{k: self.moments(v) for k, v in names.items()}}
 
     def restore(self, path: Path) -> dict[str, np.ndarray]:
         """Take up a stored run and return what it had recorded."""
@@ -161,9 +253,11 @@ class ResidualRun:
             fail("checkpoint", "must belong to this run", f"{path} of another", "delete it or name another")
         self.done = int(arrays["done"])
         with torch.no_grad():
-            for name in ("parameters", "first", "second"):
-                for k, tensor in enumerate(getattr(self, name)):
+            for name, tensors in self._state().items():
+                for k, tensor in enumerate(tensors):
                     tensor.copy_(self._tensor(arrays[f"{name}_{k}"]))
+            for count in self.moments("step"):
+                count.fill_(self.done)
         return {k.removeprefix("record_"): v for k, v in arrays.items() if k.startswith("record_")}
 
 
@@ -178,6 +272,8 @@ def train_residual(
 ) -> dict[str, np.ndarray]:
     """Train one stack and return loss, loss_se and beta, each of shape (students, records).
 
+    Students come teacher by teacher, in the order of `ResidualPlan.beta_star`.
+
     Parameters
     ----------
     plan : ResidualPlan
@@ -186,7 +282,7 @@ def train_residual(
     device : str
         ``cpu`` or a CUDA device.
     checkpoint : path, optional
-        File that is replaced at every record; removed at the end.
+        File that is replaced at a record, every ten seconds at most; removed at the end.
     resume : bool
         Go on from it where it exists. The result is the same to the bit on the same device.
     report : callable, optional
@@ -198,21 +294,25 @@ def train_residual(
         If the checkpoint is unreadable or of another run.
     """
     run = ResidualRun(plan, device)
-    shape = (len(plan.beta_star), len(record))
+    shape = (len(run.teacher_of), len(record))
     records = {name: np.full(shape, np.nan) for name in ("loss", "loss_se", "beta")}
     if checkpoint is not None and resume and checkpoint.exists():
         records = run.restore(checkpoint)
+    next_save = time.monotonic() + SAVE_SECONDS
     for place, step in enumerate(record):
         if step <= run.done and np.isfinite(records["loss"][0, place]):
             continue
         while run.done < step:
-            run.step()
+            run.advance(min(run.chunk(), int(step) - run.done))
             if report is not None:
                 report(run.done)
         for name, values in run.observe().items():
             records[name][:, place] = values
-        if checkpoint is not None:
+        if checkpoint is not None and time.monotonic() >= next_save:
+            start = time.monotonic()
             run.store(checkpoint, records)
+            end = time.monotonic()
+            next_save = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return records

@@ -31,7 +31,7 @@ _LATE = 20_000
 
 
 def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
-    """Train a stack of students, one per temperature, for every depth and teacher."""
+    """Train a stack of students, one per teacher and temperature, for every depth."""
     import xarray
 
     from peakedtheory._progress import reporter
@@ -41,13 +41,14 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     _, device = resolve_machine("torch", context.device, "float32")
     stars = tuple(sorted(beta_star_of(t) for t in settings["temperatures"]))
     record = record_steps(settings["steps"], settings["records"])
-    stacks = [(depth, teacher) for depth in settings["depths"] for teacher in range(settings["teachers"])]
+    depths, teachers = settings["depths"], tuple(range(settings["teachers"]))
     pieces: dict[str, list[np.ndarray]] = {"loss": [], "loss_se": [], "beta": []}
+    before = 0
     with reporter(context.progress, "training residual students") as report:
-        for done, (depth, teacher) in enumerate(stacks):
+        for depth in depths:
 
-            def tell(step: int, before: int = done * settings["steps"]) -> None:
-                report(before + step, len(stacks) * settings["steps"])
+            def tell(step: int, before: int = before, depth: int = depth) -> None:
+                report(before + step * depth, settings["steps"] * sum(depths))
 
             plan = ResidualPlan(
                 beta_star=stars,
@@ -56,20 +57,21 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
                 learning_rate=settings["rate"],
                 batch=settings["batch"],
                 steps=settings["steps"],
-                teacher=teacher,
-                seed=teacher,
+                teachers=teachers,
                 test_samples=settings["test_samples"],
             )
             found = train_residual(
                 plan,
                 record,
                 device=device,
-                checkpoint=context.checkpoint(f"{depth}-{teacher}"),
+                checkpoint=context.checkpoint(str(depth)),
                 resume=context.resume,
                 report=tell,
             )
             for key, values in pieces.items():
                 values.append(found[key])
+            before += settings["steps"] * depth
+    stacks = [(depth, teacher) for depth in depths for teacher in teachers]
     return xarray.Dataset(
         {key: (("case", "time"), np.concatenate(values)) for key, values in pieces.items()}
         | {

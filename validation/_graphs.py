@@ -1,0 +1,57 @@
+"""Steps captured in CUDA graphs, which the processor only replays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+
+_WARM_UP = 3  # steps before a capture, so that libraries have set up their workspaces
+
+
+def captured(
+    step: Callable[[], object], held: Sequence[torch.Tensor], device: torch.device
+) -> torch.cuda.CUDAGraph | None:
+    """Return a graph of one step, or None, with a warning, where steps cannot be captured.
+
+    Parameters
+    ----------
+    step : callable
+        Reads and writes the same tensors at every call, and waits for nothing on the host.
+    held : sequence of Tensor
+        All that steps change and remember; left as it was.
+    device : torch.device
+        The CUDA device.
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        If memory is short.
+    """
+    before = [tensor.clone() for tensor in held]
+    graph = torch.cuda.CUDAGraph()
+    found: torch.cuda.CUDAGraph | None = graph
+    try:
+        side = torch.cuda.Stream(device)
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP):
+                step()
+        torch.cuda.current_stream(device).wait_stream(side)
+        with torch.cuda.device(device), torch.cuda.graph(graph):
+            step()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        warnings.warn(
+            f"a step cannot be captured in a CUDA graph ({reason}): steps are launched one by one",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        found = None
+    with torch.no_grad():
+        for tensor, old in zip(held, before, strict=True):
+            tensor.copy_(old)
+    return found
