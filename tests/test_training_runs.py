@@ -84,8 +84,8 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("engine", ["compiled", "torch"])
 def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
-    monkeypatch.setattr(_runs, "_SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_runs, "_SAVING_SHARE", math.inf)
+    monkeypatch.setattr(_runs, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(_runs, "SAVING_SHARE", math.inf)
     monkeypatch.setattr(_runs, "_CHUNK_STEPS", 4)
     options = {"record": 9, "engine": engine, "observe": ["weights", "hessian"], **SMALL}
 
@@ -111,7 +111,7 @@ KILLED = """
 import sys
 from peakedtheory.validation import _runs, train
 from peakedtheory.validation.cases import grid
-_runs._SAVE_SECONDS, _runs._SAVING_SHARE = 0.0, float("inf")
+_runs.SAVE_SECONDS, _runs.SAVING_SHARE = 0.0, float("inf")
 _runs._CHUNK_STEPS = 7
 train(grid(optimizer=["adam", "sgd"], batch=40), 3000, checkpoint=sys.argv[1], n=12, width=6, test_samples=100)
 """
