@@ -53,7 +53,7 @@ def test_residual_step_is_adam_on_single_students():
     plan = plan_of()
     run = ResidualRun(plan, "cpu")
     chosen = 3  # of the second teacher, at the second temperature
-    single = [p.detach()[..., chosen : chosen + 1, :, :].clone().requires_grad_() for p in run.parameters]
+    single = [p[..., chosen : chosen + 1, :, :].clone().requires_grad_() for p in run.parameters]
     optimizer = torch.optim.Adam(single, lr=plan.learning_rate)
     for step in range(3):
         x = torch.from_numpy(run.inputs.rows(TRAINING, step, 1, plan.batch)[1, 0])
@@ -65,7 +65,7 @@ def test_residual_step_is_adam_on_single_students():
         optimizer.step()
         run.advance(1)
     for mine, alone in zip(run.parameters, single, strict=True):
-        found = mine.detach()[..., chosen : chosen + 1, :, :]
+        found = mine[..., chosen : chosen + 1, :, :]
         torch.testing.assert_close(found, alone.detach(), rtol=1e-4, atol=1e-6)
 
 

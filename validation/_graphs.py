@@ -1,13 +1,20 @@
-"""Steps captured in CUDA graphs, which the processor only replays."""
+"""Work for a CUDA device that the processor need not wait for: copies, and steps captured in graphs."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 _WARM_UP = 3  # steps before a capture, so that libraries have set up their workspaces
+
+
+def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return an array on a device; from pinned memory, so that the processor need not wait."""
+    host = torch.as_tensor(np.ascontiguousarray(array))
+    return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
 
 
 def captured(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from peakedtheory.kernels.training import ADAM_EPSILON, MUON_COEFFICIENTS, MUON_EPSILON, MUON_ITERATIONS
-from peakedtheory.validation._graphs import captured
+from peakedtheory.validation._graphs import captured, on_device
 from peakedtheory.validation._inputs import TEST, TRAINING
 from peakedtheory.validation._stacks import Stack
 
@@ -73,11 +73,8 @@ class TorchEngine:
         self._coefficients = torch.zeros((stack.size, 3), dtype=self.dtype, device=self.device)
 
     def _tensor(self, array: np.ndarray, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """Return an array on the device; from pinned memory, so that the processor need not wait."""
-        host = torch.as_tensor(array)
-        if self.device.type == "cuda":
-            return host.pin_memory().to(self.device, non_blocking=True).to(dtype or self.dtype)
-        return host.to(dtype or self.dtype)
+        """Return an array on the device, in the precision of training or another one."""
+        return on_device(array, self.device).to(dtype or self.dtype)
 
     def advance(self, first: int, stop: int) -> None:
         """Train steps first .. stop - 1; if memory is short, raise MemoryError and change nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 from peakedtheory._checks import fail
 from peakedtheory._output import atomic_path
 from peakedtheory._threads import number_of_threads
-from peakedtheory.validation._graphs import captured
+from peakedtheory.validation._graphs import captured, on_device
 from peakedtheory.validation._inputs import TEST, TRAINING, Inputs, stream_key
 from peakedtheory.validation._runs import SAVE_SECONDS, SAVING_SHARE
 
@@ -74,16 +74,24 @@ def rms_norm(v: torch.Tensor) -> torch.Tensor:
     return v / v.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(1e-12)
 
 
-def features(x: torch.Tensor, stream_of: torch.Tensor, layers: list[torch.Tensor]) -> torch.Tensor:
-    """Return norm(h_ℓ) of every student (S, rows, m), differentiable with respect to the layers.
+#: Takes the gradient with respect to the features, returns those with respect to A, b and B.
+Pullback = Callable[[torch.Tensor], Sequence[torch.Tensor]]
+
+
+def features(
+    x: torch.Tensor, stream_of: torch.Tensor, layers: Sequence[torch.Tensor], *, keep: bool = False
+) -> tuple[torch.Tensor, Pullback | None]:
+    """Return norm(h_ℓ) of every student (S, rows, m) and, if it is to be kept, the way back.
 
     Parameters
     ----------
     x : Tensor, shape (streams, rows, m)
     stream_of : Tensor of int64, shape (S,)
         Which inputs each student sees.
-    layers : list of Tensor
+    layers : sequence of Tensor
         A (ℓ, S, m, 4m), b (ℓ, S, 1, 4m) and B (ℓ, S, 4m, m).
+    keep : bool
+        Whether gradients are wanted.
 
     Notes
     -----
@@ -93,13 +101,17 @@ def features(x: torch.Tensor, stream_of: torch.Tensor, layers: list[torch.Tensor
         from peakedtheory.validation import _residual_kernels
 
         if _residual_kernels.serves(x):
-            return _residual_kernels.features(x, stream_of, layers)
-    a, b, out = layers
-    h = rms_norm(x).index_select(0, stream_of)
-    for layer in range(a.shape[0]):
-        hidden = torch.relu(torch.baddbmm(b[layer], rms_norm(h), a[layer])).square()
-        h = h + torch.bmm(hidden, out[layer])
-    return rms_norm(h)
+            return _residual_kernels.features(x, stream_of, layers, keep=keep)
+    leaves = [v.detach().requires_grad_(keep) for v in layers]
+    a, b, out = leaves
+    with torch.set_grad_enabled(keep):
+        h = rms_norm(x).index_select(0, stream_of)
+        for layer in range(a.shape[0]):
+            hidden = torch.relu(torch.baddbmm(b[layer], rms_norm(h), a[layer])).square()
+            h = h + torch.bmm(hidden, out[layer])
+        found = rms_norm(h)
+    back = (lambda gradient: torch.autograd.grad(found, leaves, gradient)) if keep else None
+    return found.detach(), back
 
 
 def draw_layers(rng: np.random.Generator, depth: int, width: int, count: int = 1) -> list[np.ndarray]:
@@ -131,7 +143,7 @@ class ResidualRun:
         # The head starts at zero, as the linear students do.
         values = [np.concatenate(v, axis=1) for v in zip(*starts, strict=True)]
         values.append(np.zeros(self.teacher_head.shape, np.float32))
-        self.parameters = [self._tensor(v).requires_grad_() for v in values]
+        self.parameters = [self._tensor(v) for v in values]
         self.each = torch.arange(len(plan.teachers), device=self.device)
         self.teacher_of = self.each.repeat_interleave(len(plan.beta_star))
         self.optimizer = self._optimizer()
@@ -144,7 +156,7 @@ class ResidualRun:
         self.done = 0
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+        return on_device(values, self.device)
 
     def _optimizer(self) -> torch.optim.Adam:
         """Return Adam whose moments exist, at zero, before the first step."""
@@ -165,25 +177,19 @@ class ResidualRun:
         """Return exp_avg, exp_avg_sq or step of every parameter."""
         return [self.optimizer.state[p][name] for p in self.parameters]
 
-    def logits(self, x: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the logits of teachers and students (S, rows, n).
-
-        Parameters
-        ----------
-        x, known : Tensor, shape (teachers, rows, m)
-            Inputs, and the teachers' features of them.
-        """
-        target = torch.bmm(known.index_select(0, self.teacher_of), self.teacher_head)
-        return target, torch.bmm(features(x, self.teacher_of, self.parameters[:3]), self.parameters[3])
+    def _targets(self, known: torch.Tensor) -> torch.Tensor:
+        """Return the teachers' logits (S, rows, n) from their features (teachers, rows, m)."""
+        return torch.bmm(known.index_select(0, self.teacher_of), self.teacher_head)
 
     def _step(self) -> None:
         """One step of Adam on the inputs and teachers' features held."""
-        target, logits = self.logits(self._x, self._known)
-        with torch.no_grad():
-            error = (torch.softmax(logits, dim=-1) - torch.softmax(target, dim=-1)) / self.plan.batch
-        for parameter, gradient in zip(
-            self.parameters, torch.autograd.grad(logits, self.parameters, error), strict=True
-        ):
+        *body, head = self.parameters
+        found, back = features(self._x, self.teacher_of, body, keep=True)
+        assert back is not None
+        error = torch.softmax(torch.bmm(found, head), dim=-1)
+        error.sub_(torch.softmax(self._targets(self._known), dim=-1)).div_(self.plan.batch)
+        gradients = [*back(torch.bmm(error, head.mT)), torch.bmm(found.mT, error)]
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
 
@@ -195,8 +201,7 @@ class ResidualRun:
         """Train some steps on fresh inputs."""
         batch, m = self.plan.batch, self.plan.width
         rows = self._tensor(self.inputs.rows(TRAINING, self.done, steps, batch, self.pool))
-        with torch.no_grad():
-            known = features(rows.reshape(len(self.each), -1, m), self.each, self.teacher).view_as(rows)
+        known = features(rows.reshape(len(self.each), -1, m), self.each, self.teacher)[0].view_as(rows)
         for s in range(steps):
             self._x.copy_(rows[:, s])
             self._known.copy_(known[:, s])
@@ -216,12 +221,13 @@ class ResidualRun:
         samples = self.plan.test_samples
         losses, variance = [], torch.zeros(len(self.teacher_of), dtype=torch.float64, device=self.device)
         tests = self._tensor(self.inputs.rows(TEST, 0, 1, samples, self.pool)[:, 0])
-        with torch.no_grad():
-            for x in tests.split(_TEST_ROWS, dim=1):
-                target, logits = self.logits(x, features(x.contiguous(), self.each, self.teacher))
-                log_q, log_p = (torch.log_softmax(v.double(), dim=-1) for v in (target, logits))
-                losses.append((log_q.exp() * (log_q - log_p)).sum(dim=-1))
-                variance += logits.double().var(dim=-1, correction=0).sum(dim=1)
+        *body, head = self.parameters
+        for x in tests.split(_TEST_ROWS, dim=1):
+            target = self._targets(features(x.contiguous(), self.each, self.teacher)[0])
+            logits = torch.bmm(features(x.contiguous(), self.teacher_of, body)[0], head).double()
+            log_q, log_p = (torch.log_softmax(v.double(), dim=-1) for v in (target, logits))
+            losses.append((log_q.exp() * (log_q - log_p)).sum(dim=-1))
+            variance += logits.var(dim=-1, correction=0).sum(dim=1)
         value = torch.cat(losses, dim=1)
         found = {
             "loss": value.mean(dim=1),
@@ -234,7 +240,7 @@ class ResidualRun:
         """Write weights, moments and what was recorded, atomically and without pickles."""
         arrays: dict[str, Any] = {f"record_{name}": value for name, value in records.items()}
         for name, tensors in self._state().items():
-            arrays |= {f"{name}_{k}": v.detach().cpu().numpy() for k, v in enumerate(tensors)}
+            arrays |= {f"{name}_{k}": v.cpu().numpy() for k, v in enumerate(tensors)}
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, identity=np.array(self.plan.identity()), done=np.array(self.done), **arrays)
 
@@ -252,12 +258,11 @@ class ResidualRun:
         if str(arrays.get("identity")) != self.plan.identity():
             fail("checkpoint", "must belong to this run", f"{path} of another", "delete it or name another")
         self.done = int(arrays["done"])
-        with torch.no_grad():
-            for name, tensors in self._state().items():
-                for k, tensor in enumerate(tensors):
-                    tensor.copy_(self._tensor(arrays[f"{name}_{k}"]))
-            for count in self.moments("step"):
-                count.fill_(self.done)
+        for name, tensors in self._state().items():
+            for k, tensor in enumerate(tensors):
+                tensor.copy_(self._tensor(arrays[f"{name}_{k}"]))
+        for count in self.moments("step"):
+            count.fill_(self.done)
         return {k.removeprefix("record_"): v for k, v in arrays.items() if k.startswith("record_")}
 
 
