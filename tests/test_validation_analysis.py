@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import xarray
 
+from peakedtheory.dynamics import SGD, student_flow
 from peakedtheory.schedules import Schedule
 from peakedtheory.validation import analysis_budgets, analysis_hard, analysis_starts, selection
 from peakedtheory.validation.claims import FAILS, HOLDS, OPEN
-from peakedtheory.validation.experiments import budgets, experiment, scan_claims
+from peakedtheory.validation.experiments import RunContext, budgets, experiment, scan_claims
 from peakedtheory.validation.experiments.flows import aligned_flow, flow_claim
 
 STEPS = np.unique(np.round(np.geomspace(1, 2000, 40)).astype(int))
@@ -191,9 +192,33 @@ def test_tuned_losses_of_schedules_are_read_at_the_best_height():
     steps, tuned, inside = analysis_budgets.tuned(data, loss, "sgd", math.inf, "linear")
     assert inside
     np.testing.assert_allclose(tuned, steps**-0.7 * np.array([[1.0], [1.1]]), rtol=0.02)
-    assert analysis_budgets.slope(steps, tuned).value == pytest.approx(-0.7, abs=1e-6)
+    both = analysis_budgets.exponents(data, data, "sgd", math.inf, "linear")
+    assert both.trained.value == pytest.approx(-0.7, abs=1e-6)
+    assert both.predicted.value == pytest.approx(-0.7, abs=1e-6)
+    assert (both.span, both.inside) == ((100, 400), True)
     lowest = data.isel(case=height <= 1)
     assert not analysis_budgets.tuned(lowest, lowest["loss"].values, "sgd", math.inf, "linear")[2]
+
+
+def test_budgets_at_which_the_teacher_is_reached_have_no_part_in_exponents():
+    budgets_, heights = (100, 200, 400, 800), (0.5, 1.0, 2.0)
+    budget, height = (v.ravel() for v in np.meshgrid(budgets_, heights, indexing="ij"))
+    loss = budget**-0.7 * (1 + np.log(height) ** 2)
+    count = budget.size
+    data = xarray.Dataset(
+        {"loss": ("case", loss)},
+        coords={
+            "budget": ("case", budget), "height": ("case", height), "teacher": ("case", np.zeros(count, int)),
+            "family": ("case", np.full(count, "linear")), "beta_star": ("case", np.full(count, 10.0)),
+            "optimizer": ("case", np.full(count, "sgd")),
+        },
+    )  # fmt: skip
+    flow = data.assign(loss=("case", np.where(budget == 800, 0.0, loss)))
+    both = analysis_budgets.exponents(data, flow, "sgd", 10.0, "linear")
+    assert both.span == (100, 400)
+    assert both.predicted.value == pytest.approx(-0.7, abs=1e-6)
+    reached = data.assign(loss=("case", np.where(budget >= 400, 1e-8, loss)))
+    assert analysis_budgets.exponents(reached, flow, "sgd", 10.0, "linear") is None
 
 
 @pytest.mark.parametrize(("family", "exponent"), [("constant", 1 / 3), ("linear", 2 / 3), ("optimal", 1.0)])
@@ -217,18 +242,41 @@ def test_settings_of_a_copy_differ_at_every_scale():
     assert experiment("sgd-scan").settings["paper"]["steps"] == 2000
 
 
-def test_the_computed_optimum_is_scanned_about_its_own_height(monkeypatch):
-    class Found:
-        schedule = Schedule("found", np.array([1.0, 4.0, 2.0]))
-
-    monkeypatch.setattr(budgets, "_free", lambda *settings: Found)
+def test_the_computed_optimum_is_scanned_about_its_own_height():
+    rates = np.array([1.0, 4.0, 2.0])
     part = {"optimizer": "sgd", "beta_star": None, "families": ["optimal"], "shifts": [-3, 3]}
-    plans = budgets.plans({"batch": 16, "budgets": [3], "parts": [part]})
+    settings = {"batch": 16, "budgets": [3], "parts": [part]}
+    plans = budgets.plans(settings, {("sgd", math.inf, 3): rates})
     assert [plan["height"] for plan in plans] == [2.0, 4.0, 8.0]
     for plan in plans:
-        np.testing.assert_allclose(plan["schedule"].rates, plan["height"] / 4 * Found.schedule.rates)
-    assert plans[0]["schedule"].name == "optimal:sgd,3,inf,2"
+        np.testing.assert_allclose(plan["schedule"].rates, plan["height"] / 4 * rates)
     assert len({plan["schedule"].name for plan in plans}) == 3
+
+
+def test_predictions_from_results_use_the_optima_that_were_trained(monkeypatch):
+    settings = {
+        "parts": [
+            {"optimizer": "sgd", "beta_star": None, "families": ["constant", "optimal"], "shifts": [0]}
+        ],
+        "budgets": [12, 20],
+        "batch": 16,
+        "teachers": 1,
+        "test_samples": 64,
+    }
+    shape = {12: np.linspace(2.0, 0.5, 12), 20: np.linspace(3.0, 0.2, 20)}
+    known = {("sgd", math.inf, budget): rates for budget, rates in shape.items()}
+    monkeypatch.setattr(budgets, "optima", lambda settings: known)
+    data = budgets.simulate(settings, RunContext())
+    monkeypatch.delattr(budgets, "optima")  # nothing is computed again
+    assert budgets._restored(data).keys() == known.keys()
+    for key, rates in budgets._restored(data).items():
+        np.testing.assert_array_equal(rates, known[key])
+    found = budgets.predict(data)["loss"].values
+    chosen = (data["family"].values == "optimal") & (data["budget"].values == 20)
+    for height, loss in zip(data["height"].values[chosen], found[chosen], strict=True):
+        plan = Schedule("same", shape[20] * height / 3.0)
+        flow = student_flow([plan.tau[-1]], math.inf, 128, optimizer=SGD(height, 16, 32), schedule=plan)
+        assert loss == pytest.approx(float(flow.loss[0]), rel=1e-6)
 
 
 def test_heights_of_adam_follow_batch_and_budget():

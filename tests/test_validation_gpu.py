@@ -37,7 +37,7 @@ def test_double_precision_agrees_closely():
     np.testing.assert_allclose(on_device.loss, expected.loss, rtol=1e-9, atol=1e-12)
 
 
-class StopHere(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -50,9 +50,9 @@ def test_interrupted_runs_resume_to_the_bit(kind, tmp_path, monkeypatch):
 
     def stop(done, planned):
         if done > 20 and path.exists():
-            raise StopHere
+            raise StoppedError
 
-    with pytest.raises(StopHere):
+    with pytest.raises(StoppedError):
         train(KINDS[kind], STEPS, device="cuda", checkpoint=path, progress=stop, **SIZES)
     resumed = train(KINDS[kind], STEPS, device="cuda", checkpoint=path, resume=True, **SIZES)
     for name in whole.data_vars:

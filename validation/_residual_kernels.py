@@ -1,10 +1,9 @@
-"""The residual layers of a stack of students as two Triton kernels: a tile of examples keeps to its registers.
+"""The residual layers of a stack of students as two Triton kernels, each tile of examples in registers.
 
 Arrays are those of `residual_network`, contiguous and in float32: x (streams, rows, m), a (ℓ, S, m, 4m),
-b (ℓ, S, 1, 4m), out (ℓ, S, 4m, m). Every program takes one tile of examples through all layers of one student;
-its share of the weights' gradients is stored by itself and summed in order, so that results are the same to the
-bit every time. Products are sums of three products of the matrix units' 16-bit floats: with x = high + low,
-x y = high high + high low + low high but for 2^-16 of it.
+b (ℓ, S, 1, 4m), out (ℓ, S, 4m, m). Every program takes one tile of examples through all layers of one
+student; its share of the weights' gradients is stored by itself and summed in order, so that results are
+the same to the bit every time.
 """
 
 from __future__ import annotations
@@ -15,9 +14,11 @@ import torch
 import triton
 import triton.language as tl
 
-#: Examples of a tile; on the way back the hidden layer is taken in blocks.
-_FORWARD = {"TILE": 64, "num_warps": 4, "num_stages": 2}
-_BACKWARD = {"TILE": 64, "BLOCK": 64, "num_warps": 4, "num_stages": 2}
+#: Three products of the matrix units' short floats: single precision to a few units in the last place. (Of
+#: 16-bit floats, "bf16x3", Triton 3.6 makes kernels that fail at some of these sizes.)
+PRECISION = "tf32x3"
+#: Examples of a tile, and entries of the hidden layer at a time.
+_OPTIONS = {"TILE": 64, "BLOCK": 64, "num_warps": 4, "num_stages": 1}
 _SMALLEST_WIDTH, _LARGEST_WIDTH = 16, 64  # the matrix units' tiles, and the registers
 
 
@@ -35,45 +36,34 @@ def _root(v):
 
 
 @triton.jit
-def _split(v):
-    high = v.to(tl.bfloat16)
-    return high, (v - high.to(tl.float32)).to(tl.bfloat16)
-
-
-@triton.jit
-def _product(a_high, a_low, b_high, b_low):
-    total = tl.dot(a_low, b_high)
-    total = tl.dot(a_high, b_low, total)
-    return tl.dot(a_high, b_high, total)
-
-
-@triton.jit
 def _forward(
-    x, stream_of, a_high, a_low, b, out_high, out_low, inputs, features, layers, students, rows,
-    WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, KEEP: tl.constexpr,
+    x, stream_of, a, b, out, inputs, features, layers, students, rows,
+    WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr, KEEP: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
-    student, first = tl.program_id(1).to(tl.int64), tl.program_id(0) * TILE
-    example = tl.arange(0, TILE)
-    narrow, wide = tl.arange(0, WIDTH), tl.arange(0, HIDDEN)
-    inside = (example < rows - first)[:, None]
-    place = example[:, None] * WIDTH + narrow[None, :]
-    into, onto = narrow[:, None] * HIDDEN + wide[None, :], wide[:, None] * WIDTH + narrow[None, :]
+    student = tl.program_id(1).to(tl.int64)
+    row = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
+    narrow = tl.arange(0, WIDTH)
+    inside = (row < rows)[:, None]
+    place = row[:, None] * WIDTH + narrow[None, :]
     stream = tl.load(stream_of + student)
-    v = tl.load(x + (stream * rows + first) * WIDTH + place, mask=inside, other=0.0)
+    v = tl.load(x + stream * rows * WIDTH + place, mask=inside, other=0.0)
     v = v / _root(v)
     for layer in tl.range(layers):
         here = layer * students + student
-        matrix = here * WIDTH * HIDDEN
         if KEEP:
-            tl.store(inputs + (here * rows + first) * WIDTH + place, v, mask=inside)
-        high, low = _split(v / _root(v))
-        hidden = _product(high, low, tl.load(a_high + matrix + into), tl.load(a_low + matrix + into))
-        hidden = tl.maximum(hidden + tl.load(b + here * HIDDEN + wide)[None, :], 0.0)
-        high, low = _split(hidden * hidden)
-        v += _product(high, low, tl.load(out_high + matrix + onto), tl.load(out_low + matrix + onto))
+            tl.store(inputs + here * rows * WIDTH + place, v, mask=inside)
+        unit = v / _root(v)
+        for first in tl.range(0, HIDDEN, BLOCK):
+            wide = first + tl.arange(0, BLOCK)
+            weights = tl.load(a + here * WIDTH * HIDDEN + narrow[:, None] * HIDDEN + wide[None, :])
+            hidden = tl.dot(unit, weights, input_precision=PRECISION)
+            hidden = tl.maximum(hidden + tl.load(b + here * HIDDEN + wide)[None, :], 0.0)
+            weights = tl.load(out + here * WIDTH * HIDDEN + wide[:, None] * WIDTH + narrow[None, :])
+            v += tl.dot(hidden * hidden, weights, input_precision=PRECISION)
     if KEEP:
-        tl.store(inputs + ((layers * students + student) * rows + first) * WIDTH + place, v, mask=inside)
-    tl.store(features + (student * rows + first) * WIDTH + place, v / _root(v), mask=inside)
+        tl.store(inputs + (layers * students + student) * rows * WIDTH + place, v, mask=inside)
+    tl.store(features + student * rows * WIDTH + place, v / _root(v), mask=inside)
 
 
 @triton.jit
@@ -84,52 +74,42 @@ def _through_norm(gradient, unit, root):
 
 @triton.jit
 def _backward(
-    gradient, inputs, a_high, a_low, b, out_high, out_low, a_shares, b_shares, out_shares, layers, students, rows,
+    gradient, inputs, a, b, out, a_shares, b_shares, out_shares, layers, students, rows,
     WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
     tile, student = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
-    first, example = tl.program_id(0) * TILE, tl.arange(0, TILE)
-    narrow, wide = tl.arange(0, WIDTH), tl.arange(0, BLOCK)
-    inside = (example < rows - first)[:, None]
-    place = example[:, None] * WIDTH + narrow[None, :]
-    into, onto = narrow[:, None] * HIDDEN + wide[None, :], wide[:, None] * WIDTH + narrow[None, :]
-    v = tl.load(inputs + ((layers * students + student) * rows + first) * WIDTH + place, mask=inside, other=0.0)
+    row = tile * TILE + tl.arange(0, TILE)
+    narrow = tl.arange(0, WIDTH)
+    inside = (row < rows)[:, None]
+    place = row[:, None] * WIDTH + narrow[None, :]
+    v = tl.load(inputs + (layers * students + student) * rows * WIDTH + place, mask=inside, other=0.0)
     root = _root(v)
-    dv = tl.load(gradient + (student * rows + first) * WIDTH + place, mask=inside, other=0.0)
+    dv = tl.load(gradient + student * rows * WIDTH + place, mask=inside, other=0.0)
     dv = _through_norm(dv, v / root, root)
     for step in tl.range(layers):
         here = (layers - 1 - step) * students + student
         share = tile * layers * students + here
-        v = tl.load(inputs + (here * rows + first) * WIDTH + place, mask=inside, other=0.0)
+        v = tl.load(inputs + here * rows * WIDTH + place, mask=inside, other=0.0)
         root = _root(v)
         unit = v / root
-        unit_high, unit_low = _split(unit)
-        dv_high, dv_low = _split(dv)
         du = tl.zeros_like(v)
-        for start in tl.range(0, HIDDEN, BLOCK):
-            matrix = here * WIDTH * HIDDEN + start
-            weight_high, weight_low = tl.load(a_high + matrix + into), tl.load(a_low + matrix + into)
-            positive = _product(unit_high, unit_low, weight_high, weight_low)
-            positive = tl.maximum(positive + tl.load(b + here * HIDDEN + start + wide)[None, :], 0.0)
-            high, low = _split(positive * positive)
-            change = _product(tl.trans(high), tl.trans(low), dv_high, dv_low)
-            matrix = (here * HIDDEN + start) * WIDTH
-            part = (share * HIDDEN + start) * WIDTH
-            tl.store(out_shares + part + onto, change)
-            high, low = tl.load(out_high + matrix + onto), tl.load(out_low + matrix + onto)
-            hidden = 2.0 * positive * _product(dv_high, dv_low, tl.trans(high), tl.trans(low))
-            tl.store(b_shares + share * HIDDEN + start + wide, tl.sum(hidden, 0))
-            high, low = _split(hidden)
-            # the transpose is stored, whose rows fill the matrix units
-            change = _product(tl.trans(high), tl.trans(low), unit_high, unit_low)
-            tl.store(a_shares + part + onto, change)
-            du += _product(high, low, tl.trans(weight_high), tl.trans(weight_low))
+        for first in tl.range(0, HIDDEN, BLOCK):
+            wide = first + tl.arange(0, BLOCK)
+            place_in = narrow[:, None] * HIDDEN + wide[None, :]
+            place_out = wide[:, None] * WIDTH + narrow[None, :]
+            weights = tl.load(a + here * WIDTH * HIDDEN + place_in)
+            positive = tl.dot(unit, weights, input_precision=PRECISION)
+            positive = tl.maximum(positive + tl.load(b + here * HIDDEN + wide)[None, :], 0.0)
+            change = tl.dot(tl.trans(positive * positive), dv, input_precision=PRECISION)
+            tl.store(out_shares + share * WIDTH * HIDDEN + place_out, change)
+            onward = tl.load(out + here * WIDTH * HIDDEN + place_out)
+            hidden = 2.0 * positive * tl.dot(dv, tl.trans(onward), input_precision=PRECISION)
+            change = tl.dot(tl.trans(unit), hidden, input_precision=PRECISION)
+            tl.store(a_shares + share * WIDTH * HIDDEN + place_in, change)
+            tl.store(b_shares + share * HIDDEN + wide, tl.sum(hidden, 0))
+            du += tl.dot(hidden, tl.trans(weights), input_precision=PRECISION)
         dv += _through_norm(du, unit, root)
-
-
-def _halves(v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    high = v.bfloat16()
-    return high, (v - high.float()).bfloat16()
 
 
 def features(
@@ -151,21 +131,19 @@ def features(
     a, b, out = layers
     depth, students, width, hidden = a.shape
     rows = x.shape[-2]
-    weights = (*_halves(a), b, *_halves(out))
     found = x.new_empty((students, rows, width))
     inputs = x.new_empty((depth + 1, students, rows, width) if keep else (1,))
-    numbers, sizes = (depth, students, rows), {"WIDTH": width, "HIDDEN": hidden}
-    grid = (triton.cdiv(rows, _FORWARD["TILE"]), students)
-    _forward[grid](x, stream_of, *weights, inputs, found, *numbers, KEEP=keep, **sizes, **_FORWARD)
+    numbers = (depth, students, rows)
+    options = {**_OPTIONS, "BLOCK": min(_OPTIONS["BLOCK"], hidden)}
+    options |= {"WIDTH": width, "HIDDEN": hidden, "PRECISION": PRECISION}
+    tiles = triton.cdiv(rows, _OPTIONS["TILE"])
+    _forward[tiles, students](x, stream_of, a, b, out, inputs, found, *numbers, KEEP=keep, **options)
     if not keep:
         return found, None
 
     def back(gradient: torch.Tensor) -> list[torch.Tensor]:
-        tiles = triton.cdiv(rows, _BACKWARD["TILE"])
-        shares = [x.new_empty((tiles, *shape)) for shape in (a.mT.shape, b.shape, out.shape)]
-        options = {**sizes, **_BACKWARD, "BLOCK": min(_BACKWARD["BLOCK"], hidden)}
-        _backward[tiles, students](gradient, inputs, *weights, *shares, *numbers, **options)
-        da, db, dout = (share.sum(0) for share in shares)
-        return [da.mT.contiguous(), db, dout]
+        shares = [x.new_empty((tiles, *v.shape)) for v in layers]
+        _backward[tiles, students](gradient, inputs, a, b, out, *shares, *numbers, **options)
+        return [share.sum(0) for share in shares]
 
     return found, back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 #: Power with which each family ends; the computed optimum has α = 1 in the limit of large width.
 POWERS = {"constant": 0.0, "linear": 1.0, "square": 2.0, "cosine": 2.0, "wsd": 1.0, "optimal": math.inf}
+
+#: Nats. A teacher that is reached this closely leaves rounding, and no exponent.
+REACHED = 1e-6
+#: Budgets that an exponent needs at least.
+_FEWEST = 3
 
 
 def asymptotic(family: str) -> float:
@@ -29,7 +35,8 @@ def tuned(
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return budgets, tuned losses (teachers, budgets), and whether every best height lies inside the scan.
 
-    The height is tuned on the mean over teachers; each teacher's loss is read at that height.
+    The height is tuned on the mean over teachers; each teacher's loss is read at that height. It is NaN at
+    budgets at which the teacher is reached.
     """
     budgets = levels(data, "budget")
     teachers = levels(data, "teacher")
@@ -42,6 +49,8 @@ def tuned(
         heights = levels(data, "height", cases)
         table = np.array([values[cases[np.isclose(data["height"].values[cases], h)]] for h in heights])
         mean = np.where(np.isfinite(table).all(axis=1), table.mean(axis=1), np.nan)
+        if np.nanmin(mean) < REACHED:
+            continue
         best, _, ok = tuned_minimum(heights, mean)
         inside &= ok
         good = np.isfinite(mean)
@@ -61,9 +70,28 @@ def _cases(data: xarray.Dataset, optimizer: str, star: float, family: str, budge
     return wanted[same]
 
 
-def slope(budgets: np.ndarray, losses: np.ndarray) -> FittedExponent:
-    """Return the exponent over all budgets, per teacher."""
-    return fit_exponent(budgets, losses, (float(budgets[0]), float(budgets[-1])))
+@dataclass(frozen=True)
+class Exponents:
+    """Exponents of one family over budgets (first, last): of training, and of the flow on the same ones."""
+
+    trained: FittedExponent
+    predicted: FittedExponent
+    span: tuple[int, int]
+    inside: bool
+
+
+def exponents(
+    data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str, star: float, family: str
+) -> Exponents | None:
+    """Return the exponents of one family, or None where too few budgets leave a loss to speak of."""
+    budgets, losses, inside = tuned(data, data["loss"].values, optimizer, star, family)
+    _, theory, _ = tuned(data, prediction["loss"].values, optimizer, star, family)
+    use = np.isfinite(losses).all(axis=0) & np.isfinite(theory[0])
+    if use.sum() < _FEWEST:
+        return None
+    window = (float(budgets[use][0]), float(budgets[use][-1]))
+    trained, predicted = (fit_exponent(budgets[use], v[:, use], window) for v in (losses, theory[:1]))
+    return Exponents(trained, predicted, (int(window[0]), int(window[1])), inside)
 
 
 def groups(data: xarray.Dataset) -> list[tuple[str, float]]:

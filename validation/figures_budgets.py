@@ -37,15 +37,15 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             steps, losses, _ = study.tuned(data, data["loss"].values, optimizer, star, family)
             mean = losses.mean(axis=0)
             error = losses.std(axis=0, ddof=1) / math.sqrt(len(losses))
-            fit = study.slope(steps, losses)
-            label = f"{family}: {-fit.value:.2f} ± {fit.error:.2f}"
+            fit = study.exponents(data, prediction, optimizer, star, family)
+            label = f"{family}: {-fit.trained.value:.2f} ± {fit.trained.error:.2f}" if fit else family
             place.errorbar(steps, mean, error, fmt="o", ms=3.5, color=colours[family], label=label)
             _, theory, _ = study.tuned(data, prediction["loss"].values, optimizer, star, family)
             place.plot(steps, theory[0], "-", lw=1.2, color=colours[family])
             if family == "constant":
-                guide(
-                    place, np.asarray(steps, dtype=float), (float(steps[-1]), 1.25 * float(mean[-1])), -1 / 3
-                )
+                last = np.flatnonzero(np.isfinite(mean))[-1]
+                anchor = (float(steps[last]), 1.25 * float(mean[last]))
+                guide(place, np.asarray(steps, dtype=float), anchor, -1 / 3)
         place.set(xscale="log", yscale="log", title=_title(optimizer, star))
         place.legend(fontsize=7, loc="lower left")
     for place in axes.ravel()[len(groups) :]:
@@ -66,11 +66,11 @@ def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
         names = study.families_of(data, optimizer, star)
         for k, family in enumerate(names):
-            steps, losses, _ = study.tuned(data, data["loss"].values, optimizer, star, family)
-            _, theory, _ = study.tuned(data, prediction["loss"].values, optimizer, star, family)
-            fit = study.slope(steps, losses)
-            expected = -study.slope(steps, theory[:1]).value
-            place.errorbar([k], [-fit.value], [fit.error], fmt="o", color=colours[family], capsize=3)
+            fit = study.exponents(data, prediction, optimizer, star, family)
+            if fit is None:
+                continue
+            value, error, expected = -fit.trained.value, fit.trained.error, -fit.predicted.value
+            place.errorbar([k], [value], [error], fmt="o", color=colours[family], capsize=3)
             place.plot([k - 0.3, k + 0.3], [expected, expected], color=EXACT, lw=1.5)
             if optimizer == "sgd" and math.isinf(star):
                 place.plot([k], [study.asymptotic(family)], "x", color=EXACT)

@@ -188,8 +188,8 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
             f"`{section.experiment.name}`, scale {section.attributes['scale']}; {section.experiment.source}.",
             "",
         ]
-        if section.experiment.notes:
-            lines += [section.experiment.notes, ""]
+        if _remarks(section):
+            lines += [_remarks(section), ""]
         for key, title, caption, _ in section.figures:
             shown = "" if plot_format == "pdf" else "!"  # a page cannot show a PDF, but link to it
             lines += [f"{shown}[{title}]({file_name(key)}.{plot_format})", ""]
@@ -202,6 +202,12 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
         made = ", ".join(f"{name} {value}" for name, value in _made(section).items())
         lines += ["", f"Made by: {made}.", ""]
     return "\n".join(lines)
+
+
+def _remarks(section: Section) -> str:
+    """Return the experiment's notes, and what these results of it lack."""
+    missing = section.attributes.get("missing")
+    return " ".join(filter(None, (section.experiment.notes, missing and f"Not in these results: {missing}.")))
 
 
 def _label(key: str) -> str:
@@ -226,7 +232,7 @@ def as_html(sections: Sequence[Section]) -> str:
         parts.append(
             f"<p><code>{e(section.experiment.name)}</code>, scale {scale}; {e(section.experiment.source)}."
         )
-        parts.append(f" {e(section.experiment.notes)}</p>")
+        parts.append(f" {e(_remarks(section))}</p>")
         for key, title, caption, picture in section.figures:
             data = base64.b64encode(picture).decode()
             parts.append(

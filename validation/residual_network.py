@@ -1,7 +1,7 @@
 """Students and teachers with residual layers before their heads (Liu et al. 2026, Eqs. 64-67, Figs. 23, 24).
 
 h_0 = norm(x), h_l = h_{l-1} + B_l relu²(A_l norm(h_{l-1}) + b_l), y = W norm(h_ℓ), with norm(v) = v √m/|v|.
-All students of one depth, of every teacher and every temperature of its head, are trained side by side by Adam.
+Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam.
 """
 
 from __future__ import annotations

@@ -7,17 +7,15 @@ flow itself, evaluated at the same heights and tuned in the same way, for everyt
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from peakedtheory.validation import figures_budgets as draw
-from peakedtheory.validation.analysis_budgets import POWERS, asymptotic, families_of, groups, slope, tuned
+from peakedtheory.validation.analysis_budgets import POWERS, asymptotic, exponents, families_of, groups
 from peakedtheory.validation.cases import Case, theory_of
 from peakedtheory.validation.claims import Claim, near
-from peakedtheory.validation.comparison import FittedExponent
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.selection import CLASSES, WIDTH
 
@@ -46,49 +44,58 @@ def middle_height(optimizer: str, family: str, budget: int, batch: int) -> float
     return _ADAM_HEIGHTS[family] * (batch / 64.0) ** 0.76 * (budget / 1000.0) ** (growth - 0.35)
 
 
-@functools.lru_cache(maxsize=64)
-def _free(optimizer: str, budget: int, batch: int, beta_star: float) -> Any:
+def optima(settings: Settings) -> dict[tuple[str, float, int], np.ndarray]:
+    """Return the computed optimum's rates by optimizer, teacher's β* and budget."""
     from peakedtheory.optimal_control import optimal_schedule
 
-    families = ("annealing", "square") if optimizer == "sgd" else ("linear", "square")
-    return optimal_schedule(budget, batch, WIDTH, CLASSES, optimizer, beta_star=beta_star, families=families)
+    found = {}
+    for part in settings["parts"]:
+        if "optimal" not in part["families"]:
+            continue
+        optimizer, star = part["optimizer"], _star(part)
+        families = ("annealing", "square") if optimizer == "sgd" else ("linear", "square")
+        for budget in settings["budgets"]:
+            found[optimizer, star, budget] = optimal_schedule(
+                budget, settings["batch"], WIDTH, CLASSES, optimizer, beta_star=star, families=families
+            ).schedule.rates
+    return found
 
 
-def build(optimizer: str, family: str, budget: int, batch: int, beta_star: float, height: float) -> Schedule:
-    """Return the member of a family with this height; for the computed optimum, it scaled to this height."""
+def _star(part: dict[str, Any]) -> float:
+    return math.inf if part["beta_star"] is None else float(part["beta_star"])
+
+
+def build(family: str, budget: int, height: float, best: np.ndarray | None = None) -> Schedule:
+    """Return the member of a family with this height; for the computed optimum, its rates at this height."""
     from peakedtheory.optimal_control import FAMILIES
     from peakedtheory.schedules import Schedule
 
-    if family != "optimal":
+    if best is None:
         return FAMILIES[family][0](height, budget)
-    rates = _free(optimizer, budget, batch, beta_star).schedule.rates
-    return Schedule(
-        f"optimal:{optimizer},{budget},{beta_star:g},{height:.6g}", rates * (height / rates.max())
-    )
+    return Schedule(f"optimal:steps={budget},height={height:.6g}", best * (height / best.max()))
 
 
-def plans(settings: Settings) -> list[dict[str, Any]]:
+def plans(settings: Settings, best: dict[tuple[str, float, int], np.ndarray]) -> list[dict[str, Any]]:
     """Return every run without its teacher: optimizer, teacher's β*, family, budget, height and schedule."""
     out = []
-    batch = settings["batch"]
     for part in settings["parts"]:
-        star = math.inf if part["beta_star"] is None else float(part["beta_star"])
+        optimizer, star = part["optimizer"], _star(part)
         for budget in settings["budgets"]:
             for family in part["families"]:
-                middle = middle_height(part["optimizer"], family, budget, batch)
-                if family == "optimal":
-                    middle = float(_free(part["optimizer"], budget, batch, star).schedule.rates.max())
-                shifts = [-1, 0, 1] if family == "optimal" else part["shifts"]
+                rates = best[optimizer, star, budget] if family == "optimal" else None
+                middle, shifts = middle_height(optimizer, family, budget, settings["batch"]), part["shifts"]
+                if rates is not None:
+                    middle, shifts = float(rates.max()), [-1, 0, 1]
                 for shift in shifts:
                     height = middle * 2.0**shift
                     out.append(
                         {
-                            "optimizer": part["optimizer"],
+                            "optimizer": optimizer,
                             "beta_star": star,
                             "family": family,
                             "budget": budget,
                             "height": height,
-                            "schedule": build(part["optimizer"], family, budget, batch, star, height),
+                            "schedule": build(family, budget, height, rates),
                         }
                     )
     return out
@@ -99,7 +106,8 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     import xarray
 
     teachers = settings["teachers"]
-    everything = plans(settings)
+    best = optima(settings)
+    everything = plans(settings, best)
     rows: dict[str, list[Any]] = {
         name: [] for name in ("optimizer", "beta_star", "family", "budget", "height", "teacher")
     }
@@ -129,10 +137,33 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
         for name, pieces in values.items():
             pieces.append(data[name].values[:, -1])
     return xarray.Dataset(
-        {name: ("case", np.concatenate(pieces)) for name, pieces in values.items()},
+        {name: ("case", np.concatenate(pieces)) for name, pieces in values.items()} | _stored(best),
         coords={name: ("case", np.array(column)) for name, column in rows.items()},
         attrs={**data.attrs, "batch": settings["batch"]},
     )
+
+
+def _stored(best: dict[tuple[str, float, int], np.ndarray]) -> dict[str, Any]:
+    """Return the computed optima as variables: predicting from results need not compute them again."""
+    if not best:
+        return {}
+    rates = np.full((len(best), max(r.size for r in best.values())), np.nan)
+    for row, known in zip(rates, best.values(), strict=True):
+        row[: known.size] = known
+    keys = zip(("optimizer", "beta_star", "budget"), zip(*best, strict=True), strict=True)
+    return {"optimal_rates": (("optimum", "step"), rates)} | {
+        f"optimal_{name}": ("optimum", np.array(values)) for name, values in keys
+    }
+
+
+def _restored(data: xarray.Dataset) -> dict[tuple[str, float, int], np.ndarray]:
+    if "optimal_rates" not in data:
+        return {}
+    columns = [data[f"optimal_{name}"].values for name in ("optimizer", "beta_star", "budget")]
+    return {
+        (str(optimizer), float(star), int(budget)): row[: int(budget)].astype(float)
+        for optimizer, star, budget, row in zip(*columns, data["optimal_rates"].values, strict=True)
+    }
 
 
 def predict(data: xarray.Dataset) -> xarray.Dataset:
@@ -141,14 +172,15 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
 
     from peakedtheory.dynamics import student_flow
 
-    batch = int(data.attrs["batch"])
+    batch, best = int(data.attrs["batch"]), _restored(data)
     known: dict[Any, float] = {}
     out = np.empty(data.sizes["case"])
     columns = [data[name].values for name in ("optimizer", "beta_star", "family", "budget", "height")]
     for i, (optimizer, star, family, budget, height) in enumerate(zip(*columns, strict=True)):
         key = (str(optimizer), float(star), str(family), int(budget), round(float(height), 9))
         if key not in known:
-            plan = build(key[0], key[2], key[3], batch, key[1], float(height))
+            rates = best[key[0], key[1], key[3]] if key[2] == "optimal" else None
+            plan = build(key[2], key[3], float(height), rates)
             flow = student_flow(
                 [plan.tau[-1]],
                 key[1],
@@ -164,47 +196,43 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
 def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
     """Judge the exponents of all families beside the flow's, and the one-third law."""
     out: list[Claim] = []
-    span = f"T = {data['budget'].values.min()} … {data['budget'].values.max()}"
     for optimizer, star in groups(data):
         labels = "hard labels" if math.isinf(star) else f"β* = {star:g}"
-        found: dict[str, FittedExponent] = {}
-        flows: dict[str, float] = {}
-        for family in families_of(data, optimizer, star):
-            budgets, losses, inside = tuned(data, data["loss"].values, optimizer, star, family)
-            _, theory, _ = tuned(data, prediction["loss"].values, optimizer, star, family)
-            fit, expected = slope(budgets, losses), slope(budgets, theory[:1])
-            found[family], flows[family] = fit, expected.value
-            edge = "" if inside else "; a best height lies at the edge of the scan"
+        every = {
+            f: exponents(data, prediction, optimizer, star, f) for f in families_of(data, optimizer, star)
+        }
+        found = {family: one for family, one in every.items() if one is not None}
+        for family, one in found.items():
             limit = f", limit {asymptotic(family):.2f}" if optimizer == "sgd" and math.isinf(star) else ""
+            edge = "" if one.inside else "; a best height lies at the edge of the scan"
+            span = f"T = {one.span[0]} … {one.span[1]}{limit}{edge}"
             out.append(
                 near(
-                    f"{optimizer}, {labels}, {family}: tuned L ~ T^-α, α of the flow ({span}{limit}{edge})",
-                    -fit.value,
-                    fit.error,
-                    -expected.value,
+                    f"{optimizer}, {labels}, {family}: tuned L ~ T^-α, α of the flow ({span})",
+                    -one.trained.value,
+                    one.trained.error,
+                    -one.predicted.value,
                     0.08,
                     "the flow's own slope, tuned alike, ± 0.08",
-                    predicted=-expected.value,
+                    predicted=-one.predicted.value,
                 )
             )
-        if "constant" in found:
-            decaying = [f for f in found if f != "constant"]
-            best = max(decaying, key=lambda f: -found[f].value) if decaying else None
-            if best:
-                gap = found["constant"].value - found[best].value
-                out.append(
-                    Claim(
-                        f"{optimizer}, {labels}: a schedule breaks the one-third law (α of {best} less α of "
-                        "constant rates)",
-                        gap,
-                        math.hypot(found["constant"].error, found[best].error),
-                        0.1,
-                        math.inf,
-                        "above 0.1; Lee et al. 2026 expected 0",
-                        predicted=flows["constant"] - flows[best],
-                        published=0.0,
-                    )
+        if "constant" in found and len(found) > 1:
+            constant = found.pop("constant")
+            best = max(found, key=lambda family: -found[family].trained.value)
+            out.append(
+                Claim(
+                    f"{optimizer}, {labels}: a schedule breaks the one-third law (α of {best} less α of "
+                    "constant rates)",
+                    constant.trained.value - found[best].trained.value,
+                    math.hypot(constant.trained.error, found[best].trained.error),
+                    0.1,
+                    math.inf,
+                    "above 0.1; Lee et al. 2026 expected 0",
+                    predicted=constant.predicted.value - found[best].predicted.value,
+                    published=0.0,
                 )
+            )
     return out
 
 

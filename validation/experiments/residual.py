@@ -1,4 +1,4 @@
-"""Residual students of a deep residual teacher (Liu et al. 2026, Figs. 23, 24)."""
+"""Residual students of a deep residual teacher (Liu et al. 2026, Figs. 23, 24; more depths)."""
 
 from __future__ import annotations
 
@@ -216,7 +216,8 @@ def draw_curves(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
 def draw_exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw the final exponents against β* for every depth."""
     figure, ((axes,),) = new_figure(1, width=5.4)
-    depths, stars = levels(data, "depth"), levels(data, "beta_star")
+    trained = data.isel(case=np.isfinite(data["loss"].values).all(axis=1))
+    depths, stars = levels(trained, "depth"), levels(data, "beta_star")
     for color, depth in zip(shades(len(depths)), depths, strict=True):
         fits = [final_exponent(data, float(star), int(depth)) for star in stars]
         axes.errorbar(
