@@ -14,6 +14,7 @@ import numpy as np
 from peakedtheory.validation._layout import LANES
 
 TRAINING, TEST = 0, 1  # streams
+_TASK_NUMBERS = 1 << 15  # drawn by a thread at a time
 
 
 def stream_key(*seeds: int) -> int:
@@ -73,13 +74,15 @@ class Inputs:
         lanes = np.empty((len(self.keys), steps, blocks, self.width, LANES), np.float32)
         rows = np.zeros((len(self.keys), steps, blocks * LANES, columns), np.float32)
 
+        share = max(1, _TASK_NUMBERS // (blocks * LANES * self.width))  # steps of a task
+
         def fill(task: tuple[int, int]) -> None:
             g, s = task
             key, step = np.uint64(self.keys[g]), np.uint64(first + s)
-            here = slice(s, s + 1)
+            here = slice(s, s + share)
             fill_inputs(key, np.uint64(stream), step, self.normalise, lanes[g, here], rows[g, here])
 
-        tasks = itertools.product(range(len(self.keys)), range(steps))
+        tasks = itertools.product(range(len(self.keys)), range(0, steps, share))
         list((map if pool is None else pool.map)(fill, tasks))
         return lanes, rows
 
