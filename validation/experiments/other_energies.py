@@ -116,7 +116,10 @@ def _path(name: str, n: int) -> tuple[dict[str, np.ndarray], float]:
 
 
 def predict(data: xarray.Dataset) -> xarray.Dataset:
-    """Return β(τ) and L(τ) of the exact aligned flow, and the asymptotic exponent."""
+    """Return β(τ) and L(τ) of the exact aligned flow, and the asymptotic exponent.
+
+    Beyond the flow's table, where logarithms have long been straight, both go on as they end, for a decade.
+    """
     import xarray
 
     tau = np.asarray(data["tau"], dtype=float)
@@ -127,11 +130,13 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
         path, limit = _path(str(name), n)
         limits.append(limit)
         known = path["loss"] > 0
-        times = path["tau"][known]
-        inside = (tau >= times[0]) & (tau <= times[-1])
+        x = np.log(path["tau"][known])
+        inside = (np.log(tau) >= x[0]) & (np.log(tau) <= x[-1] + math.log(10.0))
+        at = np.log(tau[inside])
         for field in ("beta", "loss"):
-            values = np.log(path[field][known])
-            fields[field][k, inside] = np.exp(np.interp(np.log(tau[inside]), np.log(times), values))
+            y = np.log(path[field][known])
+            slope = (y[-1] - y[-6]) / (x[-1] - x[-6])
+            fields[field][k, inside] = np.exp(np.interp(at, x, y) + slope * np.maximum(at - x[-1], 0.0))
     return xarray.Dataset(
         {name: (("energies", "time"), values) for name, values in fields.items()}
         | {"limit": (("energies",), limits)}
