@@ -190,7 +190,7 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 
 def draw_curves(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L against t for every β* at the first depth."""
-    figure, ((axes,),) = new_figure(1, width=6.0, height=4.4)
+    figure, ((axes,),) = new_figure(1, width=7.2, height=4.4)
     steps = data["step"].values.astype(float)
     stars, depth = levels(data, "beta_star"), int(levels(data, "depth")[0])
     low, _ = _window(data)
@@ -209,7 +209,7 @@ def draw_curves(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         ylabel="test loss L (nats)",
         title=f"Residual student of depth {depth}",
     )
-    axes.legend(fontsize=7, loc="lower left")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
