@@ -23,6 +23,8 @@ _BETWEEN, _STEPS = 200, 5000
 _NEAR = 1e-3
 #: Rate, per unit of ln τ, of the variable that turns the integrator implicit.
 _FAST = 1e4
+#: Its error, at most.
+_GUARD = 1e-6
 #: β below which Φ'(β)/β is its limit Φ''(0) to rounding.
 _SMALL = 1e-5
 
@@ -120,7 +122,7 @@ def integrate(
     jacobian: Any = None,
     *,
     rtol: float = _RTOL,
-    atol: float = _ATOL,
+    atol: float | np.ndarray = _ATOL,
     at_rest: Callable[[np.ndarray], bool] | None = None,
 ) -> np.ndarray:
     """Return the solution at ascending x from `origin`, by LSODA, which turns implicit where it is stiff.
@@ -158,33 +160,45 @@ def integrate_implicitly(
     start: list[float] | np.ndarray,
     x: np.ndarray,
     origin: float,
+    jacobian: Callable[[float, np.ndarray], np.ndarray] | None = None,
     *,
     rtol: float,
-    atol: float,
+    atol: float | np.ndarray,
+    at_rest: Callable[[np.ndarray], bool] | None = None,
 ) -> np.ndarray:
     """Return the solution of few variables that relax ever faster, or come to rest.
 
     LSODA turns implicit late, and never where all rests within rounding: another variable, which relaxes at
-    the rate `_FAST` to a point that moves slowly, turns it implicit at once. The Jacobian is found by
-    differences that stand out of rounding at rest.
+    the rate `_FAST` to a point that moves slowly, turns it implicit at once. Where none is given the Jacobian
+    is found by differences that stand out of rounding at rest.
     """
     size = len(start)
 
     def guarded(x: float, y: np.ndarray) -> list[float]:
         return [*rhs(x, y[:size]), _FAST * (1.0 + 1e-3 * x - y[size])]
 
-    def jacobian(x: float, y: np.ndarray) -> np.ndarray:
-        now = np.array(rhs(x, y[:size]))
-        out = np.zeros((size + 1, size + 1))
+    def differences(x: float, y: np.ndarray) -> np.ndarray:
+        now = np.array(rhs(x, y))
+        out = np.empty((size, size))
         for i in range(size):
-            moved = y[:size].copy()
+            moved = y.copy()
             moved[i] += 1e-7 * abs(moved[i]) + 1e-8
-            out[:size, i] = (np.array(rhs(x, moved)) - now) / (moved[i] - y[i])
-        out[size, size] = -_FAST
+            out[:, i] = (np.array(rhs(x, moved)) - now) / (moved[i] - y[i])
         return out
 
+    inner = jacobian or differences
+    whole = np.zeros((size + 1, size + 1))
+    whole[size, size] = -_FAST
+
+    def guarded_jacobian(x: float, y: np.ndarray) -> np.ndarray:
+        whole[:size, :size] = inner(x, y[:size])
+        return whole
+
     begin = np.append(start, 1.001 + 1e-3 * origin)
-    return integrate(guarded, begin, x, origin, jacobian, rtol=rtol, atol=atol)[:, :size]
+    bounds = np.append(np.broadcast_to(atol, size), _GUARD)
+    rest = None if at_rest is None else lambda y: at_rest(y[:size])
+    y = integrate(guarded, begin, x, origin, guarded_jacobian, rtol=rtol, atol=bounds, at_rest=rest)
+    return y[:, :size]
 
 
 def observe(tau: np.ndarray, state: State, force: Force) -> tuple[np.ndarray, ...]:

@@ -159,29 +159,37 @@ class Interpolant:
         self._loss = Quintic(u, np.log(loss), lower, lower * (slope + 1.0 - lower))
         self.top, self._u_top = float(top), float(u[-1])
         self.slope = float(drive[0])
-        self._cells = self._drive.coefficients.T.tolist()
-        self._edges = edges.tolist()
-        self._per_panel = (_CELLS / np.diff(edges)).tolist()
         self._top_drive = float(drive_top)
+        self._panels_at(edges)
+
+    def _panels_at(self, edges: np.ndarray) -> None:
+        """For single floats: start, cells per unit and coefficients of the panel in each of equal places."""
+        coefficients = list(map(tuple, self._drive.coefficients.T.tolist()))
+        coefficients.append((math.log(self._top_drive), 0.0, 0.0, 0.0, 0.0, 0.0))
+        panels = []
+        for i, (start, width) in enumerate(zip(edges, np.diff(edges), strict=False)):
+            cells = coefficients[
+                i * _CELLS : (i + 1) * _CELLS + 1
+            ]  # rounding may reach the next panel's first
+            panels.append((float(start), _CELLS / float(width), cells))
+        # Panels are halves of halves of one width, so edges lie between places.
+        place = float(np.diff(edges).min())
+        count = round(self._u_top / place)
+        owner = np.searchsorted(edges, (np.arange(count) + 0.5) * place) - 1
+        self._places = [panels[i] for i in [*owner.tolist(), len(panels) - 1]]
+        self._per_unit = 1.0 / place
 
     def drive(self, beta: float) -> float:
         """g(β) = c0 - Φ'(β) for one float: the path that differential equations take."""
         u = math.log1p(beta * self.scale)
         if u >= self._u_top:
             return self._top_drive * (self.top / beta) ** (self.power - 1.0)
-        panel = 0
-        edges = self._edges
-        # Panels are few and of nearly equal width: a guess and at most a few comparisons.
-        panel = min(int(u / self._u_top * (len(edges) - 1)), len(edges) - 2)
-        while u < edges[panel]:
-            panel -= 1
-        while u >= edges[panel + 1]:
-            panel += 1
-        x = (u - edges[panel]) * self._per_panel[panel]
-        cell = min(int(x), _CELLS - 1)
+        start, per_unit, cells = self._places[int(u * self._per_unit)]
+        x = (u - start) * per_unit
+        cell = int(x)
         x -= cell
-        c = self._cells[panel * _CELLS + cell]
-        return math.exp(c[0] + x * (c[1] + x * (c[2] + x * (c[3] + x * (c[4] + x * c[5])))))
+        a, b, c, d, e, f = cells[cell]
+        return math.exp(a + x * (b + x * (c + x * (d + x * (e + x * f)))))
 
     def drives(self, beta: np.ndarray) -> np.ndarray:
         """g(β), vectorised; zero at infinite β."""

@@ -14,8 +14,6 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
 
-from peakedtheory._training.noise import bicubic_cells
-
 #: Ranks drawn one by one, and draws of them: the gap between the two highest by importance sampling.
 _TOP_RANKS, _LOG2_POINTS, _SOBOL_DIMENSIONS, _SEED = 64, 11, 7, 20260203
 #: Nodes in z and w for the classes below the highest 64.
@@ -117,6 +115,20 @@ def _softmax(y: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:
     return p / (p * multiplicity).sum(axis=1, keepdims=True)
 
 
+def _bicubic_cells(
+    spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray
+) -> tuple[list, tuple[float, float], tuple[int, int]]:
+    """Return the spline's coefficients in each cell of its uniform grid, for fast single points."""
+    local = (2 * np.arange(4) + 1) / 8.0
+    to_powers = np.linalg.inv(np.vander(local, increasing=True))
+    hx, hy = float(x[1] - x[0]), float(y[1] - y[0])
+    fine_x = (x[:-1, None] + hx * local).ravel()
+    fine_y = (y[:-1, None] + hy * local).ravel()
+    values = spline(fine_x, fine_y).reshape(x.size - 1, 4, y.size - 1, 4)
+    cells = np.einsum("pa,iajb,qb->ijpq", to_powers, values, to_powers)
+    return cells.tolist(), (hx, hy), (x.size - 2, y.size - 2)
+
+
 class SignTable:
     """`mean_ratio` over (D, ρ) for one (n, β*, B)."""
 
@@ -138,7 +150,7 @@ class SignTable:
                 f"the mean sign of a gradient at n={n}, batch={batch:g} drowns in its sampling noise"
             )
         tables = [
-            bicubic_cells(RectBivariateSpline(x, y, v), x, y)
+            _bicubic_cells(RectBivariateSpline(x, y, v), x, y)
             for v in (values[..., 0], np.log(values[..., 1]))
         ]
         (self._along, self._steps, self._last), (self._across, _, _) = tables

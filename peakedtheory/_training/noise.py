@@ -10,13 +10,13 @@ import functools
 import math
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
 
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory._training.softmax_overlap import softmax_overlap
+from peakedtheory._training.surface import Surface
 
-#: Distance of the table's points in ln(1 + D) and asinh ρ, and least number of them.
-_STEP, _LEAST_POINTS = 0.5, 12
+#: Distance of the table's points in ln(1 + D/D₁) and asinh(ρ/ρ₁).
+_STEP = 0.4
 #: β up to which the noise against hard labels is tabulated; beyond it V β is constant.
 _HARD_LIMIT = 300.0
 #: Relative distance from the teacher at which the form that V starts with is read off.
@@ -92,50 +92,32 @@ def _mean_square(beta: float, n: int) -> float:
     return 1.0 - (table.slope - table.drive(beta)) / beta
 
 
-def bicubic_cells(
-    spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray
-) -> tuple[list, tuple[float, float], tuple[int, int]]:
-    """Return the spline's coefficients in each cell of its uniform grid, for fast single points."""
-    local = (2 * np.arange(4) + 1) / 8.0
-    to_powers = np.linalg.inv(np.vander(local, increasing=True))
-    hx, hy = float(x[1] - x[0]), float(y[1] - y[0])
-    fine_x = (x[:-1, None] + hx * local).ravel()
-    fine_y = (y[:-1, None] + hy * local).ravel()
-    values = spline(fine_x, fine_y).reshape(x.size - 1, 4, y.size - 1, 4)
-    cells = np.einsum("pa,iajb,qb->ijpq", to_powers, values, to_powers)
-    return cells.tolist(), (hx, hy), (x.size - 2, y.size - 2)
-
-
 class NoiseTable:
-    """V(D, ρ) at one (n, β*): ln of its ratio to the quadratic form it starts with, on a spline."""
+    """V(D, ρ) at one (n, β*): ln of its ratio to the quadratic form it starts with, where a flow comes by."""
 
     def __init__(self, n: int, beta_star: float) -> None:
-        self.beta_star = beta_star
+        self.beta_star, self._n = beta_star, n
         hard = math.isinf(beta_star)
         self._limit = _HARD_LIMIT if hard else max(16.0 * beta_star, 10.0)
         self._widest = 100.0 if hard else max(2.0 * beta_star, 20.0)
-        x, y = (
-            np.linspace(0.0, end, max(_LEAST_POINTS, 4 + int(end / _STEP)))
-            for end in (math.log1p(self._limit), math.asinh(self._widest))
-        )
-
-        def exact(alignment: float, residual: float) -> float:
-            return noise_variance(alignment, residual, beta_star, n)
-
         self._turn = self._stretch = 0.0
         if not hard:
             aside = min(_NEAR, 0.1 * beta_star)
-            self._turn = exact(beta_star, aside) / aside**2
-            sides = exact(beta_star * (1.0 - _NEAR), 0.0) + exact(beta_star * (1.0 + _NEAR), 0.0)
+            self._turn = noise_variance(beta_star, aside, beta_star, n) / aside**2
+            sides = sum(noise_variance(beta_star * f, 0.0, beta_star, n) for f in (1.0 - _NEAR, 1.0 + _NEAR))
             self._stretch = 0.5 * sides / (_NEAR * beta_star) ** 2
-        table = np.zeros((x.size, y.size))
-        for i, d in enumerate(np.expm1(x)):
-            for j, rho in enumerate(np.sinh(y)):
-                form = self._form(d, rho)
-                if form > 1e-6:
-                    table[i, j] = math.log(exact(d, rho) / form)
-        self._spline = RectBivariateSpline(x, y, table)
-        self._cells, self._steps, self._last = bicubic_cells(self._spline, x, y)
+        # Classes compete from D c0 = 1 on; where β* is small all is smooth in D/β* and ρ/β*.
+        self._first = min(1.0 / interpolant(n).slope, 0.5 * beta_star)
+        self._wide = min(1.0, 2.0 * beta_star)
+        self._surface = Surface(self._ratio)
+
+    def _ratio(self, i: int, j: int) -> float:
+        """Ln of V over its quadratic form at one node."""
+        alignment, residual = self._first * math.expm1(_STEP * i), self._wide * math.sinh(_STEP * j)
+        form = self._form(alignment, residual)
+        if form <= 1e-6:
+            return 0.0
+        return math.log(noise_variance(alignment, residual, self.beta_star, self._n) / form)
 
     def _form(self, alignment: float, residual: float) -> float:
         if not self._turn:
@@ -151,39 +133,18 @@ class NoiseTable:
         if turn and alignment > limit:
             alignment, residual = limit, residual * limit / alignment
         d = limit if alignment > limit else alignment if alignment > 0.0 else 0.0
-        u, v = math.log1p(d) / self._steps[0], math.asinh(residual) / self._steps[1]
-        i, j = int(u), int(v)
-        i, j = i if i < self._last[0] else self._last[0], j if j < self._last[1] else self._last[1]
-        u, v = u - i, v - j
-        (a, b, c, e), (f, g, h, k), (p, q, r, s), (w, x, y, z) = self._cells[i][j]
-        value = (
-            a
-            + v * (b + v * (c + v * e))
-            + u
-            * (
-                f
-                + v * (g + v * (h + v * k))
-                + u * (p + v * (q + v * (r + v * s)) + u * (w + v * (x + v * (y + v * z))))
-            )
-        )
+        u, v = math.log1p(d / self._first) / _STEP, math.asinh(residual / self._wide) / _STEP
+        value = math.exp(self._surface(u, v))
         if turn:
-            return math.exp(value) * self._form(d, residual)
-        return math.exp(value) * limit / alignment if alignment > limit else math.exp(value)
+            return value * self._form(d, residual)
+        return value * limit / alignment if alignment > limit else value
 
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """V for arrays."""
-        alignment = alignment * np.minimum(1.0, self._widest / np.maximum(residual, 1e-300))
-        rho = np.minimum(residual, self._widest)
-        d = np.clip(alignment, 0.0, self._limit)
-        if self._turn:
-            rho = rho * np.minimum(1.0, self._limit / np.maximum(alignment, 1e-300))
-        value = np.exp(self._spline.ev(np.log1p(d), np.arcsinh(rho)))
-        if self._turn:
-            return value * (self._turn * rho**2 + self._stretch * (d - self.beta_star) ** 2)
-        return value * np.where(alignment > self._limit, self._limit / np.maximum(alignment, 1e-300), 1.0)
+        return np.array([self(d, rho) for d, rho in zip(alignment.tolist(), residual.tolist(), strict=True)])
 
 
 @functools.lru_cache(maxsize=16)
 def noise_table(n: int, beta_star: float) -> NoiseTable:
-    """Return the table of V for n classes and this teacher, built once."""
+    """Return the table of V for n classes and this teacher, kept as far as it has been computed."""
     return NoiseTable(n, beta_star)

@@ -20,7 +20,9 @@ _ROOT = math.sqrt(2.0 * math.pi)
 _GUMBEL = np.arange(-36.0, 4.01, 0.5)
 _GUMBEL_WEIGHTS = 0.5 * np.exp(_GUMBEL - np.exp(_GUMBEL))
 #: Steps of the outer integrals, in units of what they resolve; a trapezoid errs by exp(-π²/step).
-_STEP = 0.42
+_STEP = 0.46
+#: Width of a Gauss panel within a normal density.
+_WIDEST = 2.0
 #: Where exp(-e^b) has vanished.
 _VANISHED = 4.0
 #: Below this D the overlap is linear in D to the accuracy of the rest.
@@ -35,7 +37,7 @@ def _smoothed(residual: float) -> tuple[np.ndarray, float, float]:
     """Tabulate C(a) = 1 - ⟨exp(-e^(a + ρw))⟩ and C'(a): powers (2, 8, cells), first cell, cells per unit."""
     wide = 6.5 * residual
     step = 0.12 * math.hypot(1.0, 0.25 * residual)
-    a = np.arange(-50.0 - 2.0 * wide, 56.0 + wide, step)
+    a = np.arange(-50.0 - wide - 4.0 * step, 5.0 + wide + 5.0 * step, step)
     with np.errstate(under="ignore"):
         if residual < 3.0:
             fine = 0.5 / max(residual, 1.0)
@@ -82,11 +84,11 @@ def _panels(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _below(fine: float, resolved: float, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on 0 > u > -end: panels of width `fine` up to `resolved`, then wider up to one."""
+    """Nodes and weights on 0 > u > -end: panels of width `fine` up to `resolved`, then wider."""
     edges = [0.0]
     while edges[-1] < end:
-        width = fine if edges[-1] < resolved else max(fine, 0.5 * edges[-1])
-        edges.append(edges[-1] + min(width, 1.0))
+        width = fine if edges[-1] < resolved else max(fine, 0.7 * edges[-1])
+        edges.append(edges[-1] + min(width, _WIDEST))
     u, weight = _panels(np.array(edges))
     return -u, weight
 
@@ -122,13 +124,13 @@ def softmax_overlap(alignment: float, residual: float, beta_star: float, n: int)
     step = _STEP * math.hypot(1.0, residual / lead)
     turn = 0.0 if hard else alignment / beta_star
     a = np.arange(-22.0 - min(0.5 * residual**2, wide) - _VANISHED * turn, 4.0 + wide + 24.0 * turn, step)
-    soft = 1.5 * math.hypot(1.0, 0.25 * residual) / alignment
-    fine = soft if hard else min(soft, 0.8 / beta_star)
+    soft = 2.5 * math.hypot(1.0, 0.25 * residual) / alignment
+    fine = soft if hard else min(soft, 2.0 / beta_star)
     resolved = (a[-1] + 4.0) / alignment if fine == soft else 8.0 / beta_star
     u, weight = _below(fine, resolved, min(z[-1] + 8.5, (28.0 + wide + a[-1]) / alignment))
     if not hard:
         end = _VANISHED / beta_star
-        above, more = _panels(np.linspace(0.0, end, 1 + math.ceil(end / min(fine, 1.0))))
+        above, more = _panels(np.linspace(0.0, end, 1 + math.ceil(end / min(fine, _WIDEST))))
         u, weight = np.append(u, above), np.append(weight, more)
     student = a + alignment * u[:, None]
     beyond = _smooth(student, residual, 0)

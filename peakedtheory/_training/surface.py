@@ -1,0 +1,81 @@
+"""A smooth surface over a uniform grid whose values are computed where it is first visited.
+
+In each cell stands the quintic that has, at the four corners, the values and first and second differences of
+fourth order, so that two derivatives are continuous: an integrator of high order notices kinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+#: Nodes below and above the lower corner of a cell that its polynomial sees.
+_BELOW, _ABOVE = 2, 3
+_SEEN = _BELOW + 1 + _ABOVE
+
+
+def _to_powers() -> np.ndarray:
+    """From six values in a row to the quintic between the middle two, lowest power first."""
+    first, second = (
+        np.array([1.0, -8.0, 0.0, 8.0, -1.0]) / 12.0,
+        np.array([-1.0, 16.0, -30.0, 16.0, -1.0]) / 12.0,
+    )
+    differences = np.zeros((6, 6))
+    differences[0, _BELOW] = differences[3, _BELOW + 1] = 1.0
+    differences[1, :5], differences[2, :5], differences[4, 1:], differences[5, 1:] = (
+        first,
+        second,
+        first,
+        second,
+    )
+    k = np.arange(6.0)
+    at_end = np.array([np.ones(6), k, k * (k - 1.0)])
+    at_start = np.diag([1.0, 1.0, 2.0, 0.0, 0.0, 0.0])[:3]
+    return np.linalg.solve(np.concatenate([at_start, at_end]), differences)
+
+
+def _continued() -> np.ndarray:
+    """From the values at nodes 0 to 5 to those of their polynomial at -2 and -1."""
+    powers = np.vander(np.arange(-_BELOW, _SEEN, dtype=float), _SEEN, increasing=True)
+    return powers[:_BELOW] @ np.linalg.inv(powers[_BELOW:])
+
+
+_TO_POWERS, _CONTINUED = _to_powers(), _continued()
+
+
+class Surface:
+    """Interpolant of function(i, j) at real u, v >= 0, even in v and continued below u = 0."""
+
+    def __init__(self, function: Callable[[int, int], float]) -> None:
+        self._function = function
+        self._nodes: dict[tuple[int, int], float] = {}
+        self._cells: dict[tuple[int, int], list[tuple[float, ...]]] = {}
+
+    def __call__(self, u: float, v: float) -> float:
+        i, j = int(u), int(v)
+        cell = self._cells.get((i, j)) or self._fill(i, j)
+        u, v = u - i, v - j
+        value = 0.0
+        for a, b, c, d, e, f in cell:
+            value = value * u + a + v * (b + v * (c + v * (d + v * (e + v * f))))
+        return value
+
+    def _node(self, i: int, j: int) -> float:
+        value = self._nodes.get((i, j))
+        if value is None:
+            value = self._nodes[i, j] = self._function(i, j)
+        return value
+
+    def _fill(self, i: int, j: int) -> list[tuple[float, ...]]:
+        """Coefficients of one cell, by powers of u from the highest and of v from the lowest."""
+        rows = range(max(i - _BELOW, 0), max(i - _BELOW, 0) + _SEEN)
+        values = np.array(
+            [[self._node(row, abs(k)) for k in range(j - _BELOW, j + _ABOVE + 1)] for row in rows]
+        )
+        missing = max(_BELOW - i, 0)
+        if missing:
+            values = np.concatenate([_CONTINUED[_BELOW - missing :] @ values, values[: _SEEN - missing]])
+        powers = _TO_POWERS @ values @ _TO_POWERS.T
+        cell = self._cells[i, j] = list(map(tuple, powers[::-1].tolist()))
+        return cell
