@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from peakedtheory import Discrete, thermodynamics
+from peakedtheory import Discrete, loss, thermodynamics
 from peakedtheory._training.interpolant import interpolant
+from peakedtheory.energies import as_energies
 from peakedtheory.regimes import (
     aligned_path,
     exponent_of_edge,
@@ -178,3 +179,18 @@ def test_bad_input_gets_one_line(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["gamma:a=0.25", "expon", "beta:a=0.1,b=1"])
+def test_tables_of_other_energies_end_at_the_exact_loss(name):
+    energies = as_energies(name)
+    table = interpolant(4, energies)
+    beta = np.array([0.1, 0.5, 1.0]) * table.top
+    exact = np.array(loss(beta, math.inf, 4, energies))
+    np.testing.assert_allclose(table.hard_loss(beta), exact, rtol=1e-3)
+    # Λ' = -g and g' = -Φ'' just below the top and beyond it
+    for at in (0.99 * table.top, 1.5 * table.top):
+        step = 1e-4 * at
+        losses, drives = (f(np.array([at - step, at + step])) for f in (table.hard_loss, table.drives))
+        assert -np.diff(losses)[0] / (2 * step) == pytest.approx(table.drive(at), rel=0.03)
+        assert drives[1] < drives[0]

@@ -221,7 +221,7 @@ class Continuous(Energies):
         if not np.isfinite(quartiles).all() or quartiles[2] <= quartiles[0]:
             fail("energies", "must have finite, distinct quartiles", self.name, "check the parameters")
         density = Density(
-            lambda x: d.pdf(-x),
+            lambda x: self._pdf(-x),
             lambda x: d.cdf(-x),
             lambda x: self._survival(-x),
             -high,
@@ -231,6 +231,13 @@ class Continuous(Energies):
             self._candidates,
         )
         return ((1.0, density),)
+
+    def _pdf(self, energy: np.ndarray) -> np.ndarray:
+        try:
+            return self.distribution.pdf(energy)
+        except OverflowError:  # some of SciPy's densities raise it next to a singular edge
+            with np.errstate(over="ignore"):
+                return np.exp(self.distribution.logpdf(energy))
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
         return self.distribution.cdf(energy)

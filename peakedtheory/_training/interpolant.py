@@ -17,6 +17,7 @@ import numpy as np
 from peakedtheory._checks import fail
 from peakedtheory._exact.components import Atoms
 from peakedtheory.energies import STANDARD_NORMAL, Energies
+from peakedtheory.losses import loss_with_error
 from peakedtheory.thermodynamics import thermodynamics
 
 #: The dense table has this many quintic cells in each panel.
@@ -27,6 +28,8 @@ _FINE = (16, 1e-10, 1.2, 1e5, 7)
 _COARSE = (6, 3e-3, 1.4, 1e3, 1)
 #: Variances below this, in the natural unit, count as zero: the spectrum has a gap and β has passed it.
 _VANISHED = 1e-22
+#: Relative error up to which the exact loss is taken at the top.
+_CLOSE = 1e-4
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
@@ -131,17 +134,10 @@ class Interpolant:
         weight *= np.exp(at) / self.scale
         beta = np.expm1(u) / self.scale
         top = beta[-1]
-        # At the top Φ'' ~ β^-p with p from S - c1 = ∫ t Φ'' dt; a gapped spectrum has ended, exponentially.
-        entropy = float(self._exact(u[-1:])[1][0])
-        if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
-            gap = max(math.log(variance[-2] / variance[-1]) / (beta[-1] - beta[-2]), 1.0 / top)
-            entropy = min(entropy, variance[-1] * (top + 1.0 / gap) / gap)
-        ratio = top**2 * variance[-1] / entropy
-        self.power = 2.0 + ratio
-        drive_top = top * variance[-1] / (self.power - 1.0)
-        loss_top = entropy - top * drive_top
-        if not loss_top > 0:
-            loss_top = top * drive_top / max(self.power - 2.0, 1e-3)
+        drive_top, loss_top = self._ends(float(top), float(u[-1]), variance[-2:], beta[-2:])
+        # Beyond the top each function goes on with the power that it has reached there.
+        self._drive_power = top * variance[-1] / drive_top
+        self._loss_power = top * drive_top / loss_top
         gains = weight.sum(axis=1)
         moments = (weight * (np.expm1(at) / self.scale - beta[:-1, None])).sum(axis=1)
         drive = np.append(drive_top + np.cumsum(gains[::-1])[::-1], drive_top)
@@ -161,6 +157,22 @@ class Interpolant:
         self.slope = float(drive[0])
         self._top_drive = float(drive_top)
         self._panels_at(edges)
+
+    def _ends(self, top: float, u_top: float, variance: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
+        """Drive g and loss Λ at the top: from S - c1 = Λ + βg and Λ, or a power law of Φ'' beyond."""
+        entropy = float(self._exact(np.array([u_top]))[1][0])
+        gapped = any(isinstance(part, Atoms) for _, part in self.energies.core.components)
+        if self.energies.core is not STANDARD_NORMAL and not gapped:
+            loss, error = (float(v) for v in loss_with_error(top, math.inf, self.n, self.energies))
+            if error < _CLOSE * min(loss, entropy - loss):
+                return (entropy - loss) / top, loss
+        if gapped:  # it has ended, exponentially
+            gap = max(math.log(variance[0] / variance[1]) / (beta[1] - beta[0]), 1.0 / top)
+            entropy = min(entropy, variance[1] * (top + 1.0 / gap) / gap)
+        ratio = top**2 * variance[1] / entropy  # p - 2 of Φ'' ~ β^-p
+        drive = top * variance[1] / (1.0 + ratio)
+        loss = entropy - top * drive
+        return drive, loss if loss > 0 else top * drive / max(ratio, 1e-3)
 
     def _panels_at(self, edges: np.ndarray) -> None:
         """For single floats: start, cells per unit and coefficients of the panel in each of equal places."""
@@ -183,7 +195,7 @@ class Interpolant:
         """g(β) = c0 - Φ'(β) for one float: the path that differential equations take."""
         u = math.log1p(beta * self.scale)
         if u >= self._u_top:
-            return self._top_drive * (self.top / beta) ** (self.power - 1.0)
+            return self._top_drive * (self.top / beta) ** self._drive_power
         start, per_unit, cells = self._places[int(u * self._per_unit)]
         x = (u - start) * per_unit
         cell = int(x)
@@ -193,16 +205,16 @@ class Interpolant:
 
     def drives(self, beta: np.ndarray) -> np.ndarray:
         """g(β), vectorised; zero at infinite β."""
-        return self._evaluate(self._drive, beta, self.power - 1.0)[0]
+        return self._evaluate(self._drive, beta, self._drive_power)[0]
 
     def variance(self, beta: np.ndarray) -> np.ndarray:
         """Φ''(β) = -dg/dβ, vectorised."""
-        value, slope = self._evaluate(self._drive, beta, self.power - 1.0)
+        value, slope = self._evaluate(self._drive, beta, self._drive_power)
         return -value * slope
 
     def hard_loss(self, beta: np.ndarray) -> np.ndarray:
         """Λ(β) = Φ(β) - c0 β - c1, the loss against hard labels, vectorised."""
-        return self._evaluate(self._loss, beta, self.power - 2.0)[0]
+        return self._evaluate(self._loss, beta, self._loss_power)[0]
 
     def _evaluate(self, table: Quintic, beta: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
         """Values, and logarithmic slopes in β."""
