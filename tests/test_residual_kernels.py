@@ -1,14 +1,10 @@
 """The fused residual layers against torch's own operations; without a CUDA device in Triton's interpreter."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are first imported
 pytest.importorskip("triton")
 
 from peakedtheory.validation import _residual_kernels as kernels  # noqa: E402

@@ -31,6 +31,7 @@ _KERNEL_EDGES = np.array([-90.0, -65.0, -46.0, -30.0, -18.0, -9.0, -4.0, -1.0, 1
 #: Legendre coefficients of degrees 13 to 15, relative, of a resolved density: as these fall geometrically,
 #: the rule, exact to degree 31, then errs below 1e-15.
 _RESOLVED = 1e-7
+_SMALLEST = float(np.finfo(float).tiny)
 _SMALLEST_TAIL = 1e-34
 _HUGE = 1e290
 _MAX_PANELS = 20_000
@@ -160,7 +161,7 @@ class Density:
             mass = self._mass(a, b)
             magnitude = np.maximum(np.abs(a), np.abs(b))
             # On panels so short that x itself is coarse the density is known no better than this.
-            done = roughness < resolved + 4e-16 * magnitude / half
+            done = roughness < resolved + 4e-16 * magnitude / np.maximum(half, _SMALLEST)
             done |= (roughness < 1e-9) & (roughness > 0.25 * previous)  # the density's own rounding noise
             done |= mass <= np.maximum(1e-18 * self.above(a), _SMALLEST_TAIL)
             done |= half <= 4e-16 * magnitude

@@ -280,9 +280,10 @@ def _adaptive(
         f = np.empty_like(flat)
         f[order] = flat
         f = f.reshape(*s.shape, *flat.shape[1:])
-        full = np.einsum("pk...,k->p...", f, _FULL) * half[:, None, None]
-        mean = full / (2.0 * half[:, None, None])
-        spread = np.einsum("pk...,k->p...", np.abs(f - mean[:, None]), _FULL) * half[:, None, None]
+        twice_mean = np.einsum("pk...,k->p...", f, _FULL)
+        full = twice_mean * half[:, None, None]
+        deviation = np.abs(f - 0.5 * twice_mean[:, None])
+        spread = np.einsum("pk...,k->p...", deviation, _FULL) * half[:, None, None]
         raw = np.abs(full - np.einsum("pk...,k->p...", f, _HALF) * half[:, None, None])
         with np.errstate(all="ignore"):
             error = np.where(spread > 0, spread * np.minimum(1.0, (200.0 * raw / spread) ** 1.5), 0.0)
