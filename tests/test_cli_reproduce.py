@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import re
 
@@ -71,6 +72,17 @@ def test_bad_input_gets_one_line(run, arguments, message, tmp_path):
     assert message in str(result.exception)
     assert "\n" not in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_missing_package_rules_out_is_told_before_anything_runs(run, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    refused = run("6a", "23", "--scale", "tiny", "--output", tmp_path / "out")
+    assert "residual-network: must find torch" in str(refused.exception)
+    assert "peakedtheory[validation]" in str(refused.exception)
+    assert not (tmp_path / "out").exists()
+    kept = {"entropy": ("6a",), "residual-network": ("23",)}
+    assert list(reproduce._possible(kept, "tiny", None, everything=True)) == ["entropy"]
 
 
 def test_output_must_be_a_folder(run, tmp_path):

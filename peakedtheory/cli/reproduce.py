@@ -68,8 +68,30 @@ def command(
         wanted = {name: keys for name, keys in wanted.items() if _stored(name) is not None}
     if output.exists() and not output.is_dir():
         fail("output", "must be a folder", str(output), "name another")
+    if not from_data:
+        wanted = _possible(wanted, scale, output if resume else None, everything=not figures)
     output.mkdir(parents=True, exist_ok=True)
     _reproduce(wanted, scale, device, resume, from_data, output, plot_format, json)
+
+
+def _possible(
+    wanted: dict[str, tuple[str, ...]], scale: str, finished: Path | None, *, everything: bool
+) -> dict[str, tuple[str, ...]]:
+    """Of everything leave out, and say so, what needs a package that is not installed; of a choice refuse it."""
+    from peakedtheory.validation.experiments import EXPERIMENTS
+
+    kept = {}
+    for name, keys in wanted.items():
+        if finished is None or not EXPERIMENTS[name].path(finished, scale).exists():
+            try:
+                EXPERIMENTS[name].require(scale)
+            except ValueError as error:
+                if not everything:
+                    raise
+                typer.echo(f"warning: left out: {error}", err=True)
+                continue
+        kept[name] = keys
+    return kept
 
 
 def _reproduce(

@@ -7,6 +7,7 @@ settings and the version of the format, and is refused where one of them differs
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -113,6 +114,8 @@ class Experiment:
     figures : tuple of FigureSpec
     notes : str
         What a reader of the numbers should know.
+    packages : callable
+        (settings) -> names of the optional packages that the simulation imports.
     """
 
     name: str
@@ -124,6 +127,14 @@ class Experiment:
     claims: Callable[[xarray.Dataset, xarray.Dataset], list[Claim]]
     figures: tuple[FigureSpec, ...]
     notes: str = ""
+    packages: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+
+    def require(self, scale: str) -> None:
+        """Raise ValueError where a package that the simulation imports is not installed."""
+        for package in self.packages(self.settings_of(scale)):
+            if importlib.util.find_spec(package) is None:
+                extra = "validation" if package == "torch" else "lm"
+                fail(self.name, f"must find {package}", "none", f"install peakedtheory[{extra}]")
 
     def run(
         self,
@@ -150,7 +161,7 @@ class Experiment:
         Raises
         ------
         ValueError
-            For an unknown scale or device, and for a results file of something else.
+            For an unknown scale or device, a package that is missing, and a results file of something else.
         """
         settings = self.settings_of(scale)
         folder = None if output is None else Path(output)
@@ -158,6 +169,7 @@ class Experiment:
             folder.mkdir(parents=True, exist_ok=True)
             if resume and self.path(folder, scale).exists():
                 return self.load(folder, scale)
+        self.require(scale)
         started = time.perf_counter()
         context = RunContext(device, folder, resume, progress, f"{self.name}-{scale}")
         data = self.simulate(settings, context)

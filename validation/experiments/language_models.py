@@ -149,6 +149,7 @@ EXPERIMENTS = (
             "tiny": {**_COMMITTED, "runs": _RUNS[:2]},
         },
         simulate=simulate,
+        packages=lambda settings: ("torch", "transformers") if settings["models"] else (),
         predict=summarise,
         claims=claims,
         figures=(

@@ -266,6 +266,7 @@ EXPERIMENTS = (
         source="Liu et al. 2026, Appendix D.6",
         settings=_settings(),
         simulate=simulate,
+        packages=lambda settings: ("torch",),
         predict=predict,
         claims=claims,
         figures=(
