@@ -1,1 +1,1 @@
-"""Compiled Monte Carlo core: Numba only, no Python objects, no input or output."""
+"""Compiled core, Monte Carlo, training and flows: Numba only, no Python objects, no input or output."""

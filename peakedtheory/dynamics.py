@@ -15,8 +15,7 @@ import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
 from peakedtheory._results import describe, fields_of, scalar_or_array, to_dataset
-from peakedtheory._training.finite_width import WideForce, descend_wide
-from peakedtheory._training.flow import Force, descend, noise_gain, observe
+from peakedtheory._training.flow import Force, descend, noise_of, observe
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory.closed_forms import exponential_end, finite_beta_star_law, linear_start, power_law
 from peakedtheory.schedules import Schedule, as_schedule
@@ -271,18 +270,21 @@ def student_flow(
     speed = optimizer.c_eff if isinstance(optimizer, GradientFlow) else 1.0
     if isinstance(optimizer, (Adam, SignGD)):
         from peakedtheory._training.adaptive import adaptive_flow
+        from peakedtheory._training.finite_width import WideForce
 
         values = adaptive_flow(flat, WideForce(beta_star, n, optimizer.width), optimizer, *start, plan)
     elif optimizer.width is None:
         force = Force(interpolant(n), beta_star, n)
         values = observe(flat, descend(flat, force, speed, *start), force)
     else:
-        gain = None
+        from peakedtheory._training.finite_width import WideForce, descend_wide
+
+        noise = None
         if isinstance(optimizer, SGD):
             factor = optimizer.width / (n * optimizer.batch)
-            gain = noise_gain(int(n), beta_star, optimizer.learning_rate, factor, plan)
+            noise = noise_of(int(n), beta_star, optimizer.learning_rate, factor, plan)
         end = np.inf if plan is None else float(plan.tau[-1])
-        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, gain, *start, end)
+        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, noise, *start, end)
     shaped = (scalar_or_array(v.reshape(times.shape)) for v in values)
     return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from peakedtheory import schedules
-from peakedtheory._training.noise import boundary_noise
+from peakedtheory._training.boundary import boundary_noise
 from peakedtheory.schedules import Schedule
 
 

@@ -5,13 +5,15 @@ import math
 import numpy as np
 import pytest
 import simulator
+from numba import njit
 
 from peakedtheory._training.finite_width import WideForce, rate_spectrum
-from peakedtheory._training.fourth_cumulant import FourthCumulant, mean_hermite
+from peakedtheory._training.fourth_cumulant import mean_hermite
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory._training.mean_sign import mean_ratio, sign_table
 from peakedtheory._training.noise import noise_variance
 from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, student_flow
+from peakedtheory.kernels import forces
 
 INF = math.inf
 
@@ -51,14 +53,22 @@ def test_fourth_cumulant_by_plain_sampling(n):
         assert mean_hermite(beta, n) == pytest.approx(values.mean(), abs=4 * error)
 
 
+compiled_cumulant = njit(lambda beta, *tables: forces.cumulant(beta, *tables))
+compiled_spread = njit(lambda d, square, a, *tables: forces.spread(d, square, a, *tables))
+
+
 @pytest.mark.parametrize("n", [2, 128, 50304])
 def test_fourth_cumulant_table(n):
-    table = FourthCumulant(n)
-    for beta in (0.03, 0.7, 3.0, 20.0, 90.0):
+    force = WideForce(INF, float(n), 32.0)
+    table = force.cumulant
+    for beta in (0.03, 0.7, 3.0, 20.0, 90.0, 110.0, 3e6):
+        x, fall, drive, variance = compiled_cumulant(beta, *force.tables)
+        arrays = table.many(np.array([beta]), np.array([drive]))
+        np.testing.assert_allclose(np.ravel(arrays), [x, fall], rtol=1e-12, atol=1e-300)
+        assert drive == pytest.approx(interpolant(n).drive(beta), rel=1e-13)
+        if beta > 100.0:
+            continue
         h = 1e-2 * beta
-        x, fall, drive, variance = table(beta)
-        assert table.value(beta) == x
-        assert drive == interpolant(n).drive(beta)
         assert variance == pytest.approx(float(interpolant(n).variance(np.array(beta))), rel=1e-3)
         assert x == pytest.approx(mean_hermite(beta, n), rel=1e-5, abs=1e-7)
         slope = ((beta + h) * mean_hermite(beta + h, n) - (beta - h) * mean_hermite(beta - h, n)) / (2 * h)
@@ -89,16 +99,27 @@ def test_forces_at_finite_width_are_the_slopes_of_the_loss():
         def loss(d, square, a, first):
             return sum(force.loss(d, square, a, first))
 
-        pull, stiffness, _ = force.rates(d, square, first)
-        coherent = force.coherent(d, square, a)
+        even, _, stiffness, _ = force.forces(d, square, 0.0, first)
+        pull, push, _, _ = force.forces(d, square, a)
+        pull += even - force.forces(d, square)[0]
         slope = (loss(d + h, square, a, first) - loss(d - h, square, a, first)) / (2 * h)
-        assert pull + coherent.alignment_force == pytest.approx(-slope / n, rel=1e-4)
+        assert pull == pytest.approx(-slope / n, rel=1e-4)
         slope = (loss(d, square, a + h, first) - loss(d, square, a - h, first)) / (2 * h)
-        assert coherent.amplitude_force == pytest.approx(-slope / (n * force.variance), rel=1e-4)
+        assert push == pytest.approx(-slope / (n * force.variance), rel=1e-4)
         # Along the residual, noise and what is left of the start growing together.
         grown = [sum(force.loss(d, square * (1 + s) ** 2, 0.0, first * (1 + s) ** 2)) for s in (-h, h)]
         if started in (0.0, 1.0):
             assert stiffness == pytest.approx((grown[1] - grown[0]) / (2 * h) / (n * square), rel=1e-4)
+
+
+def test_heterogeneity_of_class_rates_is_the_same_compiled_and_for_arrays():
+    force = WideForce(100.0, 128.0, 32.0)
+    states = np.array(
+        [(0.0, 1.0, 0.0), (0.5, 4.0, 0.2), (3.0, 1.0, 1.0), (40.0, 9.0, 2.0), (400.0, 9.0, 5.0)]
+    )
+    alone = [compiled_spread(*state, *force.tables) for state in states]
+    np.testing.assert_allclose(force.spreads(*states.T), alone, rtol=1e-6, atol=1e-15)
+    assert -1e-15 < min(alone) < 0.1 < 0.9 < max(alone) <= 1.0
 
 
 def boundary_moments(n, m, seed, reps):

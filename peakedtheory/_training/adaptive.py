@@ -16,17 +16,8 @@ from peakedtheory._training.adam import AMPLITUDE, AdamEquations
 from peakedtheory._training.flow import around, integrate_implicitly, observed, piecewise_linear
 from peakedtheory._training.mean_sign import sign_table
 from peakedtheory._training.noise import noise_table
-from peakedtheory._training.weights import (
-    ALONG,
-    NODES,
-    OMEGA,
-    OMEGAS,
-    TINY,
-    WEIGHT,
-    WEIGHTS,
-    Descent,
-    moments,
-)
+from peakedtheory._training.weights import ALONG, NODES, OMEGA, WEIGHT, Descent
+from peakedtheory.kernels import weights as kernel
 from peakedtheory.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -52,37 +43,19 @@ class _Signs:
 
     def __init__(self, descent: Descent, batch: float) -> None:
         self._all = descent
-        self._ratios = sign_table(int(descent.force.n), descent.force.beta_star, batch)
+        signs = sign_table(int(descent.force.n), descent.force.beta_star, batch)
+        nodes, constants, *tables = descent.problem(inertia=False)
+        self._problem = nodes, constants, *signs.tables, descent.force.infinite, *tables
+        self._slopes = np.empty(NODES + 1)
 
     def start(self, alignment: float, square: float) -> np.ndarray:
         return np.append(alignment * OMEGA, square)
 
-    def _pull(self, alignment: float, residual: float) -> tuple[float, float]:
-        """√m times the mean of a weight's gradient over its spread, per ω and per weight across."""
-        pull, _, stiffness, noise = self._all.gradient(alignment, residual, 0.0)
-        bare, rate = self._all.force.gaussian(alignment, residual)
-        along, across = self._ratios(alignment, math.sqrt(residual))
-        return along + (pull - bare) / math.sqrt(noise + TINY), across * stiffness / rate
-
-    def rhs(self, x: float, y: np.ndarray) -> list[float]:
-        m, decay = self._all.width, self._all.decay
+    def rhs(self, x: float, y: np.ndarray) -> np.ndarray:
         t = math.exp(x)
-        *theta, square = y.tolist()
-        square = max(square, 0.0)
-        alignment, across, residual = moments(theta, square)
-        pull, stiffness = self._pull(alignment, residual)
-        eta = self._all.rate(t)
-        scale = 1.0 / math.sqrt(2.0 * (m + stiffness * stiffness * square))
-        damping = variance = 0.0
-        steps = []
-        for omega, w, value, off in zip(OMEGAS, WEIGHTS, theta, across, strict=True):
-            ratio = (pull * omega - stiffness * off) * scale
-            sign = math.erf(ratio)
-            steps.append(t * eta * (math.sqrt(m) * sign - decay * value))
-            damping += w * math.exp(-min(ratio * ratio, 700.0))
-            variance += w * (1.0 - sign * sign)
-        damping *= 2.0 / math.sqrt(math.pi) * math.sqrt(m) * scale * stiffness
-        return [*steps, t * eta * (eta * m * variance - 2.0 * square * (damping + decay))]
+        return self._all.variance.run(
+            kernel.sign_rates, t, y, self._all.rate(t), *self._problem, self._slopes
+        )
 
 
 def adaptive_flow(
@@ -101,7 +74,7 @@ def adaptive_flow(
     times = around(tau, end)
     step_of, rate = _in_steps(times, optimizer.learning_rate, plan)
     table = noise_table(int(force.n), force.beta_star)
-    descent = Descent(force, table, 1.0 / (force.n * optimizer.batch), rate, decay, float(optimizer.width))
+    descent = Descent(force, table, optimizer.batch, rate, decay, float(optimizer.width))
     run = (
         AdamEquations(descent, optimizer)
         if isinstance(optimizer, Adam)

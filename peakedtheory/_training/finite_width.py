@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from peakedtheory._training.flow import Force, around, integrate, integrate_implicitly, observed
+from peakedtheory._training.flow import Force, Noise, around, integrate, integrate_implicitly, observed
 from peakedtheory._training.fourth_cumulant import fourth_cumulant
 from peakedtheory._training.interpolant import interpolant
+from peakedtheory.kernels import descents as kernel_descent
+from peakedtheory.kernels import forces as kernel
 
 #: Gauss nodes of the density of relaxation rates.
 _RATES = 7
-_SMALL = 1e-5
 _RTOL, _ATOL = 1e-6, 1e-10
-#: Width of the rounded corner where the heterogeneity of class rates meets its bound of one.
-_CORNER = 0.02
 
 
 @dataclass(frozen=True)
@@ -75,13 +72,6 @@ def row_variance(width: float) -> float:
     return 0.2 / width
 
 
-class Coherent(NamedTuple):
-    """Effect of the amplitude a on the forces on D and on a."""
-
-    alignment_force: float
-    amplitude_force: float
-
-
 class WideForce:
     """Right-hand side at finite width, per unit τ at c_eff = 1, and the loss it descends."""
 
@@ -93,94 +83,51 @@ class WideForce:
         #: Fourth cumulant of a logit of unit variance: uniform entries (-6/5), inputs on the sphere.
         self.kurtosis = -3.6 / (width + 2.0)
         self.variance = row_variance(width)
-        hard = math.isinf(beta_star)
-        self._star = (self.cumulant.limit, 0.0) if hard else self.cumulant(beta_star)[:2]
+        self._star = (self.cumulant.limit, 0.0)
+        if math.isfinite(beta_star):
+            star = np.array([beta_star])
+            x, fall = self.cumulant.many(star, self.table.drives(star))
+            self._star = (float(x[0]), float(fall[0]))
         self._slope_star = self.table.slope - self.gaussian.drive_star
         #: γ, d ln of the frequency of a class over d ln of the norm of its row, of a cold student (Eq. 37).
         self.sensitivity = max(24.0 * self.cumulant.limit / self.table.slope, 0.5)
-        self._constants = (
-            n,
-            self.kurtosis,
-            self.table.slope,
-            self.gaussian.drive_star,
-            self.cumulant.limit,
-            *self._star,
-            self.variance,
-        )
+        #: Arguments of the compiled functions of `kernels.forces`.
+        self.tables = (self._constants(), self.table.places, self.table.cells, self.cumulant.cells)
+
+    def _constants(self) -> np.ndarray:
+        c = np.empty(kernel.CONSTANTS)
+        c[kernel.N], c[kernel.KURTOSIS], c[kernel.ROW_VARIANCE] = self.n, self.kurtosis, self.variance
+        c[kernel.SLOPE], c[kernel.DRIVE_STAR] = self.table.slope, self.gaussian.drive_star
+        c[kernel.LIMIT], c[kernel.X_STAR], c[kernel.FALL_STAR] = self.cumulant.limit, *self._star
+        c[kernel.STILL], c[kernel.SENSITIVITY] = self.gaussian.stiffness_at_zero, self.sensitivity
+        c[kernel.U_TOP : kernel.PER_PLACE + 1] = self.table.ends
+        c[kernel.LAST : kernel.LAST_STEEPNESS + 1] = self.cumulant.ends
+        return c
+
+    @property
+    def infinite(self) -> np.ndarray:
+        """Constants of the same problem at infinite width."""
+        c = self.tables[0].copy()
+        c[kernel.KURTOSIS] = c[kernel.ROW_VARIANCE] = 0.0
+        return c
 
     def forces(
         self, alignment: float, square: float, amplitude: float = 0.0, started: float = 0.0
     ) -> tuple[float, float, float, float]:
         """Return dD/dτ, da/dτ, the mean rate k of decay of the residual, and V over that of Gaussian logits.
 
-        Rows are W_i = (D + a ε_i) W_i* + R_i, ε_i = ln |w_i*| less its mean (Eqs. 35-39). `started` is what
-        is left of the student's own first weights, whose entries are uniform as the teacher's; the rest of
-        the squared residual is noise, and Gaussian.
+        Of the squared residual `started` is left of the student's own first weights (Eqs. 35-39).
         """
-        beta = math.sqrt(alignment * alignment + square)
-        if beta < _SMALL:
-            pull, stiffness = self.gaussian(alignment, square)
-            pull += self.kurtosis / self.n * (self.cumulant.limit - self._star[1])
-            return pull, 24.0 * self._star[0] / self.n - stiffness * amplitude, stiffness, 1.0
-        n, kurtosis, top, drive_star, limit, x_star, fall_star, rows = self._constants
-        x, fall, drive, variance = self.cumulant(beta)
-        inverse = 1.0 / beta
-        c = alignment * inverse
-        turned = square * inverse * inverse
-        turn = turned / (1.0 + c) if c > 0.0 else 1.0 - c
-        own = started * started / max(square, 0.5 * started) if started > 0.0 else 0.0
-        stiffness = (top - drive) * inverse
-        rise = limit - fall  # χ'(β)
-        c2 = c * c
-        c3 = c2 * c
-        kept = started * inverse * inverse
-        fourth = kept * kept
-        # Of 1 - c⁵ = (1 - c)(1 + c + c² + c³ + c⁴) nothing cancels while ρ ≪ D.
-        power = turn * (1.0 + c + c2 + c3 + c2 * c2)
-        pull = drive * c - drive_star + top * turn
-        pull -= kurtosis * (
-            4.0 * c * x * (c2 * turned - fourth) + (c * fourth - power) * rise - fall + fall_star
-        )
-        noise = kurtosis * (c2 * c2 + fourth) * inverse * (rise - 4.0 * x)
-        tilt = c * inverse * amplitude
-        y = c2 + tilt
-        grip = 12.0 * beta * x
-        turning = 2.0 * c * inverse * (turned - tilt) + amplitude * inverse * inverse  # dy/dD
-        pull -= rows * (
-            12.0 * rise * c * tilt * (c2 + y)
-            + 0.5 * (variance - stiffness) * inverse * c * amplitude * amplitude
-            + grip * (2.0 * y * turning - 4.0 * c3 * turned * inverse)
-        )
-        push = 24.0 * x_star - stiffness * amplitude - 2.0 * grip * y * c * inverse
-        decay = stiffness + noise + 4.0 * kurtosis * own * x * inverse * inverse * inverse
-        return pull / n, push / n, decay / n, 1.0 + noise / stiffness
-
-    def rates(self, alignment: float, square: float, started: float = 0.0) -> tuple[float, float, float]:
-        """Return dD/dτ, k and the ratio of V where all rows grow alike."""
-        pull, _, stiffness, ratio = self.forces(alignment, square, 0.0, started)
-        return pull, stiffness, ratio
-
-    def coherent(self, alignment: float, square: float, amplitude: float) -> Coherent:
-        """Return the forces of unequally grown rows: on D beyond those of equal ones, and on a (Eq. 38)."""
-        pull, push, _, _ = self.forces(alignment, square, amplitude)
-        return Coherent(pull - self.forces(alignment, square)[0], push)
-
-    def spread(self, alignment: float, square: float, amplitude: float) -> float:
-        """Heterogeneity of class rates, in units of that of a cold aligned student, from 0 to 1 (Eq. 45)."""
-        beta = max(math.sqrt(alignment * alignment + square), 1e-9)
-        relative = alignment * (alignment + amplitude) / (beta * beta)
-        below = (1.0 - 24.0 * self.cumulant.share(beta) * relative / self.sensitivity) / _CORNER
-        return 1.0 - _CORNER * (math.log1p(math.exp(below)) if below < 50.0 else min(below, 1.0 / _CORNER))
+        return kernel.forces_at(alignment, square, amplitude, started, *self.tables)
 
     def spreads(self, alignment: np.ndarray, square: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
-        """Return `spread` for arrays."""
+        """Heterogeneity of class rates, in units of that of a cold aligned student, from 0 to 1 (Eq. 45)."""
         beta = np.maximum(np.sqrt(alignment**2 + square), 1e-9)
         drive = self.table.drives(beta)
         sensitivity = 24.0 * self.cumulant.many(beta, drive)[0] / (self.table.slope - drive + 1e-300)
-        below = (
-            1.0 - sensitivity * alignment * (alignment + amplitude) / beta**2 / self.sensitivity
-        ) / _CORNER
-        return 1.0 - _CORNER * np.minimum(np.logaddexp(0.0, below), 1.0 / _CORNER)
+        relative = alignment * (alignment + amplitude) / beta**2
+        below = (1.0 - sensitivity * relative / self.sensitivity) / kernel.CORNER
+        return 1.0 - kernel.CORNER * np.minimum(np.logaddexp(0.0, below), 1.0 / kernel.CORNER)
 
     def losses(
         self, alignment: np.ndarray, square: np.ndarray, amplitude: np.ndarray, started: np.ndarray
@@ -193,7 +140,7 @@ class WideForce:
         x, _ = self.cumulant.many(safe, drive)
         c2, turned, kept = (alignment / safe) ** 2, square / safe**2, started / safe**2
         stiffness = np.where(
-            beta > _SMALL, (self.table.slope - drive) / safe, self.gaussian.stiffness_at_zero * self.n
+            beta > kernel.SMALL, (self.table.slope - drive) / safe, self.gaussian.stiffness_at_zero * self.n
         )
         tilt = alignment * amplitude / safe**2
         energy = (
@@ -221,7 +168,7 @@ def descend_wide(
     tau: np.ndarray,
     force: WideForce,
     speed: float,
-    gain: Callable[[float, float, float], float] | None,
+    noise: Noise | None,
     alignment0: float,
     residual0: float,
     decay: float,
@@ -232,101 +179,43 @@ def descend_wide(
     Without noise the squared residuals follow from two integrals, ∫k dτ and ∫Ck dτ; with it each is a
     variable. Returns the fields of `StudentFlow` from beta on.
     """
-    spectrum = rate_spectrum(force.n, force.width)
-    offset, weight, moving = spectrum.rates - 1.0, spectrum.weights, 1.0 - 1.0 / force.n
-    biased = weight * offset
-    offsets, weights, tilts = offset.tolist(), weight.tolist(), biased.tolist()
-    forces, spread_of, lost = force.forces, force.spread, 2.0 * decay
-
-    def core(
-        alignment: float, amplitude: float, started: float, total: float, tilt: float
-    ) -> tuple[float, float, float, float, float, float]:
-        """dD/dτ, da/dτ, k, C, what boundaries see of the squared residual (Eq. 45), and V's ratio."""
-        spread = spread_of(alignment, total, amplitude) if total > 0.0 else 1.0
-        seen = max(total + spread * tilt, 0.0)
-        pull, push, stiffness, ratio = forces(alignment, seen, amplitude, started)
-        pull = speed * pull - decay * alignment
-        return pull, speed * push - decay * amplitude, speed * stiffness, spread, seen, ratio
-
-    reach = np.zeros((5, 3 + offset.size))
-    reach[[0, 1, 2], [0, 1, 2]], reach[3, 3:], reach[4, 3:] = 1.0, weight, biased
-    own = np.arange(3, 3 + offset.size)
-    shift = 1e-3 * force.n / speed
-    first = residual0**2
-
-    def quiet(u: float, y: np.ndarray) -> list[float]:
-        t = math.exp(u)
-        alignment, amplitude, mean, uneven = y.tolist()
-        left = first * math.exp(-lost * (t - shift))
-        total = tilt = 0.0
-        if left > 0.0:
-            for x, w, b in zip(offsets, weights, tilts, strict=True):
-                fallen = mean + x * uneven
-                square = left * math.exp(-2.0 * fallen / moving) if fallen > 0.0 else left
-                total += w * square
-                tilt += b * square
-        pull, push, stiffness, spread, _, _ = core(
-            alignment, amplitude, left * math.exp(-2.0 * mean), total, tilt
-        )
-        return [t * pull, t * push, t * stiffness, t * spread * stiffness]
-
-    def noisy(u: float, y: np.ndarray) -> list[float]:
-        t = math.exp(u)
-        alignment, amplitude, started, *squares = y.tolist()
-        total = tilt = 0.0
-        for w, b, square in zip(weights, tilts, squares, strict=True):
-            total += w * square
-            tilt += b * square
-        if started < 0.0:
-            started = 0.0
-        pull, push, stiffness, spread, seen, ratio = core(alignment, amplitude, started, total, tilt)
-        up = t * ratio * gain(t - shift, alignment, seen) / moving  # type: ignore[misc]
-        loss, lose, uneven = 2.0 * t * stiffness / moving, t * lost, spread
-        slopes = [t * pull, t * push, -2.0 * t * (stiffness + decay) * started]
-        slopes += [
-            (1.0 + uneven * x) * (up - loss * square) - lose * square
-            for x, square in zip(offsets, squares, strict=True)
-        ]
-        return slopes
-
-    def jacobian(u: float, y: np.ndarray) -> np.ndarray:
-        """Of `noisy`, by differences in the five numbers through which the variables act on each other."""
-        t = math.exp(u)
-        squares = y[3:]
-        point = [*y[:3].tolist(), float(weight @ squares), float(biased @ squares)]
-
-        def act(point: list[float]) -> list[float]:
-            pull, push, stiffness, spread, seen, ratio = core(*point)
-            up = ratio * gain(t - shift, point[0], seen) / moving  # type: ignore[misc]
-            return [pull, push, stiffness, spread, up]
-
-        now = act(point)
-        by = np.empty((5, 5))
-        for j, value in enumerate(point):
-            step = 1e-7 * abs(value) + 1e-9
-            by[:, j] = (np.array(act([*point[:j], value + step, *point[j + 1 :]])) - now) / step
-        by = by @ reach
-        _, _, stiffness, spread, up = now
-        loss = 2.0 * stiffness / moving
-        out = np.empty((y.size, y.size))
-        out[:2], out[2] = by[:2], -2.0 * y[2] * by[2]
-        speeds, net = 1.0 + spread * offset, up - loss * squares
-        out[3:] = np.outer(speeds, by[4]) - np.outer(speeds * squares, 2.0 / moving * by[2])
-        out[3:] += np.outer(offset * net, by[3])
-        out[2, 2] -= 2.0 * (stiffness + decay)
-        out[own, own] -= speeds * loss + lost
-        return t * out
+    rates = rate_spectrum(force.n, force.width)
+    offset, weight, moving = rates.rates - 1.0, rates.weights, 1.0 - 1.0 / force.n
+    spectrum = np.array([offset, weight, weight * offset])
+    shift, first = 1e-3 * force.n / speed, residual0**2
+    constants = np.empty(kernel_descent.DESCENT_CONSTANTS)
+    constants[kernel_descent.SPEED], constants[kernel_descent.DECAY] = speed, decay
+    constants[kernel_descent.MOVING], constants[kernel_descent.INITIAL] = moving, first
+    constants[kernel_descent.SHIFT] = shift
+    problem = (spectrum, constants, *force.tables)
 
     times = around(tau, end)
-    still = np.exp(-lost * times) * first
+    still = np.exp(-2.0 * decay * times) * first
     grid, origin = np.log(times + shift), math.log(shift)
-    if gain is None:
+    if noise is None:
+        slopes = np.empty(4)
+
+        def quiet(u: float, y: np.ndarray) -> np.ndarray:
+            kernel_descent.quiet_rates(math.exp(u), y, *problem, slopes)
+            return slopes
+
         y = integrate_implicitly(quiet, [alignment0, 0.0, 0.0, 0.0], grid, origin, rtol=_RTOL, atol=_ATOL)
         fallen = np.maximum(y[:, 2:3] + offset * y[:, 3:], 0.0)
         alignment, amplitude, started = y[:, 0], y[:, 1], still * np.exp(-2.0 * y[:, 2])
         squares = still[:, None] * np.exp(-2.0 / moving * fallen)
     else:
-        start = [alignment0, 0.0] + [first] * (1 + offset.size)
+        table, gain = noise
+        start = np.array([alignment0, 0.0] + [first] * (1 + offset.size))
+        slopes, by = np.empty(start.size), np.empty((start.size, start.size))
+
+        def noisy(u: float, y: np.ndarray) -> np.ndarray:
+            t = math.exp(u)
+            return table.run(kernel_descent.noisy_rates, t, y, gain(t - shift), *problem, slopes)
+
+        def jacobian(u: float, y: np.ndarray) -> np.ndarray:
+            t = math.exp(u)
+            return table.run(kernel_descent.noisy_jacobian, t, y, gain(t - shift), *problem, by)
+
         y = integrate(noisy, start, grid, origin, jacobian, rtol=_RTOL, atol=_ATOL)
         alignment, amplitude, started, squares = (
             y[:, 0],
@@ -335,7 +224,7 @@ def descend_wide(
             np.maximum(y[:, 3:], 0.0),
         )
     total = squares @ weight
-    seen = np.maximum(total + force.spreads(alignment, total, amplitude) * (squares @ biased), 0.0)
+    seen = np.maximum(total + force.spreads(alignment, total, amplitude) * (squares @ spectrum[2]), 0.0)
     square = moving * total + still / force.n
     return observed(
         times,

@@ -7,14 +7,16 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.integrate import ODEintWarning, odeint
 
 from peakedtheory._training.interpolant import Interpolant
-from peakedtheory._training.noise import noise_table
 from peakedtheory.schedules import Schedule
+
+if TYPE_CHECKING:
+    from peakedtheory._training.noise import NoiseTable
 
 _RTOL, _ATOL = 1e-8, 1e-14
 #: Where a flow may come to rest: rows in between, and most steps from one to the next.
@@ -156,7 +158,7 @@ def integrate(
 
 
 def integrate_implicitly(
-    rhs: Callable[[float, np.ndarray], list[float]],
+    rhs: Callable[[float, np.ndarray], np.ndarray],
     start: list[float] | np.ndarray,
     x: np.ndarray,
     origin: float,
@@ -173,17 +175,20 @@ def integrate_implicitly(
     is found by differences that stand out of rounding at rest.
     """
     size = len(start)
+    slopes = np.empty(size + 1)
 
-    def guarded(x: float, y: np.ndarray) -> list[float]:
-        return [*rhs(x, y[:size]), _FAST * (1.0 + 1e-3 * x - y[size])]
+    def guarded(x: float, y: np.ndarray) -> np.ndarray:
+        slopes[:size] = rhs(x, y[:size])
+        slopes[size] = _FAST * (1.0 + 1e-3 * x - y[size])
+        return slopes
 
     def differences(x: float, y: np.ndarray) -> np.ndarray:
-        now = np.array(rhs(x, y))
+        now = rhs(x, y).copy()
         out = np.empty((size, size))
         for i in range(size):
             moved = y.copy()
             moved[i] += 1e-7 * abs(moved[i]) + 1e-8
-            out[:, i] = (np.array(rhs(x, moved)) - now) / (moved[i] - y[i])
+            out[:, i] = (rhs(x, moved) - now) / (moved[i] - y[i])
         return out
 
     inner = jacobian or differences
@@ -244,18 +249,24 @@ def observed(
     return beta, alignment, np.sqrt(square), radial + tangential, radial, tangential, exponent, coherent
 
 
-def noise_gain(
-    n: int, beta_star: float, rate: float, factor: float, plan: Schedule | None
-) -> Callable[[float, float, float], float]:
-    """Growth of ρ² by noise per unit τ, η m V/(nB), as a function of τ, D and ρ²; `factor` is m/(nB)."""
+class Noise(NamedTuple):
+    """V, and at every τ the growth of ρ² by noise per unit τ over V, η m/(nB)."""
+
+    table: NoiseTable
+    gain: Callable[[float], float]
+
+
+def noise_of(n: int, beta_star: float, rate: float, factor: float, plan: Schedule | None) -> Noise:
+    """Return the noise at a constant or scheduled learning rate; `factor` is m/(nB)."""
+    from peakedtheory._training.noise import noise_table
+
     table = noise_table(n, beta_star)
     if plan is None:
-        return lambda _, d, square: rate * factor * table(d, math.sqrt(square))
-    edges, heights = plan.tau, plan.rates
+        return Noise(table, lambda _: rate * factor)
+    edges, heights = plan.tau, factor * plan.rates
     # The rate as a function of τ, exact at the middle of every step of the schedule.
     middles = np.concatenate([[0.0], 0.5 * (edges[1:] + edges[:-1]), edges[-1:]])
-    rate_at = piecewise_linear(middles, np.concatenate([heights[:1], heights, heights[-1:]]))
-    return lambda t, d, square: rate_at(t) * factor * table(d, math.sqrt(square))
+    return Noise(table, piecewise_linear(middles, np.concatenate([heights[:1], heights, heights[-1:]])))
 
 
 def piecewise_linear(x: np.ndarray, y: np.ndarray) -> Callable[[float], float]:

@@ -73,6 +73,9 @@ class FourthCumulant:
     ----------
     limit : float
         χ'(∞) = X(∞) = ⟨He₃(highest z)⟩/24.
+    cells : ndarray, shape (cells, 24)
+        Quintics of X, G/g, β Φ''/g and X/Φ' in ln(1 + β), as `kernels.forces` reads them; X/Φ' is 1/24 of the
+        sensitivity of a class to the norm of its row (Eq. 37).
     """
 
     def __init__(self, n: float) -> None:
@@ -93,19 +96,13 @@ class FourthCumulant:
         rise[0] = np.inf  # at β = 0 X vanishes faster than Φ'
         columns = [_spline_cells(u, value) for value in (x, ratio, steepness, x / rise)]
         self._columns = np.array(columns[:2])
-        self._cells = list(map(tuple, np.concatenate(columns[:3], axis=1).tolist()))
-        self._shares = list(map(tuple, columns[3].tolist()))
+        self.cells = np.concatenate(columns, axis=1)
         self._last = (float(x[-1]), float(ratio[-1]), float(steepness[-1]))
 
-    def share(self, beta: float) -> float:
-        """X/Φ' at one β, 1/24 of the sensitivity of a class to the norm of its row (Eq. 37)."""
-        if beta >= _TOP:
-            return self.value(beta) / (self._gaussian.slope - self._gaussian.drive(beta))
-        t = math.log1p(beta) * self._per_unit
-        cell = int(t)
-        t -= cell
-        a, b, c, d, e, f = self._shares[cell]
-        return a + t * (b + t * (c + t * (d + t * (e + t * f))))
+    @property
+    def ends(self) -> tuple[float, float, float, float, float]:
+        """Where the cells end, cells per unit of ln(1 + β), and there X, G/g and β Φ''/g."""
+        return (_TOP, self._per_unit, *self._last)
 
     def many(self, beta: np.ndarray, drive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """X and G at an array of β > 0 where the Gaussian drive is known."""
@@ -118,29 +115,6 @@ class FourthCumulant:
             x, ratio = c[..., power] + t * (x, ratio)
         beyond = self.limit - (self.limit - self._last[0]) * (_TOP / np.maximum(beta, _TOP)) ** 2
         return np.where(beta >= _TOP, beyond, x), ratio * drive
-
-    def value(self, beta: float) -> float:
-        """X at one β."""
-        if beta >= _TOP:
-            return self.limit - (self.limit - self._last[0]) * (_TOP / beta) ** 2
-        t = math.log1p(beta) * self._per_unit
-        cell = int(t)
-        t -= cell
-        a, b, c, d, e, f = self._cells[cell][:6]
-        return a + t * (b + t * (c + t * (d + t * (e + t * f))))
-
-    def __call__(self, beta: float) -> tuple[float, float, float, float]:
-        """X and G, and for Gaussian logits the drive g = c0 - Φ' and the variance Φ'', at one β > 0."""
-        drive = self._gaussian.drive(beta)
-        if beta >= _TOP:
-            return self.value(beta), self._last[1] * drive, drive, self._last[2] * drive / beta
-        t = math.log1p(beta) * self._per_unit
-        cell = int(t)
-        t -= cell
-        a, b, c, d, e, f, g, h, i, j, k, m, p, q, r, s, v, w = self._cells[cell]
-        x = a + t * (b + t * (c + t * (d + t * (e + t * f))))
-        fall = (g + t * (h + t * (i + t * (j + t * (k + t * m))))) * drive
-        return x, fall, drive, (p + t * (q + t * (r + t * (s + t * (v + t * w))))) * drive / beta
 
 
 def _spline_cells(x: np.ndarray, values: np.ndarray) -> np.ndarray:

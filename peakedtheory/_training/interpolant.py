@@ -175,32 +175,37 @@ class Interpolant:
         return drive, loss if loss > 0 else top * drive / max(ratio, 1e-3)
 
     def _panels_at(self, edges: np.ndarray) -> None:
-        """For single floats: start, cells per unit and coefficients of the panel in each of equal places."""
-        coefficients = list(map(tuple, self._drive.coefficients.T.tolist()))
-        coefficients.append((math.log(self._top_drive), 0.0, 0.0, 0.0, 0.0, 0.0))
-        panels = []
-        for i, (start, width) in enumerate(zip(edges, np.diff(edges), strict=False)):
-            cells = coefficients[
-                i * _CELLS : (i + 1) * _CELLS + 1
-            ]  # rounding may reach the next panel's first
-            panels.append((float(start), _CELLS / float(width), cells))
+        """Tables for single floats: `cells` one after the other, and `places`, of equal width, into them."""
+        constant = [math.log(self._top_drive), 0.0, 0.0, 0.0, 0.0, 0.0]
+        # Rounding may reach the next panel's first cell, and the one after the last.
+        self.cells = np.concatenate([self._drive.coefficients.T, [constant]])
         # Panels are halves of halves of one width, so edges lie between places.
         place = float(np.diff(edges).min())
         count = round(self._u_top / place)
         owner = np.searchsorted(edges, (np.arange(count) + 0.5) * place) - 1
-        self._places = [panels[i] for i in [*owner.tolist(), len(panels) - 1]]
+        owner = np.append(owner, edges.size - 2)
+        self.places = np.stack([edges[owner], _CELLS / np.diff(edges)[owner], _CELLS * owner], axis=1)
+        self._scalar_cells = list(map(tuple, self.cells.tolist()))
+        self._scalar_places = [
+            (start, per_unit, int(first)) for start, per_unit, first in self.places.tolist()
+        ]
         self._per_unit = 1.0 / place
+
+    @property
+    def ends(self) -> tuple[float, float, float, float, float]:
+        """Where the table of g ends in u and in β, g there, the power it goes on with, places per unit."""
+        return self._u_top, self.top, self._top_drive, self._drive_power, self._per_unit
 
     def drive(self, beta: float) -> float:
         """g(β) = c0 - Φ'(β) for one float: the path that differential equations take."""
         u = math.log1p(beta * self.scale)
         if u >= self._u_top:
             return self._top_drive * (self.top / beta) ** self._drive_power
-        start, per_unit, cells = self._places[int(u * self._per_unit)]
+        start, per_unit, first = self._scalar_places[int(u * self._per_unit)]
         x = (u - start) * per_unit
         cell = int(x)
         x -= cell
-        a, b, c, d, e, f = cells[cell]
+        a, b, c, d, e, f = self._scalar_cells[first + cell]
         return math.exp(a + x * (b + x * (c + x * (d + x * (e + x * f)))))
 
     def drives(self, beta: np.ndarray) -> np.ndarray:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import functools
 import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
+
+from peakedtheory._threads import number_of_threads
+from peakedtheory.kernels import weights as kernel
+from peakedtheory.kernels.signs import BIN_ROWS, fill_error_bins
 
 #: Ranks drawn one by one, and draws of them: the gap between the two highest by importance sampling.
 _TOP_RANKS, _LOG2_POINTS, _SOBOL_DIMENSIONS, _SEED = 64, 11, 7, 20260203
@@ -32,40 +37,44 @@ _FLAT = 0.03
 _FARTHEST, _WIDEST = 300.0, 30.0
 
 
+class _Classes(NamedTuple):
+    """Draws of n standard normals z, and the w of the same classes; quadrature nodes below the highest 64.
+
+    `second` is the survival probability of the second highest z and `uniform` of the gap above it; the
+    highest z itself depends on how the gap is drawn. Columns of z and w (draws, columns) stand for
+    `multiplicity` classes each.
+    """
+
+    second: np.ndarray
+    uniform: np.ndarray
+    z: np.ndarray
+    w: np.ndarray
+    multiplicity: np.ndarray
+
+
 @functools.lru_cache(maxsize=16)
-def _ranks(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Survival probabilities of ranks 2…K, two uniforms for the gap, and standard normals w for ranks 1…K."""
+def _classes(n: int) -> _Classes:
+    from scipy.stats import qmc  # slow to import, and of use to sign descent alone
+
     k = min(n, _TOP_RANKS)
     sobol = qmc.Sobol(_SOBOL_DIMENSIONS, rng=np.random.default_rng(_SEED)).random_base2(_LOG2_POINTS)
     sobol = np.clip(sobol, 1e-12, 1.0 - 1e-12)
     rng = np.random.default_rng(_SEED + 1)
     spacing = rng.standard_exponential((sobol.shape[0], k))
     spacing[:, : min(3, k)] = -np.log(sobol[:, 1 : 1 + min(3, k)])
-    log_cdf = -np.cumsum(spacing / (n - np.arange(k)), axis=1)
+    survival = -np.expm1(-np.cumsum(spacing / (n - np.arange(k)), axis=1)[:, 1:])
     w = rng.standard_normal((sobol.shape[0], k))
     w[:, : min(3, k)] = ndtri(sobol[:, 4 : 4 + min(3, k)])
-    return -np.expm1(log_cdf[:, 1:]), sobol[:, 0], -ndtri(-np.expm1(log_cdf[:, 1:])), w
-
-
-def _highest(
-    alignment: float, residual: float, beta_star: float, n: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the highest of n normals z and their w, for students and teachers of these temperatures.
-
-    Returns weights of the draws, z and w (draws, ranks).
-    """
-    survival, uniform, z_rest, w = _ranks(int(n))
-    beta = math.hypot(alignment, residual)
-    rate = math.sqrt(2.0 * math.log(n)) + 0.5
-    width = min(1.0, 0.6 * rate * (1.0 / max(beta_star, 1e-9) + (1.0 + residual) / max(beta, 1e-9)))
-    # The gap in units of the tail: half of the draws are Exp(1), half are as narrow as the boundary layer.
-    # Each half of a Sobol sequence is balanced by itself.
-    narrow = np.arange(uniform.size) < uniform.size // 2
-    gap = -np.log(uniform) * np.where(narrow, width, 1.0)
-    weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / width, 700.0)) / width)
-    first = -ndtri(survival[:, 0] * np.exp(-gap))
-    z = np.concatenate([first[:, None], z_rest], axis=1)
-    return weight, z, w
+    z = np.concatenate([np.zeros((w.shape[0], 1)), -ndtri(survival)], axis=1)
+    multiplicity = np.ones(k)
+    if n > k:
+        below = ndtr(z[:, -1:]) * (1.0 - 0.25 * (1.0 + _TAIL_NODES) ** 2)
+        tail = np.repeat(ndtri(np.maximum(below, 1e-300)), _W_NODES.size, axis=1)
+        shares = np.outer(0.5 * (1.0 + _TAIL_NODES) * _TAIL_WEIGHTS, _W_WEIGHTS).ravel()
+        z = np.concatenate([z, tail], axis=1)
+        w = np.concatenate([w, np.tile(_W_NODES, (w.shape[0], _TAIL_NODES.size))], axis=1)
+        multiplicity = np.concatenate([multiplicity, (n - k) * shares])
+    return _Classes(survival[:, 0], sobol[:, 0], z, w, multiplicity)
 
 
 def mean_ratio(
@@ -73,31 +82,31 @@ def mean_ratio(
 ) -> tuple[float, float]:
     """Return -⟨Σ e z/√(Σ e²)⟩ and ⟨Σ e w/√(Σ e²)⟩/ρ of one row over a batch (Eq. 47)."""
     residual = max(residual, _FAINT)
-    weight, z, w = _highest(alignment, residual, beta_star, n)
-    multiplicity = np.ones((1, z.shape[1]))
-    rest = n - z.shape[1]
-    if rest > 0:
-        below = ndtr(z[:, -1:]) * (1.0 - 0.25 * (1.0 + _TAIL_NODES) ** 2)
-        tail = np.repeat(ndtri(np.maximum(below, 1e-300)), _W_NODES.size, axis=1)
-        shares = np.outer(0.5 * (1.0 + _TAIL_NODES) * _TAIL_WEIGHTS, _W_WEIGHTS).ravel()
-        z = np.concatenate([z, tail], axis=1)
-        w = np.concatenate([w, np.tile(_W_NODES, (w.shape[0], _TAIL_NODES.size))], axis=1)
-        multiplicity = np.concatenate([multiplicity, rest * shares[None, :]], axis=1)
-    error = _softmax(alignment * z + residual * w, multiplicity)
-    if math.isfinite(beta_star):
-        error -= _softmax(beta_star * z, multiplicity)
-    # The highest class is the label, or nearly; no digits are lost where both its probabilities are near one.
-    error[:, 0] = -(error[:, 1:] * multiplicity[:, 1:]).sum(axis=1)
-    mass = weight[:, None] * multiplicity / (n * weight.size)
-    size = np.log(np.maximum(error**2, math.exp(_FLOOR)))
-    low, high = float(size.min()), float(size.max()) + 1e-9
-    width = (high - low) / _BINS
-    bins = ((size - low) / width).astype(int).ravel()
-    # Over all classes z and w have mean zero; √B times what sampling leaves of it would matter.
-    z, w = z - (mass * z).sum() / mass.sum(), w - (mass * w).sum() / mass.sum()
-    count, along, across = (
-        np.bincount(bins, (mass * f).ravel(), _BINS) for f in (np.ones_like(z), error * z, error * w)
+    second, uniform, z, w, multiplicity = _classes(int(n))
+    beta = math.hypot(alignment, residual)
+    rate = math.sqrt(2.0 * math.log(n)) + 0.5
+    narrow = min(1.0, 0.6 * rate * (1.0 / max(beta_star, 1e-9) + (1.0 + residual) / max(beta, 1e-9)))
+    # The gap in units of the tail: half of the draws are Exp(1), half are as narrow as the boundary layer.
+    # Each half of a Sobol sequence is balanced by itself.
+    gap = -np.log(uniform) * np.where(np.arange(uniform.size) < uniform.size // 2, narrow, 1.0)
+    weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / narrow, 700.0)) / narrow)
+    z = z.copy()
+    z[:, 0] = -ndtri(second * np.exp(-gap))
+    bins = np.empty((BIN_ROWS, _BINS))
+    low, width = fill_error_bins(
+        weight,
+        z,
+        w,
+        multiplicity,
+        alignment,
+        residual,
+        beta_star,
+        n,
+        math.exp(_FLOOR),
+        np.empty(z.shape),
+        bins,
     )
+    count, _, along, across = bins
     square = low + width * (np.arange(_BINS) + 0.5)
     typical = -math.log(batch * float(count @ np.exp(square)))
     log_t = np.linspace(typical - 12.0, max(typical + 12.0, 4.0 - low), _POINTS)
@@ -110,23 +119,14 @@ def mean_ratio(
     return -scale * float(factor @ (kernel @ along)), scale * float(factor @ (kernel @ across)) / residual
 
 
-def _softmax(y: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:
-    p = np.exp(y - y.max(axis=1, keepdims=True))
-    return p / (p * multiplicity).sum(axis=1, keepdims=True)
-
-
-def _bicubic_cells(
-    spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray
-) -> tuple[list, tuple[float, float], tuple[int, int]]:
-    """Return the spline's coefficients in each cell of its uniform grid, for fast single points."""
+def _bicubic_cells(spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Coefficients of the spline in each cell of its grid by powers of x and y, (cells, cells, 4, 4)."""
     local = (2 * np.arange(4) + 1) / 8.0
     to_powers = np.linalg.inv(np.vander(local, increasing=True))
-    hx, hy = float(x[1] - x[0]), float(y[1] - y[0])
-    fine_x = (x[:-1, None] + hx * local).ravel()
-    fine_y = (y[:-1, None] + hy * local).ravel()
+    fine_x = (x[:-1, None] + (x[1] - x[0]) * local).ravel()
+    fine_y = (y[:-1, None] + (y[1] - y[0]) * local).ravel()
     values = spline(fine_x, fine_y).reshape(x.size - 1, 4, y.size - 1, 4)
-    cells = np.einsum("pa,iajb,qb->ijpq", to_powers, values, to_powers)
-    return cells.tolist(), (hx, hy), (x.size - 2, y.size - 2)
+    return np.einsum("pa,iajb,qb->ijpq", to_powers, values, to_powers)
 
 
 class SignTable:
@@ -138,41 +138,37 @@ class SignTable:
         x = np.linspace(0.0, math.log1p(self._limit), 4 + int(math.log1p(self._limit) / _STEP))
         y = np.linspace(0.0, math.asinh(self._widest), 4 + int(math.asinh(self._widest) / _STEP))
         values = np.empty((x.size, y.size, 2))
-        for i, d in enumerate(np.expm1(x)):
+
+        def fill_row(i: int) -> None:
+            d = math.expm1(x[i])
             flat = _FLAT * d
             response = mean_ratio(d, flat, beta_star, n, batch)[1]
             for j, rho in enumerate(np.sinh(y)):
                 values[i, j] = mean_ratio(d, rho, beta_star, n, batch)
                 if rho < flat:
                     values[i, j, 1] = response
+
+        with ThreadPoolExecutor(number_of_threads()) as threads:
+            list(threads.map(fill_row, range(x.size)))
         if not (values[..., 1] > 0.0).all():
             raise RuntimeError(
                 f"the mean sign of a gradient at n={n}, batch={batch:g} drowns in its sampling noise"
             )
-        tables = [
-            _bicubic_cells(RectBivariateSpline(x, y, v), x, y)
-            for v in (values[..., 0], np.log(values[..., 1]))
-        ]
-        (self._along, self._steps, self._last), (self._across, _, _) = tables
+        constants = np.empty(kernel.SIGN_CONSTANTS)
+        constants[kernel.STEP_D], constants[kernel.STEP_RHO] = x[1] - x[0], y[1] - y[0]
+        constants[kernel.FARTHEST], constants[kernel.WIDEST] = self._limit, self._widest
+        #: Arguments of `kernels.weights`: constants, and cells of both means.
+        self.tables = (
+            constants,
+            *(
+                _bicubic_cells(RectBivariateSpline(x, y, v), x, y)
+                for v in (values[..., 0], np.log(values[..., 1]))
+            ),
+        )
 
     def __call__(self, alignment: float, residual: float) -> tuple[float, float]:
         """Return both means at one (D, ρ)."""
-        d = min(max(alignment, 0.0), self._limit)
-        below = min(alignment, 0.0) / self._steps[0]  # continued linearly
-        u, v = math.log1p(d) / self._steps[0], math.asinh(min(residual, self._widest)) / self._steps[1]
-        i, j = min(int(u), self._last[0]), min(int(v), self._last[1])
-        u, v = u - i, v - j
-        along, across = (
-            [a + v * (b + v * (c + v * e)) for a, b, c, e in cells[i][j]]
-            for cells in (self._along, self._across)
-        )
-        first, second = (r[0] + u * (r[1] + u * (r[2] + u * r[3])) for r in (along, across))
-        first += below * along[1]
-        if alignment <= self._limit:
-            return first, math.exp(second)
-        # The mean gradient falls as 1/β², the response to residuals as 1/β, the noise of both as 1/√β.
-        beyond = self._limit / alignment
-        return first * beyond**1.5, math.exp(second) * math.sqrt(beyond)
+        return kernel.mean_signs_at(alignment, residual, *self.tables)
 
 
 @functools.lru_cache(maxsize=16)

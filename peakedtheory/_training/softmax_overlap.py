@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from peakedtheory._training.interpolant import interpolant
+from peakedtheory.kernels.overlap import fill_from_tables
 
 _ROOT = math.sqrt(2.0 * math.pi)
 #: ln of a unit exponential: trapezoidal nodes and weights.
@@ -34,7 +35,7 @@ _TO_POWERS = np.linalg.inv(np.vander(np.arange(-3.0, 5.0), increasing=True))
 
 @functools.lru_cache(maxsize=128)
 def _smoothed(residual: float) -> tuple[np.ndarray, float, float]:
-    """Tabulate C(a) = 1 - ⟨exp(-e^(a + ρw))⟩ and C'(a): powers (2, 8, cells), first cell, cells per unit."""
+    """Tabulate C(a) = 1 - ⟨exp(-e^(a + ρw))⟩ and C'(a): powers (cells, 2, 8), first cell, cells per unit."""
     wide = 6.5 * residual
     step = 0.12 * math.hypot(1.0, 0.25 * residual)
     a = np.arange(-50.0 - wide - 4.0 * step, 5.0 + wide + 5.0 * step, step)
@@ -51,21 +52,14 @@ def _smoothed(residual: float) -> tuple[np.ndarray, float, float]:
             density = np.exp(-0.5 * y * y) / (_ROOT * residual)
             values = np.stack([ndtr(-y) @ _GUMBEL_WEIGHTS, density @ _GUMBEL_WEIGHTS], axis=-1)
     stencils = np.lib.stride_tricks.sliding_window_view(values, 8, axis=0)
-    return np.einsum("pj,cfj->fpc", _TO_POWERS, stencils), float(a[3]), 1.0 / step
+    return stencils @ _TO_POWERS.T, float(a[3]), 1.0 / step
 
 
-def _smooth(a: np.ndarray, residual: float, derivative: int) -> np.ndarray:
-    """Return C or C' at any a."""
-    tables, first, per_unit = _smoothed(residual)
-    powers = tables[derivative]
-    place = np.clip((a - first) * per_unit, 0.0, powers.shape[1] - 1e-9)
-    cell = place.astype(int)
-    place -= cell
-    value = powers[7].take(cell)
-    for p in range(6, -1, -1):
-        value *= place
-        value += powers[p].take(cell)
-    return value
+def _smooth(a: np.ndarray, residual: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return C and C' at any a."""
+    values, slopes = np.empty((2, *a.shape))
+    fill_from_tables(a.ravel(), *_smoothed(residual), values.ravel(), slopes.ravel())
+    return values, slopes
 
 
 def _met(z: np.ndarray, beta_star: float) -> np.ndarray:
@@ -133,16 +127,16 @@ def softmax_overlap(alignment: float, residual: float, beta_star: float, n: int)
         above, more = _panels(np.linspace(0.0, end, 1 + math.ceil(end / min(fine, _WIDEST))))
         u, weight = np.append(u, above), np.append(weight, more)
     student = a + alignment * u[:, None]
-    beyond = _smooth(student, residual, 0)
+    beyond, rise = _smooth(student, residual)
     normal = np.exp(-0.5 * (z[:, None] + u) ** 2) * (weight / _ROOT)
     if hard:
         met = ndtr(-z)[:, None] + normal @ beyond
-        both = np.exp(-0.5 * z * z)[:, None] / _ROOT * _smooth(a, residual, 1)
+        both = np.exp(-0.5 * z * z)[:, None] / _ROOT * _smooth(a, residual)[1]
     else:
         e = np.exp(beta_star * u)
         alive = normal * np.exp(-e)
         met = _met(z, beta_star)[:, None] + alive @ beyond
-        both = beta_star * ((alive * e) @ _smooth(student, residual, 1))
+        both = beta_star * ((alive * e) @ rise)
     with np.errstate(under="ignore", divide="ignore"):
         total = float((both * np.exp((n - 1.0) * np.log1p(-np.minimum(met, 1.0)))).sum())
     return n * scale * _STEP * step * total

@@ -45,21 +45,18 @@ _TO_POWERS, _CONTINUED = _to_powers(), _continued()
 
 
 class Surface:
-    """Interpolant of function(i, j) at real u, v >= 0, even in v and continued below u = 0."""
+    """Interpolant of function(i, j) at real u, v >= 0, even in v and continued below u = 0.
 
-    def __init__(self, function: Callable[[int, int], float]) -> None:
+    Attributes
+    ----------
+    cells : ndarray, shape (rows, columns, 6, 6)
+        Coefficients of each cell by powers of u and of v, the lowest first; NaN where it is not known yet.
+    """
+
+    def __init__(self, function: Callable[[int, int], float], rows: int, columns: int) -> None:
         self._function = function
         self._nodes: dict[tuple[int, int], float] = {}
-        self._cells: dict[tuple[int, int], list[tuple[float, ...]]] = {}
-
-    def __call__(self, u: float, v: float) -> float:
-        i, j = int(u), int(v)
-        cell = self._cells.get((i, j)) or self._fill(i, j)
-        u, v = u - i, v - j
-        value = 0.0
-        for a, b, c, d, e, f in cell:
-            value = value * u + a + v * (b + v * (c + v * (d + v * (e + v * f))))
-        return value
+        self.cells = np.full((rows, columns, _SEEN, _SEEN), np.nan)
 
     def _node(self, i: int, j: int) -> float:
         value = self._nodes.get((i, j))
@@ -67,8 +64,9 @@ class Surface:
             value = self._nodes[i, j] = self._function(i, j)
         return value
 
-    def _fill(self, i: int, j: int) -> list[tuple[float, ...]]:
-        """Coefficients of one cell, by powers of u from the highest and of v from the lowest."""
+    def fill(self, index: int) -> None:
+        """Compute the cell of this index in rows of columns."""
+        i, j = divmod(index, self.cells.shape[1])
         rows = range(max(i - _BELOW, 0), max(i - _BELOW, 0) + _SEEN)
         values = np.array(
             [[self._node(row, abs(k)) for k in range(j - _BELOW, j + _ABOVE + 1)] for row in rows]
@@ -76,6 +74,4 @@ class Surface:
         missing = max(_BELOW - i, 0)
         if missing:
             values = np.concatenate([_CONTINUED[_BELOW - missing :] @ values, values[: _SEEN - missing]])
-        powers = _TO_POWERS @ values @ _TO_POWERS.T
-        cell = self._cells[i, j] = list(map(tuple, powers[::-1].tolist()))
-        return cell
+        self.cells[i, j] = _TO_POWERS @ values @ _TO_POWERS.T

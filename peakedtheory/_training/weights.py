@@ -1,4 +1,4 @@
-"""Weights of equal teacher entry ω, and the forces on them, shared by Adam and sign descent.
+"""What Adam and sign descent share: nodes in the teacher's entry ω of a weight, and one problem's arguments.
 
 A weight is θ/√m with teacher entry ω/√m, ω uniform of unit variance, so the student is a function θ(ω),
 followed on Gauss-Legendre nodes, plus independent noise of variance s² (docs/dynamics.md, Eqs. 27-33).
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from peakedtheory.kernels import weights as kernel
 
 if TYPE_CHECKING:
     from peakedtheory._training.finite_width import WideForce
@@ -20,40 +22,24 @@ if TYPE_CHECKING:
 NODES = 5
 _X, _W = np.polynomial.legendre.leggauss(NODES)
 OMEGA, WEIGHT = math.sqrt(3.0) * 0.5 * (1.0 + _X), 0.5 * _W
-#: Weights of D = ⟨ωθ⟩ and of ⟨ω²…⟩, as arrays and as lists.
+#: Weights of D = ⟨ωθ⟩ and of ⟨ω²…⟩.
 ALONG, ROW = WEIGHT * OMEGA, WEIGHT * OMEGA**2
-OMEGAS, WEIGHTS, ALONGS, ROWS = OMEGA.tolist(), WEIGHT.tolist(), ALONG.tolist(), ROW.tolist()
-#: Square of Adam's own ε, 1e-8; without it steps grow without bound where all of the gradient has vanished.
-TINY = 1e-16
+TABLE = np.array([OMEGA, WEIGHT, ALONG, ROW])
 
 
 class Descent(NamedTuple):
-    """What both optimizers share: forces, V, 1/(nB), the learning rate at a step, decay and width."""
+    """Forces, V, batch, the learning rate at a step, decay and width."""
 
     force: WideForce
     variance: NoiseTable
-    per_weight: float
+    batch: float
     rate: Callable[[float], float]
     decay: float
     width: float
 
-    def gradient(
-        self, alignment: float, residual: float, amplitude: float
-    ) -> tuple[float, float, float, float]:
-        """dD/dτ, da/dτ, the rate k, and the gradient variance of one weight (Eq. 27)."""
-        pull, push, stiffness, ratio = self.force.forces(alignment, residual, amplitude)
-        return pull, push, stiffness, ratio * self.variance(alignment, math.sqrt(residual)) * self.per_weight
-
-
-def moments(theta: list[float], square: float) -> tuple[float, list[float], float]:
-    """D, the deviations θ - Dω, and ρ²."""
-    alignment = 0.0
-    for along, value in zip(ALONGS, theta, strict=True):
-        alignment += along * value
-    across = []
-    residual = square
-    for omega, w, value in zip(OMEGAS, WEIGHTS, theta, strict=True):
-        off = value - alignment * omega
-        across.append(off)
-        residual += w * off * off
-    return alignment, across, residual
+    def problem(self, *, inertia: bool) -> tuple[Any, ...]:
+        """Arguments that the compiled functions of `kernels.weights` have in common, from `nodes` on."""
+        constants = np.empty(kernel.WEIGHT_CONSTANTS)
+        constants[kernel.WIDTH], constants[kernel.PER_WEIGHT] = self.width, 1.0 / (self.force.n * self.batch)
+        constants[kernel.DECAY], constants[kernel.INERTIA] = self.decay, inertia
+        return TABLE, constants, *self.force.tables

@@ -77,7 +77,7 @@ def command(
 def _possible(
     wanted: dict[str, tuple[str, ...]], scale: str, finished: Path | None, *, everything: bool
 ) -> dict[str, tuple[str, ...]]:
-    """Of everything leave out, and say so, what needs a package that is not installed; of a choice refuse it."""
+    """Leave out of everything what needs a package that is missing, and say so; refuse it of a choice."""
     from peakedtheory.validation.experiments import EXPERIMENTS
 
     kept = {}

@@ -1,0 +1,277 @@
+"""Adam and sign descent on weights of equal teacher entry ω: docs/dynamics.md, Eqs. 27-33 and 46-50.
+
+Rows of `nodes` are ω > 0, its weights, and these times ω and ω². Each function fills `out` with what an
+integrator in ln of the steps asks for, and returns the first cell of the noise's surface that is missing for
+it, or -1. The tables of forces are those of `forces`.
+"""
+
+import math
+
+import numpy as np
+
+from peakedtheory.kernels.cache import cached_njit
+from peakedtheory.kernels.forces import SENSITIVITY, forces, noise
+from peakedtheory.kernels.lanes import inner
+
+#: Constants of a descent: width, 1/(nB), weight decay, and whether the step is the first moment.
+(WIDTH, PER_WEIGHT, DECAY, INERTIA) = range(4)
+WEIGHT_CONSTANTS = 4
+#: Constants of the table of mean signs: steps in ln(1 + D) and asinh ρ, largest D and ρ.
+(STEP_D, STEP_RHO, FARTHEST, WIDEST) = range(4)
+SIGN_CONSTANTS = 4
+#: Rows of `nodes`.
+_OMEGA, _WEIGHT, _ALONG, _ROW = range(4)
+#: Square of Adam's own ε, 1e-8; without it steps grow without bound where all of the gradient has vanished.
+TINY = 1e-16
+#: Largest |ln v| of which the exponential is taken, in trial states.
+_BOUND = 1400.0
+
+
+@inner
+def _moments(y, square, nodes, across):
+    """D and ρ² of θ(ω), and `across` the deviations θ - Dω."""
+    count = nodes.shape[1]
+    d, residual = 0.0, square
+    for i in range(count):
+        d += nodes[_ALONG, i] * y[i]
+    for i in range(count):
+        across[i] = y[i] - d * nodes[_OMEGA, i]
+        residual += nodes[_WEIGHT, i] * across[i] * across[i]
+    return d, residual
+
+
+@inner
+def _gradient(d, residual, a, w, c, places, drives, cumulants, v, surface):
+    """dD/dτ, da/dτ, the rate k, the gradient variance of one weight (Eq. 27), and the missing cell."""
+    pull, push, stiffness, ratio = forces(d, residual, a, 0.0, c, places, drives, cumulants)
+    variance, missing = noise(d, math.sqrt(residual), v, surface)
+    return pull, push, stiffness, ratio * variance * w[PER_WEIGHT], missing
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def fill_gradient(d, residual, a, w, c, places, drives, cumulants, v, surface, out):
+    """Fill out with the four forces."""
+    out[0], out[1], out[2], out[3], missing = _gradient(
+        d, residual, a, w, c, places, drives, cumulants, v, surface
+    )
+    return missing
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def adam_rates(t, y, eta, forget, turn, nodes, w, c, places, drives, cumulants, v, surface, out):
+    """Adam: θ(ω), s², ln v(ω), μ(ω), a, u, μ_a, the means forgetting at `forget` and `turn` a step."""
+    count = nodes.shape[1]
+    seconds, firsts, last = y[count + 1 :], y[2 * count + 1 :], 3 * count + 1
+    square, a, slope, row_first = max(y[count], 0.0), y[last], y[last + 1], y[last + 2]
+    across = np.empty(count)
+    d, residual = _moments(y, square, nodes, across)
+    pull, push, stiffness, variance, missing = _gradient(
+        d, residual, a, w, c, places, drives, cumulants, v, surface
+    )
+    m, inertia = w[WIDTH], w[INERTIA] > 0.0
+    pace, lost = t * eta, t * eta * w[DECAY]
+    forget, turn = t * forget, t * turn
+    common = stiffness * stiffness * square / m + variance + TINY
+    uneven = variance * c[SENSITIVITY]
+    damping = spent = moved = row_damping = gained = kept = 0.0
+    for i in range(count):
+        omega, weight, row = nodes[_OMEGA, i], nodes[_WEIGHT, i], nodes[_ROW, i]
+        mean = pull * omega - stiffness * across[i]
+        inverse = math.exp(-0.5 * max(seconds[i], -_BOUND))
+        step = (firsts[i] if inertia else mean) * inverse
+        out[i] = pace * step - lost * y[i]
+        moved += weight * omega * step
+        damping += weight * inverse
+        row_damping += row * inverse
+        inverse *= inverse
+        spent += weight * inverse
+        ratio = (mean * mean / m + common) * inverse
+        out[count + 1 + i] = forget * (ratio - 1.0)
+        gained += row * inverse * (2.0 * push / m * omega * mean + uneven)
+        kept += row * ratio
+        out[2 * count + 1 + i] = turn * (mean - firsts[i])
+    out[count] = (
+        pace * (eta * m * variance * spent - 2.0 * stiffness * damping * square) - 2.0 * lost * square
+    )
+    out[last] = pace * ((row_first if inertia else push) * row_damping - 0.5 * slope * moved) - lost * a
+    out[last + 1] = forget * (gained - slope * kept)
+    out[last + 2] = turn * (push - row_first)
+    return missing
+
+
+@inner
+def _force_slopes(d, residual, a, now, w, c, places, drives, cumulants, v, surface, by):
+    """Fill by (3, 4) with derivatives of the forces with D, ρ² and a; the first is of dD/dτ + kD."""
+    moved = 1e-7 * abs(d) + 1e-9, 1e-7 * residual + 1e-12, 1e-7 * abs(a) + 1e-9
+    missing = -1
+    for j in range(3):
+        step = moved[j]
+        at_d, at_residual, at_a = d, residual, a
+        if j == 0:
+            at_d = d + step
+        elif j == 1:
+            at_residual = residual + step
+        else:
+            at_a = a + step
+        by[j, 0], by[j, 1], by[j, 2], by[j, 3], cell = _gradient(
+            at_d, at_residual, at_a, w, c, places, drives, cumulants, v, surface
+        )
+        missing = max(missing, cell)
+        for f in range(4):
+            by[j, f] = (by[j, f] - now[f]) / step
+    by[0, 0] += now[2]
+    return missing
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def adam_jacobian(t, y, eta, forget, turn, nodes, w, c, places, drives, cumulants, v, surface, out):
+    """Of `adam_rates` with inertia: what acts through the forces, by differences, and what acts directly."""
+    count = nodes.shape[1]
+    seconds, firsts, last = y[count + 1 :], y[2 * count + 1 :], 3 * count + 1
+    square, a, slope, row_first = max(y[count], 0.0), y[last], y[last + 1], y[last + 2]
+    across = np.empty(count)
+    d, residual = _moments(y, square, nodes, across)
+    pull, push, stiffness, variance, missing = _gradient(
+        d, residual, a, w, c, places, drives, cumulants, v, surface
+    )
+    if missing >= 0:
+        return missing
+    now = np.array([pull, push, stiffness, variance])
+    by = np.empty((3, 4))
+    missing = _force_slopes(d, residual, a, now, w, c, places, drives, cumulants, v, surface, by)
+    if missing >= 0:
+        return missing
+    # The same with every variable.
+    size = y.size
+    reach = np.zeros((4, size))
+    for f in range(4):
+        for i in range(count):
+            reach[f, i] = by[0, f] * nodes[_ALONG, i] + by[1, f] * 2.0 * nodes[_WEIGHT, i] * across[i]
+        reach[f, count] = by[1, f]
+        reach[f, last] = by[2, f]
+
+    m, decay = w[WIDTH], w[DECAY]
+    stiff = stiffness * stiffness / m
+    own, uneven = stiffness * square / m, variance * c[SENSITIVITY]
+    for i in range(size):
+        for k in range(size):
+            out[i, k] = 0.0
+    damping = spent = moved = row_damping = rows = kept = 0.0
+    by_pull = by_push = by_stiffness = 0.0
+    for i in range(count):
+        omega, weight, row = nodes[_OMEGA, i], nodes[_WEIGHT, i], nodes[_ROW, i]
+        theta, second, first = i, count + 1 + i, 2 * count + 1 + i
+        mean = pull * omega - stiffness * across[i]
+        inverse = math.exp(-0.5 * max(seconds[i], -_BOUND))
+        over = inverse * inverse
+        ratio = ((mean * mean + stiffness * stiffness * square) / m + variance + TINY) * over
+        damping, spent = damping + weight * inverse, spent + weight * over
+        grown, seen = eta * weight * omega * inverse, forget * row * over
+        moved, row_damping = moved + grown * firsts[i], row_damping + grown * omega
+        rows, kept = rows + seen, kept + forget * row * ratio
+        by_mean = 2.0 / m * forget * over * mean
+        tilt = 2.0 / m * seen * (push * omega - slope * mean)
+        by_pull, by_push = by_pull + tilt * omega, by_push + 2.0 / m * seen * mean * omega
+        by_stiffness -= tilt * across[i] + 2.0 * slope * seen * own
+        for k in range(size):
+            out[second, k] += (
+                by_mean * omega * reach[0, k]
+                + (2.0 * own * forget * over - by_mean * across[i]) * reach[2, k]
+                + forget * over * reach[3, k]
+            )
+            out[first, k] += turn * (omega * reach[0, k] - across[i] * reach[2, k])
+        out[theta, theta] -= eta * decay
+        out[theta, second] -= 0.5 * eta * firsts[i] * inverse
+        out[theta, first] += eta * inverse
+        out[count, second] += eta * weight * (square * stiffness * inverse - eta * m * variance * over)
+        out[second, theta] -= stiffness * by_mean
+        out[second, count] += forget * over * stiff
+        out[second, second] -= forget * ratio
+        out[first, theta] -= turn * stiffness
+        out[first, first] -= turn
+        out[last, second] += grown * (0.25 * slope * firsts[i] - 0.5 * row_first * omega)
+        out[last, first] -= 0.5 * slope * grown
+        out[last + 1, theta] -= stiffness * tilt
+        out[last + 1, second] += slope * forget * row * ratio - seen * (
+            2.0 / m * mean * push * omega + uneven
+        )
+    for k in range(size):
+        out[count, k] += eta * (eta * m * spent * reach[3, k] - 2.0 * square * damping * reach[2, k])
+        out[last + 1, k] += by_pull * reach[0, k] + by_push * reach[1, k] + by_stiffness * reach[2, k]
+        out[last + 1, k] += (c[SENSITIVITY] - slope) * rows * reach[3, k]
+        out[last + 2, k] += turn * reach[1, k]
+    out[count, count] -= 2.0 * eta * (stiffness * damping + decay)
+    out[last, last] -= eta * decay
+    out[last, last + 1] -= 0.5 * moved
+    out[last, last + 2] += row_damping
+    out[last + 1, count] -= slope * rows * stiff
+    out[last + 1, last + 1] -= kept
+    out[last + 2, last + 2] -= turn
+    for i in range(size):
+        for k in range(size):
+            out[i, k] *= t
+    return -1
+
+
+@inner
+def _cubic(row, j):
+    return row[0] + j * (row[1] + j * (row[2] + j * row[3]))
+
+
+@inner
+def _mean_signs(d, rho, g, along, across):
+    """-⟨Σ e z/√(Σ e²)⟩ and ⟨Σ e w/√(Σ e²)⟩/ρ at one (D, ρ), from their tables (Eq. 47)."""
+    limit = g[FARTHEST]
+    i = math.log1p(min(d, limit) if d > 0.0 else 0.0) / g[STEP_D]
+    j = math.asinh(min(rho, g[WIDEST]) if rho > 0.0 else 0.0) / g[STEP_RHO]
+    row, column = min(int(i), along.shape[0] - 1), min(int(j), along.shape[1] - 1)
+    i, j = i - row, j - column
+    one, other = along[row, column], across[row, column]
+    first = second = 0.0
+    for p in range(3, -1, -1):
+        first, second = first * i + _cubic(one[p], j), second * i + _cubic(other[p], j)
+    if d < 0.0:  # continued linearly
+        first += d / g[STEP_D] * _cubic(one[1], j)
+    second = math.exp(second)
+    # The mean gradient falls as 1/β², the response to residuals as 1/β, the noise of both as 1/√β.
+    beyond = limit / d if d > limit else 1.0
+    return first * beyond**1.5, second * math.sqrt(beyond)
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def mean_signs_at(d, rho, g, along, across):
+    """Return `_mean_signs` to Python."""
+    return _mean_signs(d, rho, g, along, across)
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def sign_rates(
+    t, y, eta, nodes, w, g, along, across_signs, bare, c, places, drives, cumulants, v, surface, out
+):
+    """Sign descent: θ(ω) and s²; a step is the mean sign of a sum of few terms (Eq. 48).
+
+    `bare` holds the constants of infinite width, of which the tables of mean signs are made.
+    """
+    count = nodes.shape[1]
+    square = max(y[count], 0.0)
+    across = np.empty(count)
+    d, residual = _moments(y, square, nodes, across)
+    pull, _, stiffness, variance, missing = _gradient(
+        d, residual, 0.0, w, c, places, drives, cumulants, v, surface
+    )
+    plain, _, rate, _ = forces(d, residual, 0.0, 0.0, bare, places, drives, cumulants)
+    first, second = _mean_signs(d, math.sqrt(residual), g, along, across_signs)
+    pull, stiffness = first + (pull - plain) / math.sqrt(variance + TINY), second * stiffness / rate
+    m, decay = w[WIDTH], w[DECAY]
+    pace, root = t * eta, math.sqrt(m)
+    scale = 1.0 / math.sqrt(2.0 * (m + stiffness * stiffness * square))
+    damping = spread = 0.0
+    for i in range(count):
+        ratio = (pull * nodes[_OMEGA, i] - stiffness * across[i]) * scale
+        sign = math.erf(ratio)
+        out[i] = pace * (root * sign - decay * y[i])
+        damping += nodes[_WEIGHT, i] * math.exp(-min(ratio * ratio, 700.0))
+        spread += nodes[_WEIGHT, i] * (1.0 - sign * sign)
+    damping *= 2.0 / math.sqrt(math.pi) * root * scale * stiffness
+    out[count] = pace * (eta * m * spread - 2.0 * square * (damping + decay))
+    return missing
