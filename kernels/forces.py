@@ -79,7 +79,7 @@ def forces(d, square, a, started, c, places, drives, cumulants):
     cosine = d * inverse
     turned = square * inverse * inverse
     turn = turned / (1.0 + cosine) if cosine > 0.0 else 1.0 - cosine
-    own = started * started / max(square, 0.5 * started) if started > 0.0 else 0.0
+    own = started * started / max(square, 0.5 * started) if started > 1e-300 else 0.0
     stiffness = (top - drive) * inverse
     rise = limit - fall  # χ'(β)
     c2 = cosine * cosine
