@@ -331,6 +331,13 @@ def test_response_of_few_signs_stays_positive(batch):
         assert values[0] == pytest.approx(values[1], rel=0.35)
 
 
+def test_adam_that_oscillates_about_its_teacher_is_followed():
+    optimizer = Adam(1.5e-3, 1024, 32)
+    flow = student_flow(np.geomspace(0.1, 150.0, 30), 1.0, 8, optimizer=optimizer, weight_decay=1e-3)
+    assert flow.beta[-5:] == pytest.approx(1.0, abs=2e-3)
+    assert (flow.loss[-5:] < 1e-6).all()
+
+
 @pytest.mark.parametrize("n", [2, 128])
 def test_adam_at_rest_on_its_teacher(n):
     flow = student_flow(np.geomspace(1.0, 3000.0, 20), 3.0, n, optimizer=Adam(3e-3, 1024, 32))

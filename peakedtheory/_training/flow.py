@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from peakedtheory._training.noise import NoiseTable
 
 _RTOL, _ATOL = 1e-8, 1e-14
-#: Where a flow may come to rest: rows in between, and most steps from one to the next.
+#: Where a flow may come to rest: rows in between, and the steps from one to the next after which to look.
 _BETWEEN, _STEPS = 200, 5000
+#: Most steps from one row to the next; Adam may oscillate about a point for thousands of periods.
+_MOST_STEPS = 1_000_000
 #: Relative distance in τ over which the slope of the loss is taken.
 _NEAR = 1e-3
 #: Rate, per unit of ln τ, of the variable that turns the integrator implicit.
@@ -135,25 +137,29 @@ def integrate(
     grid, back = np.unique(np.concatenate([[origin], x, between]), return_inverse=True)
     if grid.size == 1:
         return np.tile(np.asarray(start, dtype=float), (x.size, 1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ODEintWarning)  # a failure is told below
-        y, report = odeint(
-            rhs,
-            start,
-            grid,
-            Dfun=jacobian,
-            tfirst=True,
-            rtol=rtol,
-            atol=atol,
-            mxstep=_STEPS if at_rest else 100_000,
-            full_output=True,
-            printmessg=False,
-        )
-    if report["message"] != "Integration successful.":
+    for most in (_STEPS, _MOST_STEPS) if at_rest else (_MOST_STEPS,):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ODEintWarning)  # a failure is told below
+            y, report = odeint(
+                rhs,
+                start,
+                grid,
+                Dfun=jacobian,
+                tfirst=True,
+                rtol=rtol,
+                atol=atol,
+                mxstep=most,
+                full_output=True,
+                printmessg=False,
+            )
+        if report["message"] == "Integration successful.":
+            break
         last = int(np.argmin(report["tcur"] >= grid[1:]))  # the row before the first that was not reached
-        if at_rest is None or not at_rest(y[last]):
-            raise RuntimeError(f"the flow could not be integrated: {report['message']}")
-        y[last:] = y[last]
+        if at_rest is not None and at_rest(y[last]):
+            y[last:] = y[last]
+            break
+    else:
+        raise RuntimeError(f"the flow could not be integrated: {report['message']}")
     return y[back[1 : x.size + 1]]
 
 
