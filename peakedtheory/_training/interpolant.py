@@ -10,6 +10,7 @@ The slope dL/dβ = g(β*) - g(β) and the loss L = Λ(β) - Λ(β*) + (β - β*)
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -22,10 +23,13 @@ from peakedtheory.thermodynamics import thermodynamics
 
 #: The dense table has this many quintic cells in each panel.
 _CELLS = 48
-#: Chebyshev nodes per panel, relative accuracy of Φ'', width of a panel in u, last β·scale and halvings of
-#: a panel: for Gaussian energies, whose engine is fast, and for all others.
-_FINE = (16, 1e-10, 1.2, 1e5, 7)
-_COARSE = (6, 3e-3, 1.4, 1e3, 1)
+#: Where a gapped spectrum ends is found by this many halvings of a panel, whatever the accuracy elsewhere.
+_MOST_HALVINGS = 7
+#: Chebyshev nodes per panel, relative accuracy of Φ'', unit of width in u, last β·scale,
+#: halvings of a panel, and the widths to begin with, wide where Φ'' nears its
+#: power law: for Gaussian energies, whose engine is fast, and for all others.
+_FINE = (16, 1e-10, 1.2, 1e5, _MOST_HALVINGS, (1, 1, 1, 1, 2, 4))
+_COARSE = (6, 3e-3, 1.4, 1e3, 1, (1, 1, 1, 1, 1))
 #: Variances below this, in the natural unit, count as zero: the spectrum has a gap and β has passed it.
 _VANISHED = 1e-22
 #: Relative error up to which the exact loss is taken at the top.
@@ -81,7 +85,7 @@ class Interpolant:
         self.n, self.energies = float(n), energies
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
-        self._degree, self._accuracy, self._width, self._last, self._splits = (
+        self._degree, self._accuracy, self._width, self._last, self._splits, self._widths = (
             _FINE if energies.core is STANDARD_NORMAL else _COARSE
         )
         if n < 100:  # the engine loses the integrals of few energies beyond 1e4
@@ -99,7 +103,9 @@ class Interpolant:
         cheb = np.polynomial.chebyshev
         nodes = np.cos(np.pi * (np.arange(self._degree) + 0.5) / self._degree)
         transform = np.linalg.inv(cheb.chebvander(nodes, self._degree - 1))
-        todo = [(a, a + self._width, 0) for a in np.arange(0.0, math.log1p(self._last), self._width)][::-1]
+        count = math.ceil(math.log1p(self._last) / self._width)
+        starts = self._width * np.minimum(np.append(0, np.cumsum(self._widths)), count)
+        todo = [(a, b, 0) for a, b in itertools.pairwise(starts.tolist()) if a < b][::-1]
         edges, panels, self.error = [0.0], [], 0.0
         floor = _VANISHED / self.scale**-2
         while todo:
@@ -109,8 +115,7 @@ class Interpolant:
             # The coefficients fall geometrically, so the last ones bound the error.
             error = float(np.abs(c[-2:]).sum())
             vanished = variance.min() < floor
-            # Where a gapped spectrum ends is found finely, whatever the accuracy elsewhere.
-            if (vanished and depth < _FINE[-1]) or (error > self._accuracy and depth < self._splits):
+            if (vanished and depth < _MOST_HALVINGS) or (error > self._accuracy and depth < self._splits):
                 todo += [(0.5 * (a + b), b, depth + 1), (a, 0.5 * (a + b), depth + 1)]
                 continue
             if vanished:
@@ -169,7 +174,12 @@ class Interpolant:
         if gapped:  # it has ended, exponentially
             gap = max(math.log(variance[0] / variance[1]) / (beta[1] - beta[0]), 1.0 / top)
             entropy = min(entropy, variance[1] * (top + 1.0 / gap) / gap)
-        ratio = top**2 * variance[1] / entropy  # p - 2 of Φ'' ~ β^-p
+        ratio = top**2 * variance[1] / entropy
+        if self.energies.core is STANDARD_NORMAL:  # Φ'' ~ β⁻³(1 + 2x·top/β)
+            x = (ratio - 1.0) / (2.0 - ratio)
+            loss = entropy * (0.5 + x / 3.0) / (1.0 + x)
+            return (entropy - loss) / top, loss
+        # Φ'' ~ β^-p with p = 2 + ratio
         drive = top * variance[1] / (1.0 + ratio)
         loss = entropy - top * drive
         return drive, loss if loss > 0 else top * drive / max(ratio, 1e-3)
