@@ -17,7 +17,8 @@ from scipy.special import ndtr, ndtri
 
 from peakedtheory._threads import number_of_threads
 from peakedtheory.kernels import weights as kernel
-from peakedtheory.kernels.signs import BIN_ROWS, fill_error_bins
+from peakedtheory.kernels.lanes import LANES
+from peakedtheory.kernels.signs import ACROSS, ALONG, BIN_COLUMNS, MASS, fill_error_bins
 
 #: Ranks drawn one by one, and draws of them: the gap between the two highest by importance sampling.
 _TOP_RANKS, _LOG2_POINTS, _SOBOL_DIMENSIONS, _SEED = 64, 11, 7, 20260203
@@ -41,8 +42,8 @@ class _Classes(NamedTuple):
     """Draws of n standard normals z, and the w of the same classes; quadrature nodes below the highest 64.
 
     `second` is the survival probability of the second highest z and `uniform` of the gap above it; the
-    highest z itself depends on how the gap is drawn. Columns of z and w (draws, columns) stand for
-    `multiplicity` classes each.
+    highest z itself depends on how the gap is drawn. Rows of z and w (blocks, classes, LANES), a draw in each
+    lane, stand for `multiplicity` classes each.
     """
 
     second: np.ndarray
@@ -74,6 +75,7 @@ def _classes(n: int) -> _Classes:
         z = np.concatenate([z, tail], axis=1)
         w = np.concatenate([w, np.tile(_W_NODES, (w.shape[0], _TAIL_NODES.size))], axis=1)
         multiplicity = np.concatenate([multiplicity, (n - k) * shares])
+    z, w = (np.ascontiguousarray(a.reshape(-1, LANES, a.shape[1]).swapaxes(1, 2)) for a in (z, w))
     return _Classes(survival[:, 0], sobol[:, 0], z, w, multiplicity)
 
 
@@ -90,11 +92,11 @@ def mean_ratio(
     # Each half of a Sobol sequence is balanced by itself.
     gap = -np.log(uniform) * np.where(np.arange(uniform.size) < uniform.size // 2, narrow, 1.0)
     weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / narrow, 700.0)) / narrow)
-    z = z.copy()
-    z[:, 0] = -ndtri(second * np.exp(-gap))
-    bins = np.empty((BIN_ROWS, _BINS))
+    highest = -ndtri(second * np.exp(-gap))
+    bins = np.empty((_BINS, BIN_COLUMNS))
     low, width = fill_error_bins(
-        weight,
+        weight.reshape(-1, LANES),
+        highest.reshape(-1, LANES),
         z,
         w,
         multiplicity,
@@ -106,17 +108,16 @@ def mean_ratio(
         np.empty(z.shape),
         bins,
     )
-    count, _, along, across = bins
-    square = low + width * (np.arange(_BINS) + 0.5)
-    typical = -math.log(batch * float(count @ np.exp(square)))
+    square = np.exp(low + width * (np.arange(_BINS) + 0.5))
+    typical = -math.log(batch * float(bins[:, MASS] @ square))
     log_t = np.linspace(typical - 12.0, max(typical + 12.0, 4.0 - low), _POINTS)
     step = float(log_t[1] - log_t[0])
-    argument = np.exp(np.minimum(log_t[:, None] + square, 40.0))
-    factor = np.exp(0.5 * log_t - batch * (-np.expm1(-argument) @ count))
+    left = np.exp(-np.exp(log_t)[:, None] * square)
+    sums = left @ bins
+    factor = np.exp(0.5 * log_t - batch * (bins[:, MASS].sum() - sums[:, MASS]))
     factor[0] += (2.0 / step - 0.5) * factor[0]  # from t = 0 to the first point
-    kernel = np.exp(-argument)
     scale = batch * step / math.sqrt(math.pi)
-    return -scale * float(factor @ (kernel @ along)), scale * float(factor @ (kernel @ across)) / residual
+    return -scale * float(factor @ sums[:, ALONG]), scale * float(factor @ sums[:, ACROSS]) / residual
 
 
 def _bicubic_cells(spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray) -> np.ndarray:
