@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,11 +26,24 @@ from peakedtheory.thermodynamics import thermodynamics
 _CELLS = 48
 #: Where a gapped spectrum ends is found by this many halvings of a panel, whatever the accuracy elsewhere.
 _MOST_HALVINGS = 7
-#: Chebyshev nodes per panel, relative accuracy of Φ'', unit of width in u, last β·scale,
-#: halvings of a panel, and the widths to begin with, wide where Φ'' nears its
-#: power law: for Gaussian energies, whose engine is fast, and for all others.
-_FINE = (16, 1e-10, 1.2, 1e5, _MOST_HALVINGS, (1, 1, 1, 1, 2, 4))
-_COARSE = (6, 3e-3, 1.4, 1e3, 1, (1, 1, 1, 1, 1))
+
+
+class _Grid(NamedTuple):
+    """Panels in u = ln(1 + β·scale) to begin with, and how far they are refined."""
+
+    #: Chebyshev nodes in each panel, and the relative error of Φ'' above which a panel is halved.
+    degree: int
+    accuracy: float
+    #: Widths of the panels in units of `width`, wide where Φ'' nears its power law; the last β·scale.
+    width: float
+    widths: tuple[int, ...]
+    last: float
+    halvings: int
+
+
+#: For Gaussian energies, whose engine is fast, and for all others.
+_FINE = _Grid(16, 1e-10, 1.2, (1, 1, 1, 1, 2, 4), 1e5, _MOST_HALVINGS)
+_COARSE = _Grid(6, 3e-3, 1.4, (1, 1, 1, 1, 1), 1e3, 1)
 #: Variances below this, in the natural unit, count as zero: the spectrum has a gap and β has passed it.
 _VANISHED = 1e-22
 #: Relative error up to which the exact loss is taken at the top.
@@ -85,12 +99,10 @@ class Interpolant:
         self.n, self.energies = float(n), energies
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
-        self._degree, self._accuracy, self._width, self._last, self._splits, self._widths = (
-            _FINE if energies.core is STANDARD_NORMAL else _COARSE
-        )
+        grid = _FINE if energies.core is STANDARD_NORMAL else _COARSE
         if n < 100:  # the engine loses the integrals of few energies beyond 1e4
-            self._last = min(self._last, 3e3)
-        edges, panels = self._panels()
+            grid = grid._replace(last=min(grid.last, 3e3))
+        edges, panels = self._panels(grid)
         self._tabulate(edges, panels)
 
     def _exact(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,13 +110,13 @@ class Interpolant:
         variance = np.asarray(exact.energy_variance, dtype=float)
         return np.maximum(variance, 1e-300), np.maximum(np.asarray(exact.entropy, dtype=float), 1e-300)
 
-    def _panels(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Chebyshev coefficients of ln Φ'' on panels in u = ln(1 + β·scale), halved until they agree."""
+    def _panels(self, grid: _Grid) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Edges of the panels and Chebyshev coefficients of ln Φ'' in each."""
         cheb = np.polynomial.chebyshev
-        nodes = np.cos(np.pi * (np.arange(self._degree) + 0.5) / self._degree)
-        transform = np.linalg.inv(cheb.chebvander(nodes, self._degree - 1))
-        count = math.ceil(math.log1p(self._last) / self._width)
-        starts = self._width * np.minimum(np.append(0, np.cumsum(self._widths)), count)
+        nodes = np.cos(np.pi * (np.arange(grid.degree) + 0.5) / grid.degree)
+        transform = np.linalg.inv(cheb.chebvander(nodes, grid.degree - 1))
+        count = math.ceil(math.log1p(grid.last) / grid.width)
+        starts = grid.width * np.minimum(np.append(0, np.cumsum(grid.widths)), count)
         todo = [(a, b, 0) for a, b in itertools.pairwise(starts.tolist()) if a < b][::-1]
         edges, panels, self.error = [0.0], [], 0.0
         floor = _VANISHED / self.scale**-2
@@ -115,7 +127,7 @@ class Interpolant:
             # The coefficients fall geometrically, so the last ones bound the error.
             error = float(np.abs(c[-2:]).sum())
             vanished = variance.min() < floor
-            if (vanished and depth < _MOST_HALVINGS) or (error > self._accuracy and depth < self._splits):
+            if (vanished and depth < _MOST_HALVINGS) or (error > grid.accuracy and depth < grid.halvings):
                 todo += [(0.5 * (a + b), b, depth + 1), (a, 0.5 * (a + b), depth + 1)]
                 continue
             if vanished:
