@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +44,8 @@ def sobol_exponentials(
     ValueError
         If points or chunk is not a power of two.
     """
+    from scipy.stats import qmc  # slow to import, and needed for scrambled points alone
+
     for name, value in (("points", points), ("chunk", chunk)):
         if value < 1 or value & (value - 1):
             raise ValueError(
