@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo install test test-slow test-nightly lint docs bench clean
+.PHONY: demo install test test-slow test-nightly coverage lint docs bench clean
 
 demo: .venv/installed
 	$(BIN)/peakedtheory expand --vocab 50304 --plot expansion.png
@@ -26,6 +26,10 @@ test-slow: .venv/tested
 
 test-nightly: .venv/tested
 	$(BIN)/python -m pytest -m nightly
+
+# Lines of kernels count as they are compiled, so all of them are compiled anew.
+coverage: .venv/tested
+	rm -rf .venv/coverage && NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=.venv/coverage $(BIN)/python -m pytest -n 2 --cov
 
 lint: .venv/tested
 	$(BIN)/ruff check .

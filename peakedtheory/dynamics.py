@@ -234,7 +234,8 @@ def student_flow(
     Raises
     ------
     ValueError
-        For negative or decreasing τ, τ beyond the schedule's end, n < 2 and other impossible input.
+        For negative or decreasing τ, τ beyond the schedule's end, n < 2 and other impossible input, and where
+        the expansion in 1/width fails: in narrow models (width about 8) that start far from their teacher.
 
     Notes
     -----

@@ -28,6 +28,8 @@ SLOW = tuple(name for name in EXPERIMENTS if name not in sum(FAST, SCANS))
 
 def end_to_end(name, folder):
     chosen = experiment(name)
+    for package in chosen.packages(chosen.settings["tiny"]):
+        pytest.importorskip(package)
     data = chosen.run("tiny", output=folder)
     prediction = chosen.predict(data)
     claims = chosen.judge(data, prediction)

@@ -159,7 +159,10 @@ def integrate(
             y[last:] = y[last]
             break
     else:
-        raise RuntimeError(f"the flow could not be integrated: {report['message']}")
+        raise ValueError(
+            f"width: the flow could not be integrated ({report['message']}); in narrow models far from their teacher "
+            "the expansion in 1/width fails: give a larger width, or none for the infinite one"
+        )
     return y[back[1 : x.size + 1]]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.special import ndtr, ndtri
 
+from peakedtheory._checks import fail
 from peakedtheory._threads import number_of_threads
 from peakedtheory.kernels import weights as kernel
 from peakedtheory.kernels.lanes import LANES
@@ -152,8 +153,11 @@ class SignTable:
         with ThreadPoolExecutor(number_of_threads()) as threads:
             list(threads.map(fill_row, range(x.size)))
         if not (values[..., 1] > 0.0).all():
-            raise RuntimeError(
-                f"the mean sign of a gradient at n={n}, batch={batch:g} drowns in its sampling noise"
+            fail(
+                "batch",
+                "must leave a mean sign that stands out of its sampling noise",
+                f"{batch:g} at n={n}",
+                "take another batch",
             )
         constants = np.empty(kernel.SIGN_CONSTANTS)
         constants[kernel.STEP_D], constants[kernel.STEP_RHO] = x[1] - x[0], y[1] - y[0]
