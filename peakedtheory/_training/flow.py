@@ -160,8 +160,8 @@ def integrate(
             break
     else:
         raise ValueError(
-            f"width: the flow could not be integrated ({report['message']}); in narrow models far from their teacher "
-            "the expansion in 1/width fails: give a larger width, or none for the infinite one"
+            f"width: the flow could not be integrated ({report['message']}); in narrow models far from their "
+            "teacher the expansion in 1/width fails: give a larger width, or none for the infinite one"
         )
     return y[back[1 : x.size + 1]]
 
