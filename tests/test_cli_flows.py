@@ -4,10 +4,12 @@ import math
 import numpy as np
 import pytest
 import typer
+import xarray
 from typer.testing import CliRunner
 
 from peakedtheory.cli import flow, regime, schedule
 from peakedtheory.dynamics import SGD, student_flow
+from peakedtheory.entropy import match_entropy
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,11 @@ def test_regime_says_that_there_is_no_window(run):
 
 
 def test_regime_table_and_figure(run, tmp_path):
-    result = run("regime", "-n", 128, "--plot", tmp_path / "regime.png")
+    result = run("regime", "-n", 128, "--plot", tmp_path / "regime.png", "--output", tmp_path / "path.nc")
     assert result.exit_code == 0
+    with xarray.open_dataset(tmp_path / "path.nc", engine="h5netcdf") as path:
+        flow = student_flow(path["tau"].values[300:500:50], math.inf, 128)
+        np.testing.assert_allclose(path["loss"].values[300:500:50], flow.loss, rtol=1e-4)
     assert "power law" in result.stdout
     assert (tmp_path / "regime.png").stat().st_size > 1000
 
@@ -43,8 +48,6 @@ def test_flow_is_the_library(run, tmp_path):
     values = json.loads(result.stdout[: result.stdout.rindex("}") + 1])
     expected = student_flow([10.0, 1000.0], 50.0, 128, optimizer=SGD(2.0, 64, 32))
     np.testing.assert_allclose(values["loss"], expected.loss)
-    import xarray
-
     with xarray.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as stored:
         np.testing.assert_allclose(stored["loss"], expected.loss)
 
@@ -66,6 +69,14 @@ def test_schedule_compares_families(run, tmp_path):
     assert (tmp_path / "rates.png").exists()
 
 
+def test_schedule_towards_the_teacher_of_an_entropy(run, tmp_path):
+    result = run("schedule", "-n", 128, "--entropy", 1.0, "--steps", 20, "--output", tmp_path / "rates.nc")
+    assert "constant" in result.stdout
+    with xarray.open_dataset(tmp_path / "rates.nc", engine="h5netcdf") as stored:
+        assert stored["learning_rate"].shape == (20,)
+        assert float(stored.attrs["option_beta_star"]) == pytest.approx(match_entropy(1.0, 128).beta_star)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -74,6 +85,7 @@ def test_schedule_compares_families(run, tmp_path):
         (("regime", "-n", 128, "--beta-star", 5, "--entropy", 1), "exactly one"),
         (("regime", "-n", 1), "n: must be"),
         (("schedule", "-n", 128, "--steps", 3), "steps"),
+        (("schedule", "-n", 128, "--beta-star", 5, "--entropy", 1), "at most one"),
     ],
 )
 def test_bad_input(run, arguments, message):

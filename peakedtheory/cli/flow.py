@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
-from peakedtheory.cli.regime import BetaStar, EntropyOption
+from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
 
 NAME = "flow"
 COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "local_exponent")
@@ -68,18 +67,8 @@ def command(
     """
     from peakedtheory.cli._common import parse_grid
     from peakedtheory.dynamics import student_flow
-    from peakedtheory.entropy import match_entropy
 
-    if beta_star is not None and entropy is not None:
-        fail(
-            "beta_star, entropy",
-            "at most one may be given",
-            f"{beta_star}, {entropy}",
-            "name the teacher once",
-        )
-    if entropy is not None:
-        beta_star = float(match_entropy(entropy, vocab).beta_star)
-    star = math.inf if beta_star is None else beta_star
+    star = teacher(beta_star, entropy, vocab)
     flow = student_flow(
         None if schedule else parse_grid("tau", tau),
         star,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from peakedtheory._checks import fail
 from peakedtheory.cli._common import (
     EnergiesOption,
     JsonFlag,
+    OutputFile,
     PlotFile,
     Vocabulary,
     number,
@@ -21,12 +22,32 @@ from peakedtheory.cli._common import (
 NAME = "regime"
 BetaStar = Annotated[
     float | None,
-    typer.Option("--beta-star", help="Teacher's inverse temperature; inf for hard labels.", metavar="B"),
+    typer.Option(
+        "--beta-star",
+        help="Teacher's inverse temperature; inf, the default, for hard labels.",
+        metavar="B",
+    ),
 ]
 EntropyOption = Annotated[
     float | None,
     typer.Option("--entropy", "-H", help="Teacher's entropy in nats, instead of --beta-star.", metavar="H"),
 ]
+
+
+def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:
+    """Return the β* that two options give; infinite, hard labels, without either."""
+    from peakedtheory.entropy import match_entropy
+
+    if beta_star is not None and entropy is not None:
+        fail(
+            "beta_star, entropy",
+            "at most one may be given",
+            f"{beta_star}, {entropy}",
+            "name the teacher once",
+        )
+    if entropy is not None:
+        return float(match_entropy(entropy, vocab).beta_star)
+    return math.inf if beta_star is None else beta_star
 
 
 def command(
@@ -40,6 +61,7 @@ def command(
     ] = None,
     json: JsonFlag = False,
     plot: PlotFile = None,
+    output: OutputFile = None,
 ) -> None:
     """Say which exponent the loss follows, where and why.
 
@@ -88,16 +110,23 @@ def command(
         print_table(f"Regime of n = {vocab:.0f} {energies} energies", ["quantity", "value"], rows)
         typer.echo(prediction.explanation)
         typer.echo(answer.explanation)
-    if plot is not None:
-        _draw(vocab, energies, answer.beta_star, answer.onset, plot)
-
-
-def _draw(vocab: float, energies: str, beta_star: float, onset: float, plot: Path) -> None:
-    from peakedtheory._training.flow_plots import draw_path
+    if plot is None and output is None:
+        return
     from peakedtheory._training.interpolant import interpolant
-    from peakedtheory.cli._common import save_figure
     from peakedtheory.energies import as_energies
     from peakedtheory.regimes import aligned_path
 
-    path = aligned_path(interpolant(vocab, as_energies(energies)), beta_star)
-    save_figure(draw_path(path, beta_star, onset), plot)
+    path = aligned_path(interpolant(vocab, as_energies(energies)), answer.beta_star)
+    if output is not None:
+        from peakedtheory._output import save_dataset
+        from peakedtheory._results import to_dataset
+
+        columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
+        settings = {"vocab": vocab, "energies": energies, "beta_star": answer.beta_star}
+        save_dataset(to_dataset(columns, {"beta": path.beta}, {}, {}), output, settings)
+        typer.echo(f"results written to {output}", err=True)
+    if plot is not None:
+        from peakedtheory._training.flow_plots import draw_path
+        from peakedtheory.cli._common import save_figure
+
+        save_figure(draw_path(path, answer.beta_star, answer.onset), plot)

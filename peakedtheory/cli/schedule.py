@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import numpy as np
@@ -17,7 +16,7 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
-from peakedtheory.cli.regime import BetaStar
+from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
 
 NAME = "schedule"
 
@@ -31,6 +30,7 @@ def command(
         str, typer.Option("--optimizer", help="sgd, adam or signgd.", metavar="NAME")
     ] = "sgd",
     beta_star: BetaStar = None,
+    entropy: EntropyOption = None,
     refine: Annotated[bool, typer.Option(help="Free the shape beyond the families.")] = False,
     json: JsonFlag = False,
     plot: PlotFile = None,
@@ -42,7 +42,7 @@ def command(
     """
     from peakedtheory.optimal_control import optimal_schedule
 
-    star = math.inf if beta_star is None else beta_star
+    star = teacher(beta_star, entropy, vocab)
     best = optimal_schedule(steps, batch, width, vocab, optimizer, beta_star=star, refine=refine)
     if json:
         families = [
@@ -56,7 +56,17 @@ def command(
             for f in best.families
         ]
         print_json(
-            {"n": vocab, "steps": steps, "loss": best.loss, "exponent": best.exponent, "families": families}
+            {
+                "n": vocab,
+                "beta_star": star,
+                "steps": steps,
+                "batch": batch,
+                "width": width,
+                "optimizer": optimizer,
+                "loss": best.loss,
+                "exponent": best.exponent,
+                "families": families,
+            }
         )
     else:
         rows = [
@@ -76,7 +86,7 @@ def command(
                     "free",
                     f"{best.schedule.rates.max():.4g}",
                     f"{best.loss:.5g}",
-                    "",
+                    "–",
                     "–" if best.exponent is None else f"{best.exponent:.3f}",
                 ],
             )
@@ -89,9 +99,14 @@ def command(
         dataset = to_dataset(
             {"learning_rate": best.schedule.rates}, {"step": np.arange(1, steps + 1)}, {}, {}
         )
-        save_dataset(
-            dataset, output, {"vocab": vocab, "batch": batch, "width": width, "optimizer": optimizer}
-        )
+        settings = {
+            "vocab": vocab,
+            "beta_star": star,
+            "batch": batch,
+            "width": width,
+            "optimizer": optimizer,
+        }
+        save_dataset(dataset, output, settings)
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
         from peakedtheory._training.flow_plots import draw_schedule
