@@ -6,6 +6,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+#: Inverse temperature whose square is still a number.
+_COLDEST = 1e150
+
 
 def fail(argument: str, rule: str, value: str, remedy: str) -> NoReturn:
     """Raise ValueError in the one form all messages have."""
@@ -40,6 +43,13 @@ def inverse_temperature(value: Any, argument: str = "beta", *, allow_infinite: b
         )
     if not allow_infinite and np.isinf(array).any():
         fail(argument, "must be finite", "inf", "use the low-temperature expansion for the limit")
+    if (np.isfinite(array) & (array > _COLDEST)).any():
+        fail(
+            argument,
+            f"must be at most {_COLDEST:g}",
+            f"{array[np.isfinite(array)].max():g}",
+            "use the low-temperature expansion",
+        )
     return array
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from peakedtheory import schedules
-from peakedtheory._checks import fail
+from peakedtheory._checks import fail, number_of_energies
 from peakedtheory._results import describe
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory.dynamics import SGD, Adam, SignGD, StudentFlow, student_flow
@@ -129,6 +129,17 @@ def _optimizer(name: Any) -> type[SGD] | type[Adam] | type[SignGD]:
     return fail("optimizer", "must be 'sgd', 'adam' or 'signgd'", f"{name!r}", "name one of them")
 
 
+def _usual_rate(
+    kind: type[SGD] | type[Adam] | type[SignGD], batch: float, width: float, n: float, steps: int
+) -> float:
+    """Return a rate of the order of the best constant one."""
+    kind(1.0, batch, width)  # refuses impossible values
+    number_of_energies(n)
+    if kind is SGD:
+        return 2.0 * batch / width
+    return 0.3 * math.sqrt(batch / (n * width)) * steps ** (-1.0 / 3.0)
+
+
 def _minimise(cost: Any, guess: float, decades: float = 1.5) -> float:
     """Return the minimiser in ln x, from a coarse scan and a bounded search inside its bracket."""
     grid = math.log(guess) + np.linspace(-decades, decades, 7) * math.log(10.0)
@@ -201,10 +212,7 @@ def optimal_learning_rate(
     def run(rate: float) -> StudentFlow:
         return student_flow([rate * length], beta_star, n, optimizer=kind(rate, batch, width))
 
-    guess = (
-        2.0 * batch / width if kind is SGD else 0.3 * math.sqrt(batch / (n * width)) * length ** (-1.0 / 3.0)
-    )
-    best = _minimise(lambda rate: float(run(rate).loss[0]), guess)
+    best = _minimise(lambda rate: float(run(rate).loss[0]), _usual_rate(kind, batch, width, n, length))
     flow = run(best)
     return OptimalRate(
         best,
@@ -249,9 +257,7 @@ def best_of_family(
     def run(peak: float) -> StudentFlow:
         return _final(build(peak, steps), kind, batch, width, n, beta_star)
 
-    guess = (
-        2.0 * batch / width if kind is SGD else 0.3 * math.sqrt(batch / (n * width)) * steps ** (-1.0 / 3.0)
-    )
+    guess = _usual_rate(kind, batch, width, n, steps)
     growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
     peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
     flow = run(peak)
@@ -314,8 +320,11 @@ def optimal_schedule(
     kind = _optimizer(optimizer)
     if kind is not SGD:
         families = tuple(name for name in families if name != "annealing")  # its rates are those of SGD
+    steps = schedules.constant(1.0, steps).steps
     if steps < 10:
         fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
+    if not families:
+        fail("families", f"must be some of {', '.join(FAMILIES)}", "none", "name one")
     optima = sorted(
         (best_of_family(name, steps, batch, width, n, kind, beta_star) for name in families),
         key=lambda f: f.loss,

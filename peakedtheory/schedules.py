@@ -229,6 +229,8 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
             values[key.strip()] = float(number)
         except ValueError:
             fail("schedule", "must list parameters as name=number", repr(item), "write for example peak=3e-4")
+    if head not in (*_FAMILIES, "steps"):
+        fail("schedule", f"must be one of {', '.join(_FAMILIES)}, steps", repr(head), "name a family")
     if steps is not None:
         values.setdefault("steps", steps)
     if "steps" not in values:
@@ -243,8 +245,6 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
                 "write steps:0=1e-3,800=1e-4,steps=1000",
             )
         return step_list([(int(k), v) for k, v in values.items()], _count(length))
-    if head not in _FAMILIES:
-        fail("schedule", f"must be one of {', '.join(_FAMILIES)}, steps", repr(head), "name a family")
     family, known = _FAMILIES[head]
     unknown = set(values) - known
     if unknown or "peak" not in values:

@@ -40,7 +40,7 @@ def test_interpolant_is_as_accurate_as_it_says(n):
     np.testing.assert_allclose([table.drive(b) for b in beta], table.drives(beta), rtol=1e-13)
 
 
-@pytest.mark.parametrize(("n", "rtol"), [(3, 2e-8), (64, 2e-8), (128, 5e-10), (10**12, 5e-10)])
+@pytest.mark.parametrize(("n", "rtol"), [(2, 5e-10), (64, 5e-10), (128, 5e-10), (10**12, 5e-10)])
 def test_interpolant_keeps_the_loss_to_its_top(n, rtol):
     table = Interpolant(n, STANDARD_NORMAL)
     beta = np.array([10.0, 100.0, 0.1 * table.top, 0.999 * table.top])

@@ -6,7 +6,16 @@ from problems import PROBLEMS, energies_of
 from scipy import stats
 from scipy.special import betaln
 
-from peakedtheory import Discrete, FiniteWidth, Gaussian, Mixture, Sample, as_energies, thermodynamics
+from peakedtheory import (
+    Discrete,
+    FiniteWidth,
+    Gaussian,
+    Mixture,
+    Sample,
+    as_energies,
+    low_temperature_expansion,
+    thermodynamics,
+)
 from peakedtheory._exact.gumbel import entropy_kernel
 from peakedtheory._exact.quadrature import Averages, general_thermodynamics
 from peakedtheory.energies import STANDARD_NORMAL
@@ -207,6 +216,15 @@ def test_finite_width_against_sampling():
     )
 
 
+@pytest.mark.parametrize("n", [2, 20, 99, 10**6, 10**15])
+@pytest.mark.parametrize("beta", [1e5, 1e20, 1e150])
+def test_the_coldest_gaussian_energies(n, beta):
+    exact, series = thermodynamics(beta, n), low_temperature_expansion(n, order=4)
+    assert exact.entropy == pytest.approx(series.entropy(beta), rel=1e-13, abs=0)
+    assert exact.free_energy == pytest.approx(series.free_energy(beta), rel=1e-13)
+    assert exact.internal_energy == pytest.approx(series.internal_energy(beta), rel=1e-13)
+
+
 def test_broadcasting_and_scalars():
     grid = thermodynamics(np.array([0.0, 1.0, 5.0])[:, None], [2, 128])
     assert grid.entropy.shape == grid.error.entropy.shape == (3, 2)
@@ -291,6 +309,7 @@ def test_heavy_tails_with_a_mean_lowest_energy(name):
         (([], 10), "beta: must not be empty"),
         (("a", 10), "beta: must be real numbers"),
         ((np.inf, 10), "beta: must be finite"),
+        ((1e151, 10), "beta: must be at most 1e+150"),
         ((1.0, 1e16), "n: must be at most 1e15"),
         (([1.0, 2.0], [2, 3, 4]), "beta, n: must broadcast"),
         ((1.0, 10, "cauchy"), "energies: must have a finite mean of their lowest value"),

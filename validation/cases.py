@@ -114,7 +114,7 @@ class Case:
         except (TypeError, ValueError, OverflowError):
             number = -1
         if number != value or not low <= number <= high:
-            fail(name, f"must be a whole number from {low} to {high}", repr(value), "correct it")
+            fail(name, f"must be a whole number from {low} to {high}", f"{value}", "correct it")
         object.__setattr__(self, name, number)
 
     def _memory(self, name: str) -> None:

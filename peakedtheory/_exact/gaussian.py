@@ -83,8 +83,17 @@ def _bounds(beta: float, n: float) -> tuple[float, float]:
     φ(s) <= exp(-θs + θ²β²/2) Γ(1+θ) for θ > 0; for large n the quantile of order 1/n is tighter.
     """
     below, below_gamma, above, above_gamma = _tilts()
-    lower = np.max((-_NEGLIGIBLE - np.log(n) - 0.5 * (below * beta) ** 2 - below_gamma) / below)
-    upper = np.min((_NEGLIGIBLE / n + 0.5 * (above * beta) ** 2 + above_gamma) / above)
+    rise, fall = _NEGLIGIBLE + np.log(n), _NEGLIGIBLE / n
+    # The exponents of the tightest bounds at large beta lie below all of the tabulated ones.
+    colder, hotter = min(0.5, np.sqrt(2.0 * rise) / beta), np.sqrt(2.0 * fall) / beta
+    lower = max(
+        np.max((-rise - 0.5 * (below * beta) ** 2 - below_gamma) / below),
+        (-rise - 0.5 * (colder * beta) ** 2 - scipy.special.gammaln(1.0 - colder)) / colder,
+    )
+    upper = min(
+        np.min((fall + 0.5 * (above * beta) ** 2 + above_gamma) / above),
+        (fall + 0.5 * (hotter * beta) ** 2 + scipy.special.gammaln(1.0 + hotter)) / hotter,
+    )
     quantile = (_NEGLIGIBLE + 1.0) / n
     if quantile < 0.5:
         upper = min(upper, beta * scipy.special.ndtri(quantile) + V_MAX)
@@ -132,15 +141,16 @@ def _lattice_averages(beta: float, n_min: float, n_max: float) -> tuple:
     """
     lower, upper = _joint_bounds(beta, n_min, n_max)
     rate = 1.0 + np.sqrt(2.0 * np.log(n_max))
-    stride = max(1, int(0.85 * beta / rate))
+    stride = max(1.0, np.floor(0.85 * beta / rate))
     depth = _NEGLIGIBLE + 2.0 + np.log(n_max)
     if beta > 2.0 * rate:  # the tail of the kernel meets a density that grows at most at this rate
         depth = min(depth, (_NEGLIGIBLE + 3.0) / (1.0 - rate / beta))
     v, kernels = _kernel_columns(8 * int(np.floor(-depth / STEP / 8)), int(np.ceil(V_MAX / STEP)))
-    first = int(np.floor(lower / STEP))
+    first = np.floor(lower / STEP)
     count = int(np.ceil((upper / STEP - first) / stride)) + 1
     s = STEP * (first + stride * np.arange(count))
     if stride < v.size:
+        stride = int(stride)
         lattice = np.arange(v.size - 1 + stride * (count - 1) + 1) - stride * (count - 1)
         x = (v[0] - s[0] + STEP * lattice) / beta
         tail, density = (_windows(f, count, v.size, stride) for f in _normal_tail_and_density(x))

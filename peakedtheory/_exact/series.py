@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ import scipy
 
 from peakedtheory._checks import fail, inverse_temperature
 from peakedtheory._results import describe, scalar_or_array
-from peakedtheory.energies import Energies
+from peakedtheory.energies import STANDARD_NORMAL, Energies
+
+#: Where the exact Φ shows what a low-temperature series leaves open, in units of the rate it should vary at.
+_SEEN = (5.0, 20.0, 80.0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,8 +190,26 @@ class LowTemperatureExpansion(Expansion):
             return np.log1p((self.n - 1.0) * np.exp(-np.where(b > 0.0, b * self.gap, 0.0)))
         if self.order < 2:
             return np.full(b.shape, math.log(self.n))
+        return self._next_coefficient * b ** -float(self.order)
+
+    @functools.cached_property
+    def _next_coefficient(self) -> float:
+        """Size of c_(order+1): that of the extreme-value limit, or more where the exact Φ says so.
+
+        Where n is small the gap density varies as fast as that of the energies, not as its value at zero.
+        """
         k = self.order + 1
-        return scipy.special.zeta(k) * self.gap_rate ** (k - 1) / k * b ** (1.0 - k)
+        limit = float(scipy.special.zeta(k) * self.gap_rate ** (k - 1) / k)
+        if self.energies.core is STANDARD_NORMAL:
+            return limit
+        from peakedtheory.thermodynamics import thermodynamics
+
+        spread = self.energies.scale * math.sqrt(self.energies.core.variance)
+        beta = max(self.gap_rate, 1.0 / spread) * np.array(_SEEN)
+        exact = thermodynamics(beta, self.n, self.energies)
+        known = (self.error * beta[:, None] ** self._powers()).sum(axis=1) + exact.error.log_partition
+        left = np.abs(exact.log_partition - self.log_partition(beta)) - known
+        return max(limit, float(np.max(left * beta**self.order)))
 
     def extreme_value(self, beta: Any) -> tuple[Any, Any]:
         """Return (Φ, U) in the extreme-value limit, the closed form that n → ∞ leads to.

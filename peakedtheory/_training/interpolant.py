@@ -100,8 +100,6 @@ class Interpolant:
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
         grid = _FINE if energies.core is STANDARD_NORMAL else _COARSE
-        if n < 100:  # the engine loses the integrals of few energies beyond 1e4
-            grid = grid._replace(last=min(grid.last, 3e3))
         edges, panels = self._panels(grid)
         self._tabulate(edges, panels)
 

@@ -56,10 +56,22 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
+#: Options that are unknown, missing or of the wrong type.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
-    """Run the command line; bad input ends with one line and exit status 2."""
+    """Run the command line; bad input ends with one line and exit status 2, an interrupt with 130."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) if sys.argv[1:] else app())
+    except _UsageError as error:
+        command = error.ctx.command_path if error.ctx else "peakedtheory"  # type: ignore[attr-defined]
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        typer.echo(f"error: {message}; see {command} -h", err=True)
+        sys.exit(2)
     except (ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except typer.Abort:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)

@@ -54,7 +54,9 @@ def command(
     atol: Annotated[
         float | None, typer.Option("--atol", help="Absolute standard error of ⟨ln Z⟩ to reach.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed; drawn and reported if not given.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed; drawn and reported if not given.")
+    ] = None,
     method: Annotated[
         str, typer.Option("--method", help="auto, plain, order-statistics or qmc.", metavar="NAME")
     ] = "auto",

@@ -61,6 +61,8 @@ def command(
     _check_device(device)
     if not figures and not everything:
         fail("figure", "must be named, or --all given", "neither", "see `peakedtheory reproduce --list`")
+    if figures and everything:
+        fail("figure", "must not be named with --all", " ".join(figures), "leave out one of the two")
     wanted = {name: tuple(f.key for f in e.figures) for name, e in EXPERIMENTS.items()}
     if figures:
         wanted = find(figures)

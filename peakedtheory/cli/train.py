@@ -110,6 +110,8 @@ def command(
         "seed": parse_grid("seed", seed),
     }
     cases = _cases(scans, learning_rate, schedule, steps, hard_labels=hard_labels, loss=loss)
+    if weights and output is None:
+        fail("weights", "need a file to be recorded in", "none", "name one with --output")
     observe = [name for name, wanted in (("hessian", hessian), ("weights", weights)) if wanted]
     dataset = _trained(
         cases,

@@ -19,7 +19,7 @@ def command(
         ),
     ] = None,
     examples: Annotated[int, typer.Option("--examples", min=1, help="Examples of each identity.")] = 10,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the examples.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the examples.")] = 0,
     json: JsonFlag = False,
 ) -> None:
     """Check the identities of the theory on random cases.
