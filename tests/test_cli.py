@@ -104,6 +104,7 @@ def test_verify():
         (["nonsense"], "error: No such command"),
         (["expand", "--vocab", "many"], "error: Invalid value for '--vocab'"),
         (["verify", "--seed", "-1"], "error: Invalid value for '--seed'"),
+        (["estimate", "--vocab", "10", "--seed", "-1"], "error: Invalid value for '--seed'"),
         (["reproduce", "--all", "4"], "error: figure: must not be named with --all"),
         (["train", "--weights"], "error: weights: need a file"),
         (["schedule", "--vocab", "128", "--batch", "0"], "error: batch: must be a finite positive number"),

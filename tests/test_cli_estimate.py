@@ -95,7 +95,6 @@ def test_the_file_holds_estimates_and_seed(tmp_path):
         (["-n", "10", "--method", "x"], "method: must be one of"),
         (["-n", "10", "--workers", "-1"], "workers: must be >= 0"),
         (["-n", "10", "--energies", "nothing"], "energies: "),
-        (["-n", "10", "--seed", "-1"], "rng: must be None"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message):

@@ -93,26 +93,33 @@ def _shade(axes: matplotlib.axes.Axes, flow: StudentFlow) -> None:
     tau, beta = np.atleast_1d(flow.tau), np.atleast_1d(flow.beta)
     inside = (np.abs(np.atleast_1d(flow.local_exponent) * 3 - 1) <= 0.1) & (beta > interpolant(flow.n).slope)
     changes = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
+    label = "within 10 % of 1/3"
     for first, last in changes.reshape(-1, 2):
         if last - first > 1:
-            axes.axvspan(tau[first], tau[last - 1], color="0.85", zorder=0, label="within 10 % of 1/3")
+            axes.axvspan(tau[first], tau[last - 1], color="0.85", zorder=0, label=label)
+            label = "_nolegend_"
 
 
-def draw_path(path: AlignedPath, beta_star: float, onset: float) -> Figure:
-    """Return a figure of the aligned flow from zero, its beginning and its end shaded."""
+def draw_path(path: AlignedPath, beta_star: float, onset: float, exponent: float) -> Figure:
+    """Return a figure of the aligned flow from zero, with its asymptotic exponent, both ends shaded."""
     figure, ((left, right),) = new_figure(2)
     left.loglog(path.tau, path.loss, color=COLD, label="loss")
     high = float(path.loss.max())
-    left.set(ylabel="loss (nats)", title="Loss of the aligned flow", ylim=(1e-8 * high, 3.0 * high))
+    shown = path.loss > 1e-8 * high
+    low = 0.3 * float(path.loss[shown].min())
+    left.set(ylabel="loss (nats)", title="Loss of the aligned flow", ylim=(low, 3.0 * high))
     right.semilogx(path.tau, path.exponent, color=COLD)
-    right.axhline(1 / 3, color=GUIDE, lw=1, ls="--", label="1/3")
-    right.set(ylim=(0.0, 2.0), ylabel="-d ln L / d ln τ", title="Local exponent")
-    finite = math.isfinite(beta_star)
+    if math.isfinite(exponent):
+        right.axhline(exponent, color=GUIDE, lw=1, ls="--", label=f"α = {exponent:.3g}")
+    top = min(max(1.1 * float(np.nanmax(path.exponent)), 2.0 * exponent), 2.0)
+    right.set(ylim=(0.0, top), ylabel="-d ln L / d ln τ", title="Local exponent")
     start = float(path.tau[np.argmin(np.abs(path.beta - onset))])
-    end = float(path.tau[np.argmin(np.abs(path.beta - 0.5 * beta_star))]) if finite else float(path.tau[-1])
+    end = float(path.tau[np.argmin(np.abs(path.beta - 0.5 * beta_star))])
     for axes in (left, right):
         axes.axvspan(path.tau[0], start, color=WARM, alpha=0.12, lw=0, label="β < c₀: high temperature")
-        axes.axvspan(max(start, end), path.tau[-1], color=EXTRA, alpha=0.12, lw=0, label="β > β*/2: the end")
-        axes.set(xlabel="dynamic time τ", xlim=(path.tau[0], path.tau[-1]))
+        if math.isfinite(beta_star):
+            end = max(start, end)
+            axes.axvspan(end, path.tau[-1], color=EXTRA, alpha=0.12, lw=0, label="β > β*/2: the end")
+        axes.set(xlabel="dynamic time τ", xlim=(path.tau[0], path.tau[shown][-1]))
         axes.legend(fontsize=8)
     return figure

@@ -129,4 +129,4 @@ def command(
         from peakedtheory._training.flow_plots import draw_path
         from peakedtheory.cli._common import save_figure
 
-        save_figure(draw_path(path, answer.beta_star, answer.onset), plot)
+        save_figure(draw_path(path, answer.beta_star, answer.onset, prediction.exponent), plot)
