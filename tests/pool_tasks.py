@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
-
 
 def normal(rng, size):
     return rng.normal(size=size)
@@ -26,15 +24,3 @@ def fails_twice(counter, rng, size):
     if calls < 2:
         raise OSError("lost connection")
     return rng.normal(size=size)
-
-
-def always_fails(rng, size):
-    raise OSError("no such node")
-
-
-def fails_late(rng, size):
-    """Fail in blocks whose first number says so, about one in eight."""
-    values = rng.normal(size=size)
-    if np.abs(values[0, 0]) > 1.5:
-        raise OSError("node lost")
-    return values

@@ -218,10 +218,6 @@ class LossCurve:
         """Whether any record lies where the rate has come down from its peak."""
         return self.rates is not None and bool(self.annealing().any())
 
-    def with_schedule(self, schedule: Any) -> LossCurve:
-        """Return the same records with the rates of `schedule`."""
-        return dataclasses.replace(self, rates=as_schedule(schedule).rates)
-
     def _known_rates(self) -> np.ndarray:
         if self.rates is None:
             label = f" of {self.name}" if self.name else ""

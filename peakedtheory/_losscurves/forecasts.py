@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import xarray
 
-PARTS = ("statistical", "window", "origin", "law", "scatter")
 #: Degrees of freedom of the interval: the systematic parts rest on a handful of alternatives.
 _FREEDOM = 5.0
 
