@@ -7,12 +7,12 @@ any thread.
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import itertools
 import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 #: A second thread costs more than it saves on shorter loops, on a busy machine above all.
 _SECONDS_PER_THREAD = 1e-3
@@ -26,11 +26,11 @@ def number_of_threads() -> int:
 
 
 @functools.lru_cache(maxsize=1)
-def _pool(process: int) -> ThreadPoolExecutor:
+def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
     from numba.core import config
 
     workers = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    return ThreadPoolExecutor(workers, thread_name_prefix=f"peakedtheory-{process}")
+    return concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix=f"peakedtheory-{process}")
 
 
 def share(items: int, unit: int, seconds: float, work: Callable[[int, int], object]) -> None:
@@ -54,5 +54,6 @@ def share(items: int, unit: int, seconds: float, work: Callable[[int, int], obje
     try:
         work(*ranges[0])
     finally:
-        for other in others:
-            other.result()
+        concurrent.futures.wait(others)
+    for other in others:
+        other.result()

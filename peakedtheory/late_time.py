@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 
 from peakedtheory import schedules
 from peakedtheory._training.boundary import boundary_noise
+from peakedtheory.dynamics import SGD
 from peakedtheory.schedules import Schedule
 
 
@@ -81,11 +82,19 @@ def annealing(cap: float, steps: int, batch: float, width: float) -> Schedule:
 
     η = (B/m) ρ²/f(ρ) with h(ρ)/h(ρ_T) = u: it falls as 1/u and ends near (B/m) ρ_T²/f(ρ_T), not at zero
     (docs/schedules.md, Eq. 14). The cap stands for the stability limit of the first steps.
+
+    Raises
+    ------
+    ValueError
+        For a cap, batch or width that is not positive, and steps that are not a whole number.
     """
+    SGD(cap, batch, width)  # refuses impossible values
     plan = schedules.constant(cap, steps)
     rho, remaining, final, _ = _anneal()
     u = (np.arange(plan.steps) + 0.5) / plan.steps
     end = math.exp(float(np.interp(math.log(final), np.log(rho), np.log(remaining))))
     optimal = np.array([r**2 / boundary_noise(r) for r in rho])
     shape = np.exp(np.interp(-np.log(u * end), -np.log(remaining), np.log(optimal)))
-    return Schedule(f"annealing:cap={cap:g},steps={plan.steps}", np.minimum(batch / width * shape, cap))
+    rates = np.minimum(batch / width * shape, cap)
+    rates.flags.writeable = False
+    return Schedule(f"annealing:cap={cap:g},steps={plan.steps}", rates)

@@ -97,7 +97,8 @@ class OptimalSchedule:
     loss : float
         Predicted final loss in nats.
     exponent : float or None
-        Predicted α of the tuned loss against the number of steps, at late times; None but for SGD.
+        Predicted α of the tuned loss against the number of steps, at late times; None but for SGD
+        on hard labels.
     families : tuple of FamilyOptimum
         From the lowest loss to the highest.
     flow : StudentFlow
@@ -262,7 +263,7 @@ def best_of_family(
     peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
     flow = run(peak)
     exponent = None
-    if kind is SGD:
+    if kind is SGD and math.isinf(beta_star):
         exponent = 1.0 if math.isinf(power) else decay_exponent(power)
     return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), _share(flow), exponent)
 
@@ -336,7 +337,9 @@ def optimal_schedule(
     flow = student_flow(
         times, beta_star, n, optimizer=kind(float(plan.rates.max()), batch, width), schedule=plan
     )
-    exponent = 1.0 if refine and kind is SGD else optima[0].exponent
+    exponent = optima[0].exponent
+    if exponent is not None and plan is not optima[0].schedule:
+        exponent = 1.0
     return OptimalSchedule(plan, float(np.asarray(flow.loss)[-1]), exponent, tuple(optima), flow)
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
 from peakedtheory._results import describe, fields_of, to_dataset
 from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory.energies import as_energies
+from peakedtheory.entropy import match_entropy
 from peakedtheory.gap_law import Exponent, exponent_of_edge, exponent_of_gap, predict_exponent
 
 if TYPE_CHECKING:
@@ -191,7 +191,10 @@ def regime(
         fail("beta, tau", "at most one may be given", f"{beta}, {tau}", "one follows from the other")
     prediction = predict_exponent(distribution, float(count))
     table = interpolant(float(count), distribution)
-    star = _star_of_entropy(table, entropy) if beta_star is None else _finite_or_hard(beta_star)
+    if beta_star is None:
+        star = float(match_entropy(entropy, float(count), distribution).beta_star)
+    else:
+        star = _finite_or_hard(beta_star)
     path = aligned_path(table, star)
     onset = _onset(table)
     window = _window(path, prediction.exponent, onset, math.isinf(star))
@@ -205,20 +208,6 @@ def _finite_or_hard(beta_star: float) -> float:
     if star.ndim or star <= 0:
         fail("beta_star", "must be one number > 0", f"{beta_star}", "a teacher at zero has nothing to teach")
     return float(star)
-
-
-def _star_of_entropy(table: Interpolant, entropy: float | None) -> float:
-    wanted = float(real_array("entropy", entropy))
-
-    def excess(log_beta: float) -> float:
-        beta = np.array(math.exp(log_beta))
-        return float(table.hard_loss(beta) + beta * table.drives(beta)) - wanted
-
-    low, high = math.log(1e-6 / table.scale), math.log(table.top)
-    if not (excess(high) < 0 < excess(low)):
-        bound = math.log(table.n)
-        fail("entropy", f"must lie between 0 and ln n = {bound:.4g}", f"{wanted:g}", "give it in nats")
-    return math.exp(brentq(excess, low, high, xtol=1e-13))
 
 
 def _onset(table: Interpolant) -> float:

@@ -91,9 +91,17 @@ def command(
     if output is not None:
         from peakedtheory._output import save_dataset
 
-        save_dataset(
-            flow.to_xarray(), output, {"vocab": vocab, "beta_star": star, "schedule": schedule or ""}
-        )
+        settings = {
+            "vocab": vocab,
+            "beta_star": star,
+            "optimizer": str(flow.optimizer),
+            "schedule": schedule or "",
+            "tau": "" if schedule else tau,
+            "alignment0": alignment0,
+            "residual0": residual0,
+            "weight_decay": weight_decay,
+        }
+        save_dataset(flow.to_xarray(), output, settings)
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
         from peakedtheory._training.flow_plots import draw_run

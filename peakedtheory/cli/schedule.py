@@ -44,6 +44,7 @@ def command(
 
     star = teacher(beta_star, entropy, vocab)
     best = optimal_schedule(steps, batch, width, vocab, optimizer, beta_star=star, refine=refine)
+    free = best.schedule is not best.families[0].schedule
     if json:
         families = [
             {
@@ -79,14 +80,15 @@ def command(
             ]
             for f in best.families
         ]
-        if refine:
+        if free:
+            loss, tangential = (float(np.asarray(v)[-1]) for v in (best.flow.loss, best.flow.tangential_loss))
             rows.insert(
                 0,
                 [
                     "free",
                     f"{best.schedule.rates.max():.4g}",
                     f"{best.loss:.5g}",
-                    "–",
+                    f"{tangential / loss if loss > 0.0 else 0.0:.3f}",
                     "–" if best.exponent is None else f"{best.exponent:.3f}",
                 ],
             )
@@ -105,10 +107,13 @@ def command(
             "batch": batch,
             "width": width,
             "optimizer": optimizer,
+            "steps": steps,
+            "refine": refine,
         }
         save_dataset(dataset, output, settings)
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
         from peakedtheory._training.flow_plots import draw_schedule
 
-        save_figure(draw_schedule({f.name: f.schedule for f in best.families}), plot)
+        plans = {"free": best.schedule} if free else {}
+        save_figure(draw_schedule(plans | {f.name: f.schedule for f in best.families}), plot)
