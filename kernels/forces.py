@@ -1,6 +1,6 @@
 """Forces on a student of finite width and the noise of its mini-batches, at one state: docs/dynamics.md.
 
-Two lists of constants and five tables describe a problem. `c` and `v` are laid out as named here; `places`,
+Two lists of constants and four tables describe a problem. `c` and `v` are laid out as named here; `places`,
 `drives` and `cumulants` hold g(β), X(β) and what follows from them; `surface` holds V(D, ρ), each cell
 computed where a flow first comes by and NaN until then.
 """

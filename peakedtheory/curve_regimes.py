@@ -112,7 +112,7 @@ def curve_regime(
     Raises
     ------
     ValueError
-        If `vocab` is below 2, `entropy` outside (0, ln n), or the optimizer unknown.
+        If `vocab` is below 2, `entropy` outside [0, ln n), or the optimizer unknown.
 
     Notes
     -----

@@ -167,6 +167,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
     values, errors = values * scaling, errors * scaling
     if order >= 1:
         values[1] -= distribution.location
+        errors[1] += 2e-16 * abs(distribution.location)
     return HighTemperatureExpansion(values + 0.0, errors, count, distribution)
 
 

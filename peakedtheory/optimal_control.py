@@ -1,10 +1,8 @@
 """Learning rates and schedules that minimise the final loss of the predicted training run.
 
-For a constant rate the self-consistent residual gives η* = 2.04 B/m at late times (docs/schedules.md, Eqs.
-1-6); for
-decaying rates each family's best height is found on the flow itself, and the free schedule by descent over
-its shape
-(Eqs. 7-14). Lee et al. 2026 pose the question for constant rates.
+For a constant rate the self-consistent residual gives η* = 2.04 B/m at late times (docs/schedules.md,
+Eqs. 1-6); for decaying rates each family's best height is found on the flow itself, and the free schedule by descent over
+its shape (Eqs. 7-15). Lee et al. 2026 pose the question for constant rates.
 """
 
 from __future__ import annotations
@@ -315,8 +313,7 @@ def optimal_schedule(
     Notes
     -----
     The free schedule is ln η, piecewise linear on knots that crowd towards both ends, improved by quasi-
-    Newton
-    descent from the best family member (docs/schedules.md, Eq. 15).
+    Newton descent from the best family member (docs/schedules.md, Eq. 15).
     """
     kind = _optimizer(optimizer)
     if kind is not SGD:

@@ -1,4 +1,4 @@
-"""Every figure the command line can draw; functions return the matplotlib figure or axes."""
+"""Style of all figures, and the figures of exact results; functions return the matplotlib figure or axes."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import pytest
 from peakedtheory import Discrete, loss, thermodynamics
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory.energies import as_energies
+from peakedtheory.entropy import match_entropy
 from peakedtheory.regimes import (
     aligned_path,
     exponent_of_edge,
@@ -194,3 +195,9 @@ def test_tables_of_other_energies_end_at_the_exact_loss(name):
         losses, drives = (f(np.array([at - step, at + step])) for f in (table.hard_loss, table.drives))
         assert -np.diff(losses)[0] / (2 * step) == pytest.approx(table.drive(at), rel=0.03)
         assert drives[1] < drives[0]
+
+
+def test_the_teacher_of_an_entropy_is_the_same_everywhere():
+    for energies, entropy in (("beta:a=0.3,b=1", 1.0), ("t:df=5", 1.5)):
+        star = match_entropy(entropy, 128, energies).beta_star
+        assert regime(None, 128, energies, entropy=entropy).beta_star == pytest.approx(star, rel=1e-12)

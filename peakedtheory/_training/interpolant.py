@@ -88,7 +88,7 @@ class Interpolant:
     Attributes
     ----------
     slope : float
-        c0 - Φ'(0) + Φ'(0) = ⟨max x⟩ measured from the mean energy: Φ'(β) - Φ'(0) → slope.
+        c0 - Φ'(0) = ⟨max x⟩ measured from the mean energy: Φ'(β) - Φ'(0) → slope.
     top : float
         β beyond which the functions continue as the power laws (or zeros) they have reached.
     error : float
