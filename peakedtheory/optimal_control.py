@@ -1,8 +1,8 @@
 """Learning rates and schedules that minimise the final loss of the predicted training run.
 
 For a constant rate the self-consistent residual gives η* = 2.04 B/m at late times (docs/schedules.md,
-Eqs. 1-6); for decaying rates each family's best height is found on the flow itself, and the free schedule by descent over
-its shape (Eqs. 7-15). Lee et al. 2026 pose the question for constant rates.
+Eqs. 1-6); for decaying rates each family's best height is found on the flow itself, and the free schedule
+by descent over its shape (Eqs. 7-15). Lee et al. 2026 pose the question for constant rates.
 """
 
 from __future__ import annotations
