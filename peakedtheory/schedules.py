@@ -7,6 +7,7 @@ such as
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -192,6 +193,8 @@ _FAMILIES: dict[str, tuple[Callable[..., Schedule], set[str]]] = {
     "constant": (constant, {"peak", "steps", "warmup"}),
     "linear": (power_decay, {"peak", "steps", "warmup", "final"}),
     "power": (power_decay, {"peak", "steps", "power", "warmup", "final"}),
+    "square": (functools.partial(power_decay, power=2.0), {"peak", "steps", "warmup", "final"}),
+    "quartic": (functools.partial(power_decay, power=4.0), {"peak", "steps", "warmup", "final"}),
     "cosine": (warmup_cosine, {"peak", "steps", "warmup", "final"}),
     "wsd": (wsd, {"peak", "steps", "warmup", "decay", "final"}),
     "1-sqrt": (one_minus_sqrt, {"peak", "steps", "warmup", "decay", "final"}),
@@ -205,9 +208,8 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
     Parameters
     ----------
     text : str
-        `constant`, `linear`, `power`, `cosine`, `wsd`, `1-sqrt` or `hyperbolic` with `name=value` parameters
-        after a
-        colon, or `steps:0=1e-3,800=1e-4,steps=1000`.
+        `constant`, `linear`, `square`, `quartic`, `power`, `cosine`, `wsd`, `1-sqrt` or `hyperbolic` with
+        `name=value` parameters after a colon, or `steps:0=1e-3,800=1e-4,steps=1000`.
     steps : int, optional
         Length of the run where the text does not give it.
 
