@@ -13,7 +13,7 @@ import scipy
 
 from peakedtheory._checks import fail, inverse_temperature
 from peakedtheory._results import describe, scalar_or_array
-from peakedtheory.energies import STANDARD_NORMAL, Energies
+from peakedtheory.energies import Energies
 
 #: Where the exact Φ shows what a low-temperature series leaves open, in units of the rate it should vary at.
 _SEEN = (5.0, 20.0, 80.0)
@@ -200,8 +200,6 @@ class LowTemperatureExpansion(Expansion):
         """
         k = self.order + 1
         limit = float(scipy.special.zeta(k) * self.gap_rate ** (k - 1) / k)
-        if self.energies.core is STANDARD_NORMAL:
-            return limit
         from peakedtheory.thermodynamics import thermodynamics
 
         spread = self.energies.scale * math.sqrt(self.energies.core.variance)
