@@ -62,6 +62,9 @@ def to_dataset(
             coords[name] = np.moveaxis(values, axes[0], 0).reshape(values.shape[axes[0]], -1)[:, 0]
         else:
             coords[name] = (names, values)
+    if names == ["axis_0"]:  # nothing varies: a list of one, or of equal values, is still its first one's
+        names = [next(iter(full))]
+        coords[names[0]] = full[names[0]]
     resolved = {k: (tuple(names), v[1]) if isinstance(v, tuple) else v for k, v in coords.items()}
     dataset = xarray.Dataset(
         {k: (tuple(names), np.asarray(v, dtype=float).reshape(shape)) for k, v in variables.items()},

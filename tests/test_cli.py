@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import xarray
 from typer.testing import CliRunner
@@ -119,6 +120,17 @@ def test_bad_input_ends_with_one_line_and_status_two(arguments, message, monkeyp
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("beta", ["5", "2,2", "0,0.5,7"])
+def test_a_file_of_few_temperatures_has_what_the_table_shows(beta, tmp_path):
+    result = run("expand", "--vocab", "50304", "--beta", beta, "--output", str(tmp_path / "o.nc"))
+    assert result.exit_code == 0
+    with xarray.open_dataset(tmp_path / "o.nc", engine="h5netcdf") as stored:
+        assert stored["free_energy"].dims == ("beta",)
+        low = stored["low_temperature_free_energy"].values
+        assert np.isnan(low[stored["beta"].values < 3.0]).all()
+        np.testing.assert_allclose(low[-1], stored["free_energy"][-1] if beta != "2,2" else np.nan, rtol=2e-3)
 
 
 def test_help_of_every_command():

@@ -193,8 +193,7 @@ def _save(path: Any, exact: Any, low: Any, high: Any, options: dict[str, Any]) -
     for name, series in (("low_temperature", low), ("high_temperature", high)):
         dataset[f"{name}_coefficients"] = (f"{name}_order", series.coefficients)
         dataset[f"{name}_coefficients_error"] = (f"{name}_order", series.error)
-        positive = np.where(dataset.beta > 0, dataset.beta, np.nan)
-        values = [series.free_energy(b) if b > 0 else np.nan for b in np.nan_to_num(positive)]
-        dataset[f"{name}_free_energy"] = (dataset.beta.dims, values)
+        values = [_free_energy(series, float(b)) for b in np.atleast_1d(exact.beta)]
+        dataset[f"{name}_free_energy"] = (dataset.log_partition.dims, values)
     save_dataset(dataset, path, options)
     typer.echo(f"results written to {path}", err=True)

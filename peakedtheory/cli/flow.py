@@ -50,8 +50,13 @@ def command(
         ),
     ] = None,
     tau: Annotated[
-        str, typer.Option("--tau", help="Times `start:stop:count:log`.", metavar="GRID")
-    ] = "1:1e6:200:log",
+        str | None,
+        typer.Option(
+            "--tau",
+            help="Times `start:stop:count:log`; 1:1e6:200:log, or 200 of the schedule.",
+            metavar="GRID",
+        ),
+    ] = None,
     alignment0: Annotated[float, typer.Option("--alignment0", help="D at the start.", metavar="D")] = 0.0,
     residual0: Annotated[float, typer.Option("--residual0", help="ρ at the start.", metavar="R")] = 0.0,
     weight_decay: Annotated[
@@ -70,7 +75,7 @@ def command(
 
     star = teacher(beta_star, entropy, vocab)
     flow = student_flow(
-        None if schedule else parse_grid("tau", tau),
+        None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log"),
         star,
         vocab,
         optimizer=build_optimizer(optimizer, learning_rate, batch, width),
@@ -96,7 +101,7 @@ def command(
             "beta_star": star,
             "optimizer": str(flow.optimizer),
             "schedule": schedule or "",
-            "tau": "" if schedule else tau,
+            "tau": tau or "",
             "alignment0": alignment0,
             "residual0": residual0,
             "weight_decay": weight_decay,
