@@ -24,24 +24,23 @@ exclude_patterns = ["_build", "images"]
 html_theme = "furo"
 html_title = "peakedtheory"
 nitpicky = True
-# Prose in numpydoc type fields is not a reference, and private helpers have no page to point to.
+# Prose in numpydoc type fields is not a reference; private helpers and members of classes have no page.
 nitpick_ignore_regex = [
     ("py:.*", r"^(?!peakedtheory\.[a-z]).*"),
     ("py:.*", r".*\b_.*"),
-    ("py:.*", r"peakedtheory\.validation\.Case\..*"),
+    ("py:.*", r"peakedtheory\.[a-z_]+\.[A-Z]\w*\..*"),
 ]
 
-myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_cache_path = "docs/_build/.jupyter_cache"
 nb_execution_timeout = 240
-nb_execution_raise_on_error = False
-nb_execution_excludepatterns: list[str] = []
 nb_merge_streams = True
 
 autosummary_generate = True
 autodoc_typehints = "none"
+autodoc_default_options = {"no-value": True}
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 

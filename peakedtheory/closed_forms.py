@@ -1,8 +1,7 @@
 """Closed forms of the aligned flow in its three regimes and across the end of the power law.
 
 Liu et al. 2026, Eqs. 59 (linear start), 48-49 (power law), 60-63 (exponential end), for n Gaussian logits,
-with the
-exact c0 = ⟨max⟩ and c2 = (π²/12) c0 in place of √(2 ln n); docs/dynamics.md, Eqs. 21-26.
+with the exact c0 = ⟨max⟩ and c2 = (π²/12) c0 in place of √(2 ln n); docs/dynamics.md, Eqs. 21-26.
 """
 
 from __future__ import annotations
@@ -17,7 +16,15 @@ from peakedtheory._training.interpolant import interpolant
 
 
 class ClosedForm(NamedTuple):
-    """Inverse temperature β and loss L in nats, of the shape of τ."""
+    """Inverse temperature β and loss L, each of the shape of τ.
+
+    Attributes
+    ----------
+    beta : float or ndarray
+        Inverse temperature of the student.
+    loss : float or ndarray
+        KL divergence from the teacher in nats.
+    """
 
     beta: Any
     loss: Any
@@ -44,6 +51,26 @@ def _star(beta_star: Any, *, allow_infinite: bool = True) -> float:
 def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
     """Return β = (c_eff/n) Φ'(β*) τ and L to first order, for τ much below n (Liu et al. 2026, Eq. 59).
 
+    Parameters
+    ----------
+    tau : array_like
+        Dynamic time τ = Σ η, nonnegative, of any shape.
+    beta_star : float
+        Teacher's inverse temperature β* > 0; infinite for hard labels.
+    n : int
+        Number of classes.
+    c_eff : float
+        Factor on the gradient; 1 for gradient descent.
+
+    Returns
+    -------
+    ClosedForm
+
+    Raises
+    ------
+    ValueError
+        For negative times, and other values that are out of range or not single numbers.
+
     Examples
     --------
     >>> print(f"{linear_start(1.0, float('inf'), 128).beta:.6f}")
@@ -61,6 +88,24 @@ def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> Cl
 def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
     """Return β = (3 c_eff c2 τ/n)^(1/3) and L = c2/β, for c0 << β << β* (Liu et al. 2026, Eqs. 48-49).
 
+    Parameters
+    ----------
+    tau : array_like
+        Dynamic time, nonnegative, of any shape; L is infinite at zero.
+    n : int
+        Number of classes.
+    c_eff : float
+        Factor on the gradient.
+
+    Returns
+    -------
+    ClosedForm
+
+    Raises
+    ------
+    ValueError
+        As `linear_start`.
+
     Examples
     --------
     >>> print(f"{power_law(1e6, 128).loss:.5f}")
@@ -76,8 +121,34 @@ def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
 def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_eff: float = 1.0) -> ClosedForm:
     """Return β = β* - deviation·exp(-c_eff Φ''(β*) τ/n) and L = Φ''(β*)(β* - β)²/2.
 
-    These are Eqs. 60-63 of Liu et al. 2026 at any temperature; `deviation` is β* - β at τ = 0, small
-    against β*.
+    These are Eqs. 60-63 of Liu et al. 2026 at any temperature, and Eqs. 24-25 of docs/dynamics.md.
+
+    Parameters
+    ----------
+    tau : array_like
+        Dynamic time since β was β* - `deviation`, of any shape.
+    beta_star : float
+        Teacher's inverse temperature, positive and finite.
+    n : int
+        Number of classes.
+    deviation : float
+        β* - β at `tau` = 0, small against β*.
+    c_eff : float
+        Factor on the gradient.
+
+    Returns
+    -------
+    ClosedForm
+
+    Raises
+    ------
+    ValueError
+        As `linear_start`, and for hard labels, which have no such end.
+
+    Examples
+    --------
+    >>> print(f"{exponential_end(0.0, 2.0, 128, deviation=0.1).loss:.6f}")
+    0.003031
     """
     times, count = _arguments(tau, n, c_eff)
     star = _star(beta_star, allow_infinite=False)
@@ -89,7 +160,28 @@ def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_ef
 def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
     """Return the power law with its end, L = (c2/β*)(1-b)²/b with artanh b - b = c_eff c2 τ/(nβ*³).
 
-    Exact to leading order in c0/β and c0/β*: b = β/β* solves db/dτ = (1/b² - 1)/T (docs/dynamics.md, Eq. 26).
+    Exact to leading order in c0/β and c0/β*: b = β/β* solves db/dτ = (1/b² - 1)/T, T = nβ*³/(c_eff c2)
+    (docs/dynamics.md, Eq. 26).
+
+    Parameters
+    ----------
+    tau : array_like
+        Dynamic time, nonnegative, of any shape; L is infinite at zero.
+    beta_star : float
+        Teacher's inverse temperature, positive and finite.
+    n : int
+        Number of classes.
+    c_eff : float
+        Factor on the gradient.
+
+    Returns
+    -------
+    ClosedForm
+
+    Raises
+    ------
+    ValueError
+        As `linear_start`, and for hard labels; `power_law` is their limit.
 
     Examples
     --------

@@ -119,6 +119,13 @@ class Adam:
 class SignGD:
     """Steps of the gradient's signs, the limit of Adam without memory.
 
+    Parameters
+    ----------
+    learning_rate, batch, width : float
+        As for `SGD`.
+
+    Notes
+    -----
     The gradient of a weight is a sum over few examples of very unequal size, and its mean sign is averaged as
     such (docs/dynamics.md, Eqs. 46-48), with one table per (n, beta_star, batch). With BV/n below about one,
     V the mean squared difference of the softmax outputs, most rows meet none of their examples in a batch

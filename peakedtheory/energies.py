@@ -101,10 +101,19 @@ def parse_energies(text: str) -> Energies:
         A scipy.stats name with parameters after a colon; `normal`; `finite-width:m=32`;
         `atoms:` with energy=weight pairs; or a .npy, .csv or .txt file of observed energies.
 
+    Returns
+    -------
+    Energies
+
     Raises
     ------
     ValueError
         If the name, a parameter or the file is not known.
+
+    Examples
+    --------
+    >>> parse_energies("atoms:0=0.3,1=0.7").mean
+    0.7
     """
     head, _, tail = text.strip().partition(":")
     if Path(text).suffix in {".npy", ".csv", ".txt"}:

@@ -172,7 +172,31 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
 
 
 def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, order: int) -> Series:
-    """Return `expansion(n, energies, order)`, or the longest one below `order` that these energies have."""
+    """Return `expansion(n, energies, order)`, or the longest one below `order` that these energies have.
+
+    Parameters
+    ----------
+    expansion : callable
+        `low_temperature_expansion` or `high_temperature_expansion`.
+    n, energies
+        As these take them.
+    order : int
+        Order asked for.
+
+    Returns
+    -------
+    LowTemperatureExpansion or HighTemperatureExpansion
+
+    Raises
+    ------
+    ValueError
+        As `expansion`, but for orders that do not exist.
+
+    Examples
+    --------
+    >>> longest_expansion(high_temperature_expansion, 100, "t:df=3.5", 6).order
+    3
+    """
     for shorter in range(_checked_order(order, order_statistics.MAX_ORDER), 0, -1):
         try:
             return expansion(n, energies, shorter)

@@ -58,7 +58,22 @@ class Exponent:
 
 
 def exponent_of_gap(gap_exponent: float) -> float:
-    """Return α = κ/(κ + 2) for a gap law s^κ; κ = 2, 3 and ∞ are level repulsion and a true gap.
+    """Return α = κ/(κ + 2) for a gap law P(Δ < s) ~ s^κ (docs/regimes.md, Eq. 3).
+
+    Parameters
+    ----------
+    gap_exponent : float
+        κ > 0; 2 and 3 are level repulsion, ∞ a true gap.
+
+    Returns
+    -------
+    float
+        α in L ~ τ^-α under gradient flow.
+
+    Raises
+    ------
+    ValueError
+        If κ is not positive.
 
     Examples
     --------
@@ -74,7 +89,23 @@ def exponent_of_gap(gap_exponent: float) -> float:
 def exponent_of_edge(edge_exponent: Any) -> Any:
     """Return α for i.i.d. energies whose density starts as (ε - ε_min)^(k-1).
 
-    It is k/(k+1) below k = 1/2 and 1/3 above. At k = 1/2 a logarithm accompanies the power.
+    It is k/(k+1) below k = 1/2 and 1/3 above. At k = 1/2 a logarithm accompanies the power
+    (docs/regimes.md, Eqs. 6-7).
+
+    Parameters
+    ----------
+    edge_exponent : array_like
+        k > 0.
+
+    Returns
+    -------
+    float or ndarray
+        α, of the shape of k.
+
+    Raises
+    ------
+    ValueError
+        If some k is not positive.
 
     Examples
     --------
@@ -96,6 +127,10 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
         Distribution of one energy, as `as_energies` takes it; standard normal by default.
     n : int
         Number of energies, at least 2.
+
+    Returns
+    -------
+    Exponent
 
     Raises
     ------
@@ -172,7 +207,20 @@ def _discrete(x: np.ndarray) -> Exponent:
 
 
 def gap_density(parts: list[tuple[float, Density]], n: float) -> float:
-    """Return p_Δ(0) = n(n-1)∫f²F^(n-2), the density of the gap between the two highest x at zero."""
+    """Return p_Δ(0) = n(n-1)∫f²F^(n-2), the density of the gap between the two highest x at zero.
+
+    Parameters
+    ----------
+    parts : list of (float, Density)
+        Weights and densities of the continuous parts, as `Energies.components` has them.
+    n : float
+        Number of energies.
+
+    Returns
+    -------
+    float
+        Wrong where ∫f² diverges: docs/regimes.md, Eq. 6.
+    """
     edges = np.unique(np.concatenate([part.edges for _, part in parts]))
     # The panels resolve f; F^n falls off faster, so each is cut where ln F changes by order 1/n.
     if edges.size < 400:

@@ -24,6 +24,11 @@ def asymptotic_rate() -> tuple[float, float, float]:
     ρ² = (ηm/2B) f(ρ), β = (3Aτ/n)^(1/3) and L = A/β with A = c2 + c0 ρ²/2, c2 = (π²/12) c0: A²/η is minimal
     (docs/schedules.md, Eqs. 3-6).
 
+    Returns
+    -------
+    rate, residual, tangential_fraction : float
+        η* m/B, ρ and L_t/L.
+
     Examples
     --------
     >>> print("{:.3f} {:.3f} {:.3f}".format(*asymptotic_rate()))
@@ -39,7 +44,23 @@ def asymptotic_rate() -> tuple[float, float, float]:
 
 
 def decay_exponent(power: float) -> float:
-    """Return α = 1/3 + 2p/(3(p+1)) for schedules that end as (1-u)^p (docs/schedules.md, Eq. 9)."""
+    """Return α = 1/3 + 2p/(3(p+1)) for schedules that end as (1-u)^p (docs/schedules.md, Eq. 9).
+
+    Parameters
+    ----------
+    power : float
+        p >= 0; 0 is a constant rate.
+
+    Returns
+    -------
+    float
+        α in L ~ T^-α, the loss tuned over heights against the number of steps T, for SGD on hard labels.
+
+    Examples
+    --------
+    >>> print(f"{decay_exponent(0.0):.3f} {decay_exponent(1.0):.3f}")
+    0.333 0.667
+    """
     return 1.0 / 3.0 + 2.0 * power / (3.0 * (power + 1.0))
 
 
@@ -68,6 +89,11 @@ def annealing_limit() -> tuple[float, float, float]:
     choosing β for the final loss (c2 + c0ρ²/2)/β leaves K = min (π²/12 + ρ²/2) h(ρ) (docs/schedules.md,
     Eqs. 10-13). It is the limit of large width m: training at m = 32 stays above it.
 
+    Returns
+    -------
+    constant, residual, rate : float
+        K, ρ_T and η_T m/B.
+
     Examples
     --------
     >>> print("{:.3f} {:.3f} {:.3f}".format(*annealing_limit()))
@@ -83,10 +109,28 @@ def annealing(cap: float, steps: int, batch: float, width: float) -> Schedule:
     η = (B/m) ρ²/f(ρ) with h(ρ)/h(ρ_T) = u: it falls as 1/u and ends near (B/m) ρ_T²/f(ρ_T), not at zero
     (docs/schedules.md, Eq. 14). The cap stands for the stability limit of the first steps.
 
+    Parameters
+    ----------
+    cap : float
+        Highest rate.
+    steps : int
+        Length of the run T.
+    batch, width : float
+        Examples per step B and input width m.
+
+    Returns
+    -------
+    Schedule
+
     Raises
     ------
     ValueError
         For a cap, batch or width that is not positive, and steps that are not a whole number.
+
+    Examples
+    --------
+    >>> print(f"{annealing(100.0, 1000, batch=64, width=32).rates[-1]:.3f}")
+    2.897
     """
     SGD(cap, batch, width)  # refuses impossible values
     plan = schedules.constant(cap, steps)

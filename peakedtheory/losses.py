@@ -82,14 +82,49 @@ def loss(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> Any:
 
 
 def loss_with_error(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> tuple[Any, Any]:
-    """Return the loss and its absolute error estimate; arguments as in `loss`."""
+    """Return the loss of an aligned student and an estimate of its absolute error, in nats.
+
+    Parameters
+    ----------
+    beta, beta_star, n, energies
+        As in `loss`.
+
+    Returns
+    -------
+    loss, error : float or ndarray
+        Both of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        As `loss`.
+
+    Examples
+    --------
+    >>> value, error = loss_with_error(10.0, 100.0, 128)
+    >>> bool(0.0 < error < 1e-10 * value)
+    True
+    """
     return _bregman(beta, beta_star, n, energies, gradient=False)
 
 
 def loss_gradient(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> Any:
     """Return dL/dβ = U(β*) - U(β) of an aligned student.
 
-    Parameters and errors as in `loss`. The relative accuracy survives β close to β* and both large.
+    Parameters
+    ----------
+    beta, beta_star, n, energies
+        As in `loss`.
+
+    Returns
+    -------
+    float or ndarray
+        Of the broadcast shape; its relative accuracy survives β close to β* and both large.
+
+    Raises
+    ------
+    ValueError
+        As `loss`.
 
     Examples
     --------

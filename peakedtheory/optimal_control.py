@@ -52,11 +52,9 @@ class OptimalRate:
     learning_rate : float
         η*.
     loss : float
-        Loss in nats after the given steps; NaN-free: None where no number of steps was given.
-    tangential_fraction : float
-        L_t/L, the share of misalignment.
-    residual : float
-        ρ at the end.
+        Loss in nats after the given steps; None where no number of steps was given.
+    tangential_fraction, residual : float
+        L_t/L, the share of misalignment, and ρ at the end.
     exponent : float
         -d ln L/d ln T of the envelope of tuned losses, at this number of steps T.
     """
@@ -74,7 +72,17 @@ class OptimalRate:
 
 @dataclass(frozen=True)
 class FamilyOptimum:
-    """The best member of one family: peak, final loss, share of misalignment, and α (SGD only)."""
+    """The best member of one family of schedules.
+
+    Attributes
+    ----------
+    name, schedule, peak : str, Schedule, float
+        Key in `FAMILIES`, learning rates, and their height.
+    loss, tangential_fraction : float
+        Predicted final loss in nats, and L_t/L, the share of misalignment in it.
+    exponent : float or None
+        α of the tuned loss against the number of steps, at late times; None but for SGD on hard labels.
+    """
 
     name: str
     schedule: Schedule = field(repr=False)
@@ -184,6 +192,10 @@ def optimal_learning_rate(
     beta_star : float
         Teacher's inverse temperature; hard labels by default.
 
+    Returns
+    -------
+    OptimalRate
+
     Raises
     ------
     ValueError
@@ -245,7 +257,19 @@ def best_of_family(
     optimizer: Any = "sgd",
     beta_star: float = math.inf,
 ) -> FamilyOptimum:
-    """Return the member of one of `FAMILIES` whose peak gives the lowest predicted final loss."""
+    """Return the member of one of `FAMILIES` whose peak gives the lowest predicted final loss.
+
+    Parameters
+    ----------
+    name : str
+        Key in `FAMILIES`.
+    steps, batch, width, n, optimizer, beta_star
+        As in `optimal_schedule`, which also says what is refused.
+
+    Returns
+    -------
+    FamilyOptimum
+    """
     kind = _optimizer(optimizer)
     if name not in FAMILIES:
         fail("family", f"must be one of {', '.join(FAMILIES)}", repr(name), "name a family")
@@ -304,6 +328,10 @@ def optimal_schedule(
         Families whose best members are compared.
     refine : bool
         Whether to free the shape altogether; otherwise the best family member is returned.
+
+    Returns
+    -------
+    OptimalSchedule
 
     Raises
     ------

@@ -37,7 +37,20 @@ STYLE: dict[Any, Any] = {
 def new_figure(
     columns: int, rows: int = 1, width: float = 4.6, height: float = 3.6
 ) -> tuple[Figure, np.ndarray]:
-    """Return a figure of `rows` by `columns` panels in the package's style, without a window."""
+    """Return a figure of `rows` by `columns` panels in the package's style, without a window.
+
+    Parameters
+    ----------
+    columns, rows : int
+        Number of panels each way.
+    width, height : float
+        Size of a panel in inches.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : ndarray, shape (rows, columns)
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
@@ -45,7 +58,12 @@ def new_figure(
 
 
 def current_axes() -> matplotlib.axes.Axes:
-    """Return pyplot's current axes, new ones in this package's style; notebooks show them by themselves."""
+    """Return pyplot's current axes, new ones in this package's style; notebooks show them by themselves.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
     import matplotlib.pyplot as plt
 
     with mpl.rc_context(STYLE):
@@ -56,6 +74,17 @@ def plot_thermodynamics(
     result: Thermodynamics, axes: matplotlib.axes.Axes | None = None
 ) -> matplotlib.axes.Axes:
     """Draw F, U and S of `result` against β.
+
+    Parameters
+    ----------
+    result : Thermodynamics
+        Of one n and a one-dimensional `beta`.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; pyplot's current axes by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
@@ -82,7 +111,17 @@ def plot_thermodynamics(
 
 
 def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> Figure:
-    """Draw exact F, U and S with both expansions, and the relative error of the free energy by order."""
+    """Draw exact F, U and S with both expansions, and the relative error of the free energy by order.
+
+    Parameters
+    ----------
+    low, high : LowTemperatureExpansion, HighTemperatureExpansion
+        Of the same n and energies.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     centre = low.crossover if math.isfinite(low.crossover) else 1.0 / low.energies.scale
     beta = np.geomspace(0.03 * centre, 30.0 * centre, 160 if low.energies.core is STANDARD_NORMAL else 50)
     exact = thermodynamics(beta, low.n, low.energies)
@@ -148,7 +187,19 @@ def _usable(series: Expansion, beta: np.ndarray) -> np.ndarray:
 
 
 def plot_entropy(match: EntropyMatch, crossover: float) -> Figure:
-    """Draw S(β) with the matched entropies and the crossover to the low-temperature regime."""
+    """Draw S(β) with the matched entropies and the crossover to the low-temperature regime.
+
+    Parameters
+    ----------
+    match : EntropyMatch
+        Of one n.
+    crossover : float
+        Inverse temperature that is marked; NaN marks none.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     n = float(np.asarray(match.n).flat[0])
     targets, stars = np.atleast_1d(match.entropy), np.atleast_1d(match.beta_star)
     top = 1.35 * np.nanmax([stars.max(), crossover])

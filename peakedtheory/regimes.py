@@ -42,7 +42,15 @@ _CELL_NODES, _CELL_WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 @dataclass(frozen=True)
 class Window:
-    """Stretch in which the local exponent stays within 10 % of α: β and τ at its ends, and its length."""
+    """Stretch of a run in which the local exponent stays within 10 % of α.
+
+    Attributes
+    ----------
+    beta, tau : tuple of float
+        Inverse temperature and dynamic time where it begins and ends; infinite where it has no end.
+    decades : float
+        Its length in powers of ten of τ, at least half of one.
+    """
 
     beta: tuple[float, float]
     tau: tuple[float, float]
@@ -160,6 +168,10 @@ def regime(
         Teacher's entropy in nats, instead of `beta_star`.
     beta, tau : float, optional
         One moment of the run: inverse temperature reached, or dynamic time spent by gradient flow from zero.
+
+    Returns
+    -------
+    Regime
 
     Raises
     ------
@@ -279,9 +291,11 @@ class PhaseDiagram:
     Attributes
     ----------
     beta_star : ndarray, shape (s,)
+        Teacher's inverse temperature.
     fraction : ndarray, shape (f,)
         β/β*, below one.
     local_exponent : ndarray, shape (s, f)
+        -d ln L/d ln τ.
     exponent : float
         The asymptotic α.
     onset : float
@@ -314,6 +328,20 @@ def phase_diagram(beta_star: Any, n: float, energies: Any = None, fraction: Any 
         Distribution of one energy.
     fraction : array_like, shape (f,), optional
         Values of β/β* in (0, 1); 60 of them by default.
+
+    Returns
+    -------
+    PhaseDiagram
+
+    Raises
+    ------
+    ValueError
+        For hard labels, fractions outside (0, 1), and energies without an exponent.
+
+    Examples
+    --------
+    >>> phase_diagram([10.0, 1000.0], 128, fraction=[0.01, 0.1]).local_exponent.shape
+    (2, 2)
     """
     distribution = as_energies(energies)
     stars = np.atleast_1d(inverse_temperature(beta_star, "beta_star"))

@@ -1,8 +1,8 @@
 """Learning-rate schedules and the dynamic time τ = Σ η_t they spend (Liu et al. 2026, Eq. 22).
 
 Every family resolves to one array of rates, one per step. Schedules are built by functions, read from text
-such as
-`cosine:peak=3e-4,warmup=2160,steps=72000,final=3e-5`, or given as an array, a callable or a list of steps.
+such as `cosine:peak=3e-4,warmup=2160,steps=72000,final=3e-5`, or given as an array, a callable or a list of
+steps. Rates and lengths that are impossible raise ValueError.
 """
 
 from __future__ import annotations
@@ -89,7 +89,19 @@ def _progress(steps: int, warmup: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def constant(peak: float, steps: int, warmup: int = 0) -> Schedule:
-    """Return η_t = peak after a linear warmup."""
+    """Return η_t = peak after a linear warmup.
+
+    Parameters
+    ----------
+    peak : float
+        Highest rate.
+    steps, warmup : int
+        Length of the run, and of the linear rise from zero at its beginning, which must be shorter.
+
+    Returns
+    -------
+    Schedule
+    """
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     rise, _ = _progress(steps, warmup)
     return _finish(f"constant:peak={peak:g},steps={steps},warmup={warmup}", peak * rise)
@@ -98,8 +110,16 @@ def constant(peak: float, steps: int, warmup: int = 0) -> Schedule:
 def power_decay(peak: float, steps: int, power: float = 1.0, warmup: int = 0, final: float = 0.0) -> Schedule:
     """Return final + (peak - final)(1 - u)^power after a linear warmup, u the progress through the rest.
 
-    Power 1 is the linear decay. u is taken at the middle of each step, so that no step is lost to a zero
-    rate.
+    Power 1 is the linear decay. u is that of the middle of each step: none is lost to a rate of zero.
+
+    Parameters
+    ----------
+    peak, steps, warmup, power, final : float
+        As for `constant`; power and final rate are at least 0.
+
+    Returns
+    -------
+    Schedule
     """
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     final, power = _rate(final, "final", zero=True), float(real_array("power", power))
@@ -113,6 +133,15 @@ def power_decay(peak: float, steps: int, power: float = 1.0, warmup: int = 0, fi
 
 def warmup_cosine(peak: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:
     """Return the half cosine from `peak` to `final` after a linear warmup.
+
+    Parameters
+    ----------
+    peak, steps, warmup, final : float
+        As for `constant`; the last step has the rate `final`, at least 0.
+
+    Returns
+    -------
+    Schedule
 
     Examples
     --------
@@ -148,26 +177,74 @@ def _stable_decay(
 
 
 def wsd(peak: float, steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0) -> Schedule:
-    """Return warmup, a stable rate, and a linear decay over the last `decay` steps (or fraction)."""
+    """Return warmup, a stable rate, and a linear decay over the last `decay` steps (or fraction).
+
+    Parameters
+    ----------
+    peak, steps, warmup, final : float
+        As for `warmup_cosine`.
+    decay : float
+        Steps of the decay, which must fit behind the warmup; below 1, their share of the run.
+
+    Returns
+    -------
+    Schedule
+    """
     return _stable_decay("wsd", lambda u: 1.0 - u, peak, steps, warmup, decay, final)
 
 
 def one_minus_sqrt(
     peak: float, steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0
 ) -> Schedule:
-    """Return warmup, a stable rate, and a decay as 1 - √u over the last `decay` steps (or fraction)."""
+    """Return warmup, a stable rate, and a decay as 1 - √u over the last `decay` steps (or fraction).
+
+    Parameters
+    ----------
+    peak, steps, warmup, decay, final : float
+        As for `wsd`.
+
+    Returns
+    -------
+    Schedule
+    """
     return _stable_decay("1-sqrt", lambda u: 1.0 - np.sqrt(u), peak, steps, warmup, decay, final)
 
 
 def hyperbolic(peak: float, steps: int, half: float = 0.01) -> Schedule:
-    """Return η_t = peak/(1 + u/half), u the fraction of the run that is over: the shape of long anneals."""
+    """Return η_t = peak/(1 + u/half), u the fraction of the run that is over: the shape of long anneals.
+
+    Parameters
+    ----------
+    peak, steps, half : float
+        Rate at u = 0, length of the run, and the u at which the rate is half of `peak`.
+
+    Returns
+    -------
+    Schedule
+    """
     peak, steps, half = _rate(peak, "peak"), _count(steps), _rate(half, "half")
     u = (np.arange(1, steps + 1) - 0.5) / steps
     return _finish(f"hyperbolic:peak={peak:g},steps={steps},half={half:g}", peak / (1.0 + u / half))
 
 
 def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Schedule:
-    """Return piecewise constant rates from pairs (first step, rate); the first pair starts at step 0.
+    """Return piecewise constant rates from pairs (first step, rate).
+
+    Parameters
+    ----------
+    boundaries : sequence of (int, float)
+        First step, counted from 0, and rate (at least 0) of each piece, in order; the first starts at 0.
+    steps : int
+        Length of the run.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    ValueError
+        If the first steps do not ascend from 0 inside the run, or no rate is positive.
 
     Examples
     --------
@@ -212,6 +289,10 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
         `name=value` parameters after a colon, or `steps:0=1e-3,800=1e-4,steps=1000`.
     steps : int, optional
         Length of the run where the text does not give it.
+
+    Returns
+    -------
+    Schedule
 
     Raises
     ------
@@ -264,6 +345,10 @@ def as_schedule(schedule: Any, steps: int | None = None) -> Schedule:
         A callable takes the step, counted from 0, and returns its rate; it and pairs need `steps`.
     steps : int, optional
         Length of the run; must agree with schedules that have one.
+
+    Returns
+    -------
+    Schedule
 
     Raises
     ------

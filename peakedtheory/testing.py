@@ -25,18 +25,43 @@ Check = Callable[[float, float, Energies], float]
 
 
 def inverse_temperatures(smallest: float = 1e-3, largest: float = 1e3) -> st.SearchStrategy[float]:
-    """Return a strategy for β, even in ln β between the bounds."""
+    """Return a strategy for inverse temperatures, even in ln β.
+
+    Parameters
+    ----------
+    smallest, largest : float
+        Bounds of β, positive.
+
+    Returns
+    -------
+    hypothesis.strategies.SearchStrategy of float
+    """
     return st.floats(np.log(smallest), np.log(largest)).map(lambda v: float(np.exp(v)))
 
 
 def counts(largest: float = 1e12) -> st.SearchStrategy[int]:
-    """Return a strategy for n >= 2, even in ln n, with small numbers among them."""
+    """Return a strategy for numbers of energies n >= 2, even in ln n, with small numbers among them.
+
+    Parameters
+    ----------
+    largest : float
+        Bound of n.
+
+    Returns
+    -------
+    hypothesis.strategies.SearchStrategy of int
+    """
     wide = st.floats(np.log(2.0), np.log(largest)).map(lambda v: round(np.exp(v)))
     return st.one_of(st.integers(2, 10), wide)
 
 
 def energy_distributions() -> st.SearchStrategy[Energies]:
-    """Return a strategy for distributions: Gaussian, skewed, bounded, heavy-tailed, atoms and mixtures."""
+    """Return a strategy for distributions: Gaussian, skewed, bounded, heavy-tailed, atoms and mixtures.
+
+    Returns
+    -------
+    hypothesis.strategies.SearchStrategy of Energies
+    """
     scales = st.floats(0.1, 10.0)
     moved = st.tuples(st.floats(-5.0, 5.0), scales)
     gaussian = moved.map(lambda p: Gaussian(*p))
@@ -284,6 +309,17 @@ def verify(
     Returns
     -------
     list of Verification
+        One for each of `IDENTITIES`, in their order.
+
+    Raises
+    ------
+    ValueError
+        For energies that cannot be understood, or whose averages do not exist.
+
+    Examples
+    --------
+    >>> all(outcome.holds for outcome in verify("laplace", examples=2))
+    True
     """
     chosen = energy_distributions() if energies is None else st.just(as_energies(energies))
     results = []

@@ -27,7 +27,13 @@ UNITS = {"log_partition": "nat", "entropy": "nat"}
 
 @dataclass(frozen=True)
 class ErrorEstimate:
-    """Absolute error estimates of the fields of the same names; never below the true error."""
+    """Absolute error estimates of exact averages, never below the true error.
+
+    Attributes
+    ----------
+    log_partition, free_energy, internal_energy, entropy, energy_variance : float or ndarray
+        Of the field of the same name in `Thermodynamics`, in its unit and shape.
+    """
 
     log_partition: Any
     free_energy: Any

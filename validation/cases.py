@@ -188,6 +188,15 @@ def grid(**values: Any) -> list[Case]:
     **values
         Fields of `Case`; a list, tuple or array stands for a scan (a schedule given as text is one value).
 
+    Returns
+    -------
+    list of Case
+
+    Raises
+    ------
+    ValueError
+        As `Case`.
+
     Examples
     --------
     >>> [(c.beta_star, c.learning_rate) for c in grid(beta_star=[10, 100], learning_rate=[0.1, 1.0])]

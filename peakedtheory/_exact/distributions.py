@@ -45,15 +45,15 @@ class Energies(ABC):
 
     @abstractmethod
     def cdf(self, energy: np.ndarray) -> np.ndarray:
-        """Probability that an energy is at most `energy`, accurate in relative terms near zero."""
+        """Return the probability that an energy is at most `energy`, accurate in relative terms near zero."""
 
     @abstractmethod
     def ppf(self, q: np.ndarray) -> np.ndarray:
-        """Energy below which a fraction `q` of the probability lies; q down to 1e-300 must work."""
+        """Return the energy below which a fraction `q` of the probability lies; q may be as low as 1e-300."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
-        """Draw independent energies."""
+        """Return independent energies in an array of shape `size`."""
 
     @functools.cached_property
     def mean(self) -> float:
@@ -66,7 +66,7 @@ class Energies(ABC):
         return float(self.central_moments(2)[2])
 
     def central_moments(self, order: int) -> np.ndarray:
-        """Return (mean, 0, μ₂, …, μ_order), the mean energy and the central moments.
+        """Return (mean, 0, μ₂, …, μ_order), the mean energy and the central moments, shape (order + 1,).
 
         A moment that does not exist is reported as infinite.
         """

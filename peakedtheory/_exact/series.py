@@ -23,6 +23,9 @@ _SEEN = (5.0, 20.0, 80.0)
 class Expansion(ABC):
     """A truncated series of Φ = ⟨ln Z⟩ and what follows from it.
 
+    Methods take β >= 0, a number or an array, and an `order` at which to cut (the whole series by default);
+    they return the shape of β. Φ, S and L are in nats.
+
     Attributes
     ----------
     coefficients : ndarray, shape (order + 1,)
@@ -157,7 +160,7 @@ class Expansion(ABC):
 
 @dataclass(frozen=True, repr=False)
 class LowTemperatureExpansion(Expansion):
-    """Series of F in 1/β, whose `coefficients` are c_0 = ⟨max(-ε)⟩, c_1, c_2 and so on.
+    """Series of F in 1/β, F = -c_0 - c_1/β - c_2/β² - …, with c_0 = ⟨max(-ε)⟩ (docs/expansions.md, Eq. 2).
 
     Attributes
     ----------

@@ -128,6 +128,10 @@ class LossCurve:
         logit_std, entropy, name, metadata : optional
             As in `LossCurve`.
 
+        Returns
+        -------
+        LossCurve
+
         Raises
         ------
         ValueError
@@ -175,12 +179,12 @@ class LossCurve:
         return first + 1 if first else 0
 
     def time_at(self, step: Any) -> np.ndarray:
-        """Return τ after `step` steps, linear between whole steps."""
+        """Return τ after `step` steps (array_like, any shape), linear between whole steps."""
         times = np.concatenate([[0.0], np.cumsum(self._known_rates())])
         return np.interp(np.asarray(step, dtype=float), np.arange(times.size), times)
 
     def rate_at(self, step: Any) -> np.ndarray:
-        """Return the rate of the step that ends at `step`."""
+        """Return the rate of the step that ends at `step` (array_like, any shape)."""
         index = np.ceil(np.asarray(step, dtype=float)).astype(int) - 1
         return self._known_rates()[np.clip(index, 0, None)]
 
@@ -228,7 +232,22 @@ class LossCurve:
 
 
 def as_curves(curves: Any) -> tuple[LossCurve, ...]:
-    """Return one or several curves as a tuple."""
+    """Return one or several curves as a tuple.
+
+    Parameters
+    ----------
+    curves : LossCurve or iterable of LossCurve
+        At least one.
+
+    Returns
+    -------
+    tuple of LossCurve
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
     several = (curves,) if isinstance(curves, LossCurve) else tuple(curves)
     if not several or not all(isinstance(curve, LossCurve) for curve in several):
         fail("curves", "must be one LossCurve or several", repr(curves)[:60], "build them with LossCurve")

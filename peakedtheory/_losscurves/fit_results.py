@@ -180,6 +180,10 @@ class LossCurveFit:
             Learning rates of the run, as `as_schedule` takes them; those of the (first) curve by default,
             continued at a constant rate if they ended at their peak.
 
+        Returns
+        -------
+        ndarray, shape (steps,)
+
         Raises
         ------
         ValueError
@@ -207,6 +211,16 @@ class LossCurveFit:
             Coverage, between 0 and 1.
         statistical : bool
             Leave out what window and origin add.
+
+        Returns
+        -------
+        tuple of float
+            Lower and upper end, in the unit of the parameter.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that was not fitted, or a level outside (0, 1).
         """
         if name not in self.uncertainty:
             fail(

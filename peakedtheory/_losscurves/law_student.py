@@ -32,12 +32,28 @@ def _table(n: float, beta_star: float) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def student_law(n: float, beta_star: float) -> Law:
-    """Return the aligned-student law for n classes and a teacher at `beta_star`.
+    """Return the aligned-student law, L = L∞ + A·L_aligned(c_eff τ/n) (Liu et al. 2026, Eqs. 9 and 44).
+
+    Parameters
+    ----------
+    n : int
+        Number of classes, at least 2.
+    beta_star : float
+        Teacher's inverse temperature; infinite for hard labels.
+
+    Returns
+    -------
+    Law
 
     Raises
     ------
     ValueError
         If n < 2 or β* is not positive.
+
+    Examples
+    --------
+    >>> student_law(128, 50.0).free
+    ('loss_floor', 'c_eff')
     """
 
     def basis(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis:

@@ -169,6 +169,15 @@ class Law:
     def at(self, **values: float) -> Law:
         """Return the law with these parameters held.
 
+        Parameters
+        ----------
+        **values : float
+            Parameters by name.
+
+        Returns
+        -------
+        Law
+
         Raises
         ------
         ValueError
@@ -207,6 +216,10 @@ class Law:
             Value of every parameter; held ones may be left out.
         origin : float
             Where the law's time starts, in its own unit.
+
+        Returns
+        -------
+        ndarray, shape (records,)
         """
         return self.evaluate(Records.of(curve), self.vector(parameters), origin)[0]
 
@@ -250,6 +263,10 @@ def parse_law(text: Any) -> Law:
     text : str or Law
         A name in `LAWS`, with parameters to hold after a colon: "power", "power:alpha=1/3",
         "student:n=50304,beta_star=6.97".
+
+    Returns
+    -------
+    Law
 
     Raises
     ------
