@@ -11,8 +11,8 @@ import numpy as np
 
 from peakedtheory import SGD, student_flow
 from peakedtheory.plotting import GUIDE, new_figure
+from peakedtheory.validation.analysis_budgets import tuned
 from peakedtheory.validation.experiments import experiment
-from peakedtheory.validation.experiments.budgets import tuned
 
 ROOT = Path(__file__).resolve().parent
 DATA = ROOT.parent / "validation" / "data"
@@ -49,7 +49,7 @@ def draw_scan(axes) -> None:
 def draw_schedules(axes) -> None:
     """Draw the tuned loss against the budget for families of schedules, trained and predicted."""
     study = experiment("schedules")
-    data = study.load(DATA, "quick")
+    data = study.load(DATA, "paper")
     kept = (data["optimizer"].values == "sgd") & np.isinf(data["beta_star"].values)
     data = data.isel(case=np.flatnonzero(kept & np.isin(data["family"].values, list(FAMILIES))))
     predicted = study.predict(data)["loss"].values

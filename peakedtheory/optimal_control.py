@@ -341,7 +341,8 @@ def optimal_schedule(
     Notes
     -----
     The free schedule is ln η, piecewise linear on knots that crowd towards both ends, improved by quasi-
-    Newton descent from the best family member (docs/schedules.md, Eq. 15).
+    Newton descent from the best family member (docs/schedules.md, Eq. 15). Trained with, long ones stay above
+    their predicted loss, under SGD by 12 % at 10,000 and 21 % at 30,000 steps (same page).
     """
     kind = _optimizer(optimizer)
     if kind is not SGD:
