@@ -28,10 +28,19 @@ CORNER = 0.02
 
 
 @inner
-def _quintic(row, first, t):
+def quintic(row, first, t):
     value = row[first + 5]
     for power in range(4, -1, -1):
         value = row[first + power] + t * value
+    return value
+
+
+@inner
+def biquintic(cell, i, j):
+    """Value of a cell's polynomial, coefficients by powers of i and of j."""
+    value = quintic(cell[5], 0, j)
+    for power in range(4, -1, -1):
+        value = value * i + quintic(cell[power], 0, j)
     return value
 
 
@@ -44,7 +53,7 @@ def drive_at(beta, c, places, drives):
     place = places[int(u * c[PER_PLACE])]
     t = (u - place[0]) * place[1]
     cell = int(t)
-    return math.exp(_quintic(drives[int(place[2]) + cell], 0, t - cell))
+    return math.exp(quintic(drives[int(place[2]) + cell], 0, t - cell))
 
 
 @inner
@@ -57,8 +66,8 @@ def cumulant(beta, c, places, drives, cumulants):
     t = math.log1p(beta) * c[PER_CELL]
     cell = int(t)
     row, t = cumulants[cell], t - cell
-    steepness = _quintic(row, _STEEPNESS, t)
-    return _quintic(row, _X, t), _quintic(row, _RATIO, t) * drive, drive, steepness * drive / beta
+    steepness = quintic(row, _STEEPNESS, t)
+    return quintic(row, _X, t), quintic(row, _RATIO, t) * drive, drive, steepness * drive / beta
 
 
 @inner
@@ -114,7 +123,7 @@ def spread(d, square, a, c, places, drives, cumulants):
     if beta < c[LAST]:
         t = math.log1p(beta) * c[PER_CELL]
         cell = int(t)
-        share = _quintic(cumulants[cell], _SHARE, t - cell)
+        share = quintic(cumulants[cell], _SHARE, t - cell)
     else:
         x = c[LIMIT] - (c[LIMIT] - c[LAST_X]) * (c[LAST] / beta) ** 2
         share = x / (c[SLOPE] - drive_at(beta, c, places, drives))
@@ -138,12 +147,8 @@ def noise(d, rho, v, surface):
     i, j = math.log1p(d / v[FIRST]) / v[STEP], math.asinh(rho / v[WIDE]) / v[STEP]
     row, column = int(i), int(j)
     cell = surface[row, column]
-    i, j = i - row, j - column
-    value = _quintic(cell[5], 0, j)
-    for power in range(4, -1, -1):
-        value = value * i + _quintic(cell[power], 0, j)
     missing = row * surface.shape[1] + column if math.isnan(cell[0, 0]) else -1
-    value = math.exp(value)
+    value = math.exp(biquintic(cell, i - row, j - column))
     if turn > 0.0:
         return value * (turn * rho * rho + v[STRETCH] * (d - v[STAR]) ** 2 + 1e-300), missing
     return value * beyond, missing

@@ -10,15 +10,14 @@ import math
 import numpy as np
 
 from peakedtheory.kernels.cache import cached_njit
-from peakedtheory.kernels.forces import SENSITIVITY, forces, noise
+from peakedtheory.kernels.forces import SENSITIVITY, biquintic, forces, noise, quintic
 from peakedtheory.kernels.lanes import inner
 
 #: Constants of a descent: width, 1/(nB), weight decay, and whether the step is the first moment.
 (WIDTH, PER_WEIGHT, DECAY, INERTIA) = range(4)
 WEIGHT_CONSTANTS = 4
-#: Constants of the table of mean signs: steps in ln(1 + D) and asinh ρ, largest D and ρ.
-(STEP_D, STEP_RHO, FARTHEST, WIDEST) = range(4)
-SIGN_CONSTANTS = 4
+#: Constants of the table of mean signs: step in ln(1 + D) and asinh ρ, largest D and ρ.
+(_STEP, _FARTHEST, _WIDEST) = range(3)
 #: Rows of `nodes`.
 _OMEGA, _WEIGHT, _ALONG, _ROW = range(4)
 #: Square of Adam's own ε, 1e-8; without it steps grow without bound where all of the gradient has vanished.
@@ -214,43 +213,37 @@ def adam_jacobian(t, y, eta, forget, turn, nodes, w, c, places, drives, cumulant
 
 
 @inner
-def _cubic(row, j):
-    return row[0] + j * (row[1] + j * (row[2] + j * row[3]))
-
-
-@inner
-def _mean_signs(d, rho, g, along, across):
-    """-⟨Σ e z/√(Σ e²)⟩ and ⟨Σ e w/√(Σ e²)⟩/ρ at one (D, ρ), from their tables (Eq. 47)."""
-    limit = g[FARTHEST]
-    i = math.log1p(min(d, limit) if d > 0.0 else 0.0) / g[STEP_D]
-    j = math.asinh(min(rho, g[WIDEST]) if rho > 0.0 else 0.0) / g[STEP_RHO]
-    row, column = min(int(i), along.shape[0] - 1), min(int(j), along.shape[1] - 1)
+def _mean_signs(d, rho, g, surface):
+    """-⟨Σ e z/√(Σ e²)⟩ and ⟨Σ e w/√(Σ e²)⟩/ρ at one (D, ρ) (Eq. 47), and the cell missing for it, or -1."""
+    limit = g[_FARTHEST]
+    i = math.log1p(min(d, limit) if d > 0.0 else 0.0) / g[_STEP]
+    j = math.asinh(min(rho, g[_WIDEST]) if rho > 0.0 else 0.0) / g[_STEP]
+    row, column = int(i), int(j)
     i, j = i - row, j - column
-    one, other = along[row, column], across[row, column]
-    first = second = 0.0
-    for p in range(3, -1, -1):
-        first, second = first * i + _cubic(one[p], j), second * i + _cubic(other[p], j)
+    one, other = surface[0, row, column], surface[1, row, column]
+    missing = row * surface.shape[2] + column if math.isnan(one[0, 0]) else -1
+    first, second = biquintic(one, i, j), math.exp(biquintic(other, i, j))
     if d < 0.0:  # continued linearly
-        first += d / g[STEP_D] * _cubic(one[1], j)
-    second = math.exp(second)
+        first += d / g[_STEP] * quintic(one[1], 0, j)
     # The mean gradient falls as 1/β², the response to residuals as 1/β, the noise of both as 1/√β.
     beyond = limit / d if d > limit else 1.0
-    return first * beyond**1.5, second * math.sqrt(beyond)
+    return first * beyond**1.5, second * math.sqrt(beyond), missing
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def mean_signs_at(d, rho, g, along, across):
+def mean_signs_at(d, rho, g, surface):
     """Return `_mean_signs` to Python."""
-    return _mean_signs(d, rho, g, along, across)
+    return _mean_signs(d, rho, g, surface)
 
 
 @cached_njit(error_model="numpy", nogil=True)
 def sign_rates(
-    t, y, eta, nodes, w, g, along, across_signs, bare, c, places, drives, cumulants, v, surface, out
+    t, y, eta, nodes, w, g, signs, bare, c, places, drives, cumulants, v, surface, out
 ):
     """Sign descent: θ(ω) and s²; a step is the mean sign of a sum of few terms (Eq. 48).
 
-    `bare` holds the constants of infinite width, of which the tables of mean signs are made.
+    `bare` holds the constants of infinite width, of which the table of mean signs is made. Returns what is
+    missing in the surface of the noise and in that table.
     """
     count = nodes.shape[1]
     square = max(y[count], 0.0)
@@ -260,7 +253,7 @@ def sign_rates(
         d, residual, 0.0, w, c, places, drives, cumulants, v, surface
     )
     plain, _, rate, _ = forces(d, residual, 0.0, 0.0, bare, places, drives, cumulants)
-    first, second = _mean_signs(d, math.sqrt(residual), g, along, across_signs)
+    first, second, missing_signs = _mean_signs(d, math.sqrt(residual), g, signs)
     pull, stiffness = first + (pull - plain) / math.sqrt(variance + TINY), second * stiffness / rate
     m, decay = w[WIDTH], w[DECAY]
     pace, root = t * eta, math.sqrt(m)
@@ -274,4 +267,4 @@ def sign_rates(
         spread += nodes[_WEIGHT, i] * (1.0 - sign * sign)
     damping *= 2.0 / math.sqrt(math.pi) * root * scale * stiffness
     out[count] = pace * (eta * m * spread - 2.0 * square * (damping + decay))
-    return missing
+    return missing, missing_signs

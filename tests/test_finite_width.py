@@ -251,10 +251,21 @@ def test_sign_descent_while_rows_see_few_examples():
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
 
 
-@pytest.mark.parametrize(("d", "rho", "star"), [(0.5, 1.0, INF), (3.0, 0.7, INF), (3.0, 0.7, 4.0)])
-def test_mean_sign_by_plain_sampling_of_batches(d, rho, star):
-    n, batch, rng = 32, 24, np.random.default_rng(8)
-    z, w = rng.standard_normal((2, 4000, batch, n))
+@pytest.mark.parametrize(
+    ("n", "d", "rho", "star"),
+    [
+        (32, 0.5, 1.0, INF),
+        (32, 3.0, 0.7, INF),
+        (32, 3.0, 0.7, 4.0),
+        (128, 3.0, 10.0, INF),  # most classes on nodes, and the student's likeliest far from the teacher's
+        (128, 3.0, 30.0, 100.0),
+        (128, 20.0, 10.0, 30.0),
+        (128, 0.3, 0.5, 10.0),
+    ],
+)
+def test_mean_sign_by_plain_sampling_of_batches(n, d, rho, star):
+    batch, rng = 24, np.random.default_rng(8)
+    z, w = rng.standard_normal((2, 128000 // n, batch, n))
     error = np.exp(simulator.log_softmax(d * z + rho * w))
     error -= simulator.labels(star * z if math.isfinite(star) else z, math.isinf(star))
     size = np.sqrt((error**2).sum(axis=1))

@@ -43,9 +43,10 @@ class _Signs:
 
     def __init__(self, descent: Descent, batch: float) -> None:
         self._all = descent
-        signs = sign_table(int(descent.force.n), descent.force.beta_star, batch)
+        self._signs = sign_table(int(descent.force.n), descent.force.beta_star, batch)
         nodes, constants, *tables = descent.problem(inertia=False)
-        self._problem = nodes, constants, *signs.tables, descent.force.infinite, *tables
+        noise = descent.variance.tables
+        self._problem = nodes, constants, *self._signs.tables, descent.force.infinite, *tables, *noise
         self._slopes = np.empty(NODES + 1)
 
     def start(self, alignment: float, square: float) -> np.ndarray:
@@ -53,9 +54,15 @@ class _Signs:
 
     def rhs(self, x: float, y: np.ndarray) -> np.ndarray:
         t = math.exp(x)
-        return self._all.variance.run(
-            kernel.sign_rates, t, y, self._all.rate(t), *self._problem, self._slopes
-        )
+        arguments = t, y, self._all.rate(t), *self._problem, self._slopes
+        while True:
+            noise, signs = kernel.sign_rates(*arguments)
+            if noise >= 0:
+                self._all.variance.fill(noise)
+            if signs >= 0:
+                self._signs.fill(signs)
+            if max(noise, signs) < 0:
+                return self._slopes
 
 
 def adaptive_flow(

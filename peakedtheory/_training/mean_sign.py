@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import functools
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
 from scipy.special import ndtr, ndtri
 
 from peakedtheory._checks import fail
-from peakedtheory._threads import number_of_threads
+from peakedtheory._training.surface import Surface
 from peakedtheory.kernels import weights as kernel
 from peakedtheory.kernels.lanes import LANES
-from peakedtheory.kernels.signs import ACROSS, ALONG, BIN_COLUMNS, MASS, fill_error_bins
+from peakedtheory.kernels.signs import mean_signs
 
-#: Ranks drawn one by one, and draws of them: the gap between the two highest by importance sampling.
-_TOP_RANKS, _LOG2_POINTS, _SOBOL_DIMENSIONS, _SEED = 64, 11, 7, 20260203
-#: Nodes in z and w for the classes below the highest 64.
-_TAIL_NODES, _TAIL_WEIGHTS = np.polynomial.legendre.leggauss(12)
-_W_NODES, _W_WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
-_W_WEIGHTS = _W_WEIGHTS / _W_WEIGHTS.sum()
-#: Bins of ln e² and points of ln t.
-_BINS, _POINTS, _FLOOR = 240, 160, -600.0
-_STEP = 0.45
+#: Draws of the classes of one example; its three highest z, their w and the gap come from a Sobol sequence.
+_LOG2_DRAWS, _SOBOL_DIMENSIONS, _SEED = 11, 7, 20260203
+#: Up to so many classes are drawn one by one. Of more, the highest by z and the farthest out are.
+_ONE_BY_ONE, _HIGHEST, _FARTHEST_OUT = 96, 4, 32
+#: Nodes in z and w for all the others, by quantiles that crowd at both ends.
+_NODES_Z, _NODES_W = 10, 6
+#: How far out a class may be, for the inverse of its probability.
+_DISTANCE = np.linspace(0.0, 9.0, 20001)
+_LN_BEYOND = np.log(0.25 * np.exp(-0.5 * _DISTANCE**2) + ndtr(-_DISTANCE))
+#: Distance of the table's points in ln(1 + D) and asinh ρ, and about how long one takes.
+_STEP, _SECONDS = 0.45, 2e-3
 #: The residual at which the response to residuals is read off where there is none.
 _FAINT = 0.3
 #: And of the alignment: up to here the response to residuals does not depend on them where few examples meet
@@ -40,11 +40,11 @@ _FARTHEST, _WIDEST = 300.0, 30.0
 
 
 class _Classes(NamedTuple):
-    """Draws of n standard normals z, and the w of the same classes; quadrature nodes below the highest 64.
+    """Draws of n pairs of standard normals z and w.
 
     `second` is the survival probability of the second highest z and `uniform` of the gap above it; the
-    highest z itself depends on how the gap is drawn. Rows of z and w (blocks, classes, LANES), a draw in each
-    lane, stand for `multiplicity` classes each.
+    highest z itself depends on how the gap is drawn. Entries of z, w and `multiplicity` (blocks, classes,
+    LANES), a draw in each lane, stand for so many classes each.
     """
 
     second: np.ndarray
@@ -54,30 +54,73 @@ class _Classes(NamedTuple):
     multiplicity: np.ndarray
 
 
+def _far_out(rng: np.random.Generator, draws: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the pairs that are farthest out in whichever direction between z and w favours them, and how far.
+
+    The highest logit D z + ρ w is among them whatever D and ρ. With both positive a pair is as far out as its
+    distance from the origin, else as the larger of the two.
+    """
+    shape = draws, _FARTHEST_OUT
+    spacing = rng.standard_exponential(shape) / (n - np.arange(_FARTHEST_OUT))
+    beyond = np.log(-np.expm1(-np.cumsum(spacing, axis=1)))
+    far = np.interp(beyond, _LN_BEYOND[::-1], _DISTANCE[::-1])
+    share = 0.25 * far / (0.25 * far + 1.0 / math.sqrt(2.0 * math.pi))
+    which, angle = rng.random(shape), 0.5 * math.pi * rng.random(shape)
+    negative = -np.abs(rng.standard_normal(shape))
+    around, by_w = which < share, which < 0.5 * (1.0 + share)
+    z = np.where(around, far * np.cos(angle), np.where(by_w, negative, far))
+    w = np.where(around, far * np.sin(angle), np.where(by_w, far, negative))
+    return z, w, far[:, -1:]
+
+
+def _quantiles(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of a mean over probabilities."""
+    x, weight = np.polynomial.legendre.leggauss(count)
+    x = 0.5 * (1.0 + x)
+    return x * x * (3.0 - 2.0 * x), 3.0 * x * (1.0 - x) * weight
+
+
+def _others(lowest: np.ndarray, far: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes z, w and shares of classes below `lowest` in z and not as far out as `far`, both (draws, 1)."""
+    (at_z, weight_z), (at_w, weight_w) = _quantiles(_NODES_Z), _quantiles(_NODES_W)
+    within = ndtr(np.minimum(lowest, far))
+    z = ndtri(within * at_z)
+    up_to = ndtr(np.where(z > 0.0, np.sqrt(np.maximum(far**2 - z**2, 0.0)), far))
+    w = ndtri(up_to[:, :, None] * at_w)
+    share = (weight_z * up_to)[:, :, None] * weight_w
+    share = share.reshape(far.shape[0], -1)
+    return np.repeat(z, _NODES_W, axis=1), w.reshape(share.shape), share / share.sum(axis=1, keepdims=True)
+
+
 @functools.lru_cache(maxsize=16)
 def _classes(n: int) -> _Classes:
     from scipy.stats import qmc  # slow to import, and of use to sign descent alone
 
-    k = min(n, _TOP_RANKS)
-    sobol = qmc.Sobol(_SOBOL_DIMENSIONS, rng=np.random.default_rng(_SEED)).random_base2(_LOG2_POINTS)
+    k = n if n <= _ONE_BY_ONE else _HIGHEST
+    sobol = qmc.Sobol(_SOBOL_DIMENSIONS, rng=np.random.default_rng(_SEED)).random_base2(_LOG2_DRAWS)
     sobol = np.clip(sobol, 1e-12, 1.0 - 1e-12)
+    draws = sobol.shape[0]
     rng = np.random.default_rng(_SEED + 1)
-    spacing = rng.standard_exponential((sobol.shape[0], k))
+    spacing = rng.standard_exponential((draws, k))
     spacing[:, : min(3, k)] = -np.log(sobol[:, 1 : 1 + min(3, k)])
     survival = -np.expm1(-np.cumsum(spacing / (n - np.arange(k)), axis=1)[:, 1:])
-    w = rng.standard_normal((sobol.shape[0], k))
+    w = rng.standard_normal((draws, k))
     w[:, : min(3, k)] = ndtri(sobol[:, 4 : 4 + min(3, k)])
-    z = np.concatenate([np.zeros((w.shape[0], 1)), -ndtri(survival)], axis=1)
-    multiplicity = np.ones(k)
+    z = np.concatenate([np.zeros((draws, 1)), -ndtri(survival)], axis=1)
+    multiplicity = np.ones((draws, k))
     if n > k:
-        below = ndtr(z[:, -1:]) * (1.0 - 0.25 * (1.0 + _TAIL_NODES) ** 2)
-        tail = np.repeat(ndtri(np.maximum(below, 1e-300)), _W_NODES.size, axis=1)
-        shares = np.outer(0.5 * (1.0 + _TAIL_NODES) * _TAIL_WEIGHTS, _W_WEIGHTS).ravel()
-        z = np.concatenate([z, tail], axis=1)
-        w = np.concatenate([w, np.tile(_W_NODES, (w.shape[0], _TAIL_NODES.size))], axis=1)
-        multiplicity = np.concatenate([multiplicity, (n - k) * shares])
-    z, w = (np.ascontiguousarray(a.reshape(-1, LANES, a.shape[1]).swapaxes(1, 2)) for a in (z, w))
-    return _Classes(survival[:, 0], sobol[:, 0], z, w, multiplicity)
+        lowest = z[:, -1:]
+        far_z, far_w, far = _far_out(rng, draws, n)
+        kept = far_z < lowest  # the others are among the highest
+        other_z, other_w, share = _others(lowest, far)
+        z = np.concatenate([z, np.where(kept, far_z, 0.0), other_z], axis=1)
+        w = np.concatenate([w, np.where(kept, far_w, 0.0), other_w], axis=1)
+        rest = (n - k - kept.sum(axis=1, keepdims=True)) * share
+        multiplicity = np.concatenate([multiplicity, kept, rest], axis=1)
+    columns = (
+        np.ascontiguousarray(a.reshape(-1, LANES, a.shape[1]).swapaxes(1, 2)) for a in (z, w, multiplicity)
+    )
+    return _Classes(survival[:, 0], sobol[:, 0], *columns)
 
 
 def mean_ratio(
@@ -94,89 +137,66 @@ def mean_ratio(
     gap = -np.log(uniform) * np.where(np.arange(uniform.size) < uniform.size // 2, narrow, 1.0)
     weight = 1.0 / (0.5 + 0.5 * np.exp(np.minimum(gap - gap / narrow, 700.0)) / narrow)
     highest = -ndtri(second * np.exp(-gap))
-    bins = np.empty((_BINS, BIN_COLUMNS))
-    low, width = fill_error_bins(
+    along, across = mean_signs(
         weight.reshape(-1, LANES),
         highest.reshape(-1, LANES),
         z,
         w,
         multiplicity,
-        alignment,
+        float(alignment),
         residual,
-        beta_star,
-        n,
-        math.exp(_FLOOR),
-        np.empty(z.shape),
-        bins,
+        float(beta_star),
+        float(n),
+        float(batch),
     )
-    square = np.exp(low + width * (np.arange(_BINS) + 0.5))
-    typical = -math.log(batch * float(bins[:, MASS] @ square))
-    log_t = np.linspace(typical - 12.0, max(typical + 12.0, 4.0 - low), _POINTS)
-    step = float(log_t[1] - log_t[0])
-    left = np.exp(-np.exp(log_t)[:, None] * square)
-    sums = left @ bins
-    factor = np.exp(0.5 * log_t - batch * (bins[:, MASS].sum() - sums[:, MASS]))
-    factor[0] += (2.0 / step - 0.5) * factor[0]  # from t = 0 to the first point
-    scale = batch * step / math.sqrt(math.pi)
-    return -scale * float(factor @ sums[:, ALONG]), scale * float(factor @ sums[:, ACROSS]) / residual
-
-
-def _bicubic_cells(spline: RectBivariateSpline, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Coefficients of the spline in each cell of its grid by powers of x and y, (cells, cells, 4, 4)."""
-    local = (2 * np.arange(4) + 1) / 8.0
-    to_powers = np.linalg.inv(np.vander(local, increasing=True))
-    fine_x = (x[:-1, None] + (x[1] - x[0]) * local).ravel()
-    fine_y = (y[:-1, None] + (y[1] - y[0]) * local).ravel()
-    values = spline(fine_x, fine_y).reshape(x.size - 1, 4, y.size - 1, 4)
-    return np.einsum("pa,iajb,qb->ijpq", to_powers, values, to_powers)
+    return -along, across / residual
 
 
 class SignTable:
-    """`mean_ratio` over (D, ρ) for one (n, β*, B)."""
+    """`mean_ratio` over (D, ρ) for one (n, β*, B), where a flow comes by: the first, and ln of the second."""
 
     def __init__(self, n: int, beta_star: float, batch: float) -> None:
-        self._limit = _FARTHEST if math.isinf(beta_star) else min(max(1.5 * beta_star, 10.0), _FARTHEST)
-        self._widest = _WIDEST
-        x = np.linspace(0.0, math.log1p(self._limit), 4 + int(math.log1p(self._limit) / _STEP))
-        y = np.linspace(0.0, math.asinh(self._widest), 4 + int(math.asinh(self._widest) / _STEP))
-        values = np.empty((x.size, y.size, 2))
+        self._problem = beta_star, n, batch
+        limit = _FARTHEST if math.isinf(beta_star) else min(max(1.5 * beta_star, 10.0), _FARTHEST)
+        rows, columns = (2 + int(end / _STEP) for end in (math.log1p(limit), math.asinh(_WIDEST)))
+        self._surface = Surface(self._node, rows, columns, parts=2, seconds=_SECONDS)
+        self._constants = np.array([_STEP, limit, _WIDEST])
+        _classes(n)  # before threads share them
 
-        def fill_row(i: int) -> None:
-            d = math.expm1(x[i])
-            flat = _FLAT * d
-            response = mean_ratio(d, flat, beta_star, n, batch)[1]
-            for j, rho in enumerate(np.sinh(y)):
-                values[i, j] = mean_ratio(d, rho, beta_star, n, batch)
-                if rho < flat:
-                    values[i, j, 1] = response
-
-        with ThreadPoolExecutor(number_of_threads()) as threads:
-            list(threads.map(fill_row, range(x.size)))
-        if not (values[..., 1] > 0.0).all():
+    def _node(self, i: int, j: int) -> tuple[float, float]:
+        alignment, residual = math.expm1(_STEP * i), math.sinh(_STEP * j)
+        along, response = mean_ratio(alignment, residual, *self._problem)
+        if max(residual, _FAINT) < _FLAT * alignment:
+            response = mean_ratio(alignment, _FLAT * alignment, *self._problem)[1]
+        if response <= 0.0:
+            beta_star, n, batch = self._problem
             fail(
                 "batch",
                 "must leave a mean sign that stands out of its sampling noise",
                 f"{batch:g} at n={n}",
                 "take another batch",
             )
-        constants = np.empty(kernel.SIGN_CONSTANTS)
-        constants[kernel.STEP_D], constants[kernel.STEP_RHO] = x[1] - x[0], y[1] - y[0]
-        constants[kernel.FARTHEST], constants[kernel.WIDEST] = self._limit, self._widest
-        #: Arguments of `kernels.weights`: constants, and cells of both means.
-        self.tables = (
-            constants,
-            *(
-                _bicubic_cells(RectBivariateSpline(x, y, v), x, y)
-                for v in (values[..., 0], np.log(values[..., 1]))
-            ),
-        )
+        return along, math.log(response)
+
+    @property
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Arguments of `kernels.weights`."""
+        return self._constants, self._surface.cells
+
+    def fill(self, cell: int) -> None:
+        """Compute the cell that a kernel has found missing."""
+        self._surface.fill(cell)
 
     def __call__(self, alignment: float, residual: float) -> tuple[float, float]:
         """Return both means at one (D, ρ)."""
-        return kernel.mean_signs_at(alignment, residual, *self.tables)
+        while True:
+            along, response, missing = kernel.mean_signs_at(alignment, residual, *self.tables)
+            if missing < 0:
+                return along, response
+            self.fill(missing)
 
 
 @functools.lru_cache(maxsize=16)
 def sign_table(n: int, beta_star: float, batch: float) -> SignTable:
-    """Return the table for n classes, this teacher and this batch, built once."""
+    """Return the table for n classes, this teacher and this batch, kept as far as it has been computed."""
     return SignTable(n, beta_star, batch)

@@ -78,24 +78,33 @@ class NoiseTable:
         self._constants[forces.FARTHEST], self._constants[forces.WIDEST] = self._limit, self._widest
         self._constants[forces.TURN], self._constants[forces.STRETCH] = self._turn, self._stretch
 
-    def _ratio(self, i: int, j: int) -> float:
+    def _ratio(self, i: int, j: int) -> tuple[float]:
         """Ln of V over its quadratic form at one node."""
         alignment, residual = self._first * math.expm1(_STEP * i), self._wide * math.sinh(_STEP * j)
         form = self._form(alignment, residual)
         if form <= 1e-6:
-            return 0.0
-        return math.log(noise_variance(alignment, residual, self.beta_star, self._n) / form)
+            return (0.0,)
+        return (math.log(noise_variance(alignment, residual, self.beta_star, self._n) / form),)
 
     def _form(self, alignment: float, residual: float) -> float:
         if not self._turn:
             return 1.0
         return self._turn * residual**2 + self._stretch * (alignment - self.beta_star) ** 2 + 1e-300
 
+    @property
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Arguments of `kernels.forces` and `kernels.weights`."""
+        return self._constants, self._surface.cells[0]
+
+    def fill(self, cell: int) -> None:
+        """Compute the cell that a kernel has found missing."""
+        self._surface.fill(cell)
+
     def run(self, kernel: Callable, *arguments: Any) -> np.ndarray:
         """Return what `kernel` fills, its last argument, with all of the surface that it comes by."""
         *before, out = arguments
-        while (missing := kernel(*before, self._constants, self._surface.cells, out)) >= 0:
-            self._surface.fill(missing)
+        while (missing := kernel(*before, *self.tables, out)) >= 0:
+            self.fill(missing)
         return out
 
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from peakedtheory._threads import share
+
 #: Nodes below and above the lower corner of a cell that its polynomial sees.
 _BELOW, _ABOVE = 2, 3
 _SEEN = _BELOW + 1 + _ABOVE
@@ -45,33 +47,50 @@ _TO_POWERS, _CONTINUED = _to_powers(), _continued()
 
 
 class Surface:
-    """Interpolant of function(i, j) at real u, v >= 0, even in v and continued below u = 0.
+    """Interpolant of functions of (i, j) at real u, v >= 0, even in v and continued below u = 0.
+
+    Parameters
+    ----------
+    function : callable
+        Values of all parts at a node.
+    rows, columns, parts : int
+    seconds : float
+        Roughly how long one node takes, if several may be computed at once; 0 if not.
 
     Attributes
     ----------
-    cells : ndarray, shape (rows, columns, 6, 6)
+    cells : ndarray, shape (parts, rows, columns, 6, 6)
         Coefficients of each cell by powers of u and of v, the lowest first; NaN where it is not known yet.
     """
 
-    def __init__(self, function: Callable[[int, int], float], rows: int, columns: int) -> None:
-        self._function = function
-        self._nodes: dict[tuple[int, int], float] = {}
-        self.cells = np.full((rows, columns, _SEEN, _SEEN), np.nan)
-
-    def _node(self, i: int, j: int) -> float:
-        value = self._nodes.get((i, j))
-        if value is None:
-            value = self._nodes[i, j] = self._function(i, j)
-        return value
+    def __init__(
+        self,
+        function: Callable[[int, int], tuple[float, ...]],
+        rows: int,
+        columns: int,
+        *,
+        parts: int = 1,
+        seconds: float = 0.0,
+    ) -> None:
+        self._function, self._seconds = function, seconds
+        self._nodes: dict[tuple[int, int], tuple[float, ...]] = {}
+        self.cells = np.full((parts, rows, columns, _SEEN, _SEEN), np.nan)
 
     def fill(self, index: int) -> None:
         """Compute the cell of this index in rows of columns."""
-        i, j = divmod(index, self.cells.shape[1])
+        i, j = divmod(index, self.cells.shape[2])
         rows = range(max(i - _BELOW, 0), max(i - _BELOW, 0) + _SEEN)
-        values = np.array(
-            [[self._node(row, abs(k)) for k in range(j - _BELOW, j + _ABOVE + 1)] for row in rows]
-        )
-        missing = max(_BELOW - i, 0)
-        if missing:
-            values = np.concatenate([_CONTINUED[_BELOW - missing :] @ values, values[: _SEEN - missing]])
-        self.cells[i, j] = _TO_POWERS @ values @ _TO_POWERS.T
+        nodes = [[(row, abs(k)) for k in range(j - _BELOW, j + _ABOVE + 1)] for row in rows]
+        missing = sorted({node for row in nodes for node in row} - self._nodes.keys())
+
+        def compute(start: int, stop: int) -> None:
+            for node in missing[start:stop]:
+                self._nodes[node] = self._function(*node)
+
+        share(len(missing), 1, self._seconds * len(missing), compute)
+        values = np.moveaxis(np.array([[self._nodes[node] for node in row] for row in nodes]), -1, 0)
+        outside = max(_BELOW - i, 0)
+        if outside:
+            continued = _CONTINUED[_BELOW - outside :] @ values
+            values = np.concatenate([continued, values[:, : _SEEN - outside]], axis=1)
+        self.cells[:, i, j] = _TO_POWERS @ values @ _TO_POWERS.T
