@@ -29,6 +29,7 @@ CORNER = 0.02
 
 @inner
 def quintic(row, first, t):
+    """Value of the polynomial whose six coefficients begin at `first`."""
     value = row[first + 5]
     for power in range(4, -1, -1):
         value = row[first + power] + t * value

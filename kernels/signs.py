@@ -1,4 +1,4 @@
-"""Mean signs of a mini-batch gradient, from the errors of a softmax over sampled classes: docs/dynamics.md, Eq. 47."""
+"""Mean signs of a mini-batch gradient, from a softmax over sampled classes: docs/dynamics.md, Eq. 47."""
 
 import math
 
@@ -59,7 +59,7 @@ def _fill_errors(highest, z, w, d, rho, beta_star, multiplicity, q, error):
 
 @inner
 def _fill_bins(weight, highest, z, w, multiplicity, errors, bins):
-    """Sort the errors of all draws by ln e²; return the largest of these and the bins' width in its square law.
+    """Sort the errors of all draws by ln e²; return the largest of these and the bins' width.
 
     The sums count e z and e w from the means of z and w over all classes.
     """

@@ -237,9 +237,7 @@ def mean_signs_at(d, rho, g, surface):
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def sign_rates(
-    t, y, eta, nodes, w, g, signs, bare, c, places, drives, cumulants, v, surface, out
-):
+def sign_rates(t, y, eta, nodes, w, g, signs, bare, c, places, drives, cumulants, v, surface, out):
     """Sign descent: θ(ω) and s²; a step is the mean sign of a sum of few terms (Eq. 48).
 
     `bare` holds the constants of infinite width, of which the table of mean signs is made. Returns what is

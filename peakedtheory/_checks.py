@@ -31,6 +31,41 @@ def real_array(argument: str, value: Any) -> np.ndarray:
     return array
 
 
+def real_number(argument: str, value: Any) -> float:
+    """Return one number, which may be infinite."""
+    array = real_array(argument, value)
+    if array.ndim:
+        fail(argument, "must be one number", f"an array of shape {array.shape}", "loop over its values")
+    return float(array)
+
+
+def positive_number(argument: str, value: Any) -> float:
+    """Return one finite number above zero."""
+    number = real_number(argument, value)
+    if not 0 < number < np.inf:
+        fail(argument, "must be a finite positive number", f"{number:g}", "correct it")
+    return number
+
+
+def whole_number(
+    argument: str, value: Any, low: int, high: int | None = None, remedy: str = "correct it"
+) -> int:
+    """Return one whole number from low to high."""
+    if isinstance(value, bool):
+        number = np.nan
+    elif isinstance(value, int):
+        number = value  # exact beyond 2^53
+    else:
+        number = real_number(argument, value)
+    within = low <= number < np.inf if high is None else low <= number <= high
+    if not within or number != round(number):
+        limits = (
+            f">= {low}" if high is None else f"from {low} to {high if high < 10**7 else format(high, '.3g')}"
+        )
+        fail(argument, f"must be a whole number {limits}", f"{value}", remedy)
+    return int(number)
+
+
 def inverse_temperature(value: Any, argument: str = "beta", *, allow_infinite: bool = False) -> np.ndarray:
     """Return inverse temperatures: real, nonnegative, finite unless infinity has a meaning."""
     array = real_array(argument, value)
@@ -67,3 +102,23 @@ def number_of_energies(value: Any, argument: str = "n") -> np.ndarray:
     if (array > 1e15).any():
         fail(argument, "must be at most 1e15", f"{array.max():g}", "double precision cannot count further")
     return array
+
+
+def single_number(value: Any, smallest: int = 1) -> int:
+    """Return one count of energies."""
+    array = number_of_energies(value)
+    if array.ndim:
+        fail("n", "must be one number", f"an array of shape {array.shape}", "loop over the sizes")
+    if array < smallest:
+        fail("n", f"must be at least {smallest}", f"{float(array):g}", "one energy has no gap")
+    return int(array)
+
+
+def teacher_temperature(value: Any, *, allow_infinite: bool = True) -> float:
+    """Return one β* > 0."""
+    star = inverse_temperature(value, "beta_star", allow_infinite=allow_infinite)
+    if star.ndim:
+        fail("beta_star", "must be one number", f"an array of shape {star.shape}", "loop over teachers")
+    if star <= 0:
+        fail("beta_star", "must be > 0", f"{float(star):g}", "a teacher at zero has nothing to teach")
+    return float(star)

@@ -6,12 +6,18 @@ with the exact c0 = ⟨max⟩ and c2 = (π²/12) c0 in place of √(2 ln n); doc
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._checks import (
+    fail,
+    positive_number,
+    real_array,
+    real_number,
+    single_number,
+    teacher_temperature,
+)
 from peakedtheory._training.interpolant import interpolant
 
 
@@ -30,22 +36,11 @@ class ClosedForm(NamedTuple):
     loss: Any
 
 
-def _arguments(tau: Any, n: Any, c_eff: float) -> tuple[np.ndarray, float]:
-    times, count = real_array("tau", tau), number_of_energies(n)
+def _arguments(tau: Any, n: Any, c_eff: Any) -> tuple[np.ndarray, float, float]:
+    times = real_array("tau", tau)
     if (times < 0).any():
         fail("tau", "must be >= 0", f"{times.min():g}", "dynamic time starts at zero")
-    if not (math.isfinite(c_eff) and c_eff > 0):
-        fail("c_eff", "must be a finite positive number", f"{c_eff}", "it is 1 for gradient descent")
-    if count.ndim:
-        fail("n", "must be one number", f"shape {count.shape}", "loop over it")
-    return times, float(count)
-
-
-def _star(beta_star: Any, *, allow_infinite: bool = True) -> float:
-    star = inverse_temperature(beta_star, "beta_star", allow_infinite=allow_infinite)
-    if star.ndim or star <= 0:
-        fail("beta_star", "must be one number > 0", f"{beta_star}", "loop over teachers")
-    return float(star)
+    return times, float(single_number(n)), positive_number("c_eff", c_eff)
 
 
 def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
@@ -76,8 +71,8 @@ def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> Cl
     >>> print(f"{linear_start(1.0, float('inf'), 128).beta:.6f}")
     0.020270
     """
-    times, count = _arguments(tau, n, c_eff)
-    star = _star(beta_star)
+    times, count, c_eff = _arguments(tau, n, c_eff)
+    star = teacher_temperature(beta_star)
     table = interpolant(count)
     slope = table.slope - float(table.drives(np.array(star)))
     beta = c_eff * slope * times / count
@@ -111,7 +106,7 @@ def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
     >>> print(f"{power_law(1e6, 128).loss:.5f}")
     0.05792
     """
-    times, count = _arguments(tau, n, c_eff)
+    times, count, c_eff = _arguments(tau, n, c_eff)
     c2 = np.pi**2 / 12.0 * interpolant(count).slope
     beta = np.cbrt(3.0 * c_eff * c2 * times / count)
     with np.errstate(divide="ignore"):
@@ -150,10 +145,10 @@ def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_ef
     >>> print(f"{exponential_end(0.0, 2.0, 128, deviation=0.1).loss:.6f}")
     0.003031
     """
-    times, count = _arguments(tau, n, c_eff)
-    star = _star(beta_star, allow_infinite=False)
+    times, count, c_eff = _arguments(tau, n, c_eff)
+    star = teacher_temperature(beta_star, allow_infinite=False)
     variance = float(interpolant(count).variance(np.array(star)))
-    left = deviation * np.exp(-c_eff * variance * times / count)
+    left = real_number("deviation", deviation) * np.exp(-c_eff * variance * times / count)
     return ClosedForm((star - left)[()], (0.5 * variance * left**2)[()])
 
 
@@ -188,8 +183,8 @@ def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.
     >>> print(f"{finite_beta_star_law(1e6, 1e4, 128).loss:.5f}")
     0.05749
     """
-    times, count = _arguments(tau, n, c_eff)
-    star = _star(beta_star, allow_infinite=False)
+    times, count, c_eff = _arguments(tau, n, c_eff)
+    star = teacher_temperature(beta_star, allow_infinite=False)
     c2 = np.pi**2 / 12.0 * interpolant(count).slope
     ratio = times * c_eff * c2 / (count * star**3)
     # b = tanh y with y - tanh y = τ/T, whose left side is convex: Newton from above converges.

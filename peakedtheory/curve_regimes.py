@@ -65,7 +65,7 @@ class CurveRegime:
     window: Window | None
     sources: dict[str, str]
     explanation: str
-    vocab: float = field(repr=False)
+    n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
 
     def allows(self, exponent: float, error: float = 0.0) -> bool:
@@ -77,12 +77,12 @@ class CurveRegime:
         if self.beta is not None:
             rows["beta"] = f"{self.beta[0]:.4g} to {self.beta[1]:.4g}"
         rows["exponents"] = f"{self.exponents[0]:.3f} to {self.exponents[1]:.3f}"
-        return describe(f"CurveRegime of n={self.vocab:g}: {self.name}", rows) + f"\n  {self.explanation}"
+        return describe(f"CurveRegime of n={self.n:g}: {self.name}", rows) + f"\n  {self.explanation}"
 
 
 def curve_regime(
     curve: LossCurve,
-    vocab: float,
+    n: float,
     *,
     entropy: float | None = None,
     optimizer: Optimizer = "sgd",
@@ -95,7 +95,7 @@ def curve_regime(
     curve : LossCurve
         Its `logit_std` (over the n classes), else its `entropy` (of the predictions), else its loss above
         `entropy` tells β.
-    vocab : int
+    n : int
         Number of classes n.
     entropy : float, optional
         Entropy H of the labels in nats, for example the L∞ of a fit; 0 for hard labels. Without it β* is
@@ -112,7 +112,7 @@ def curve_regime(
     Raises
     ------
     ValueError
-        If `vocab` is below 2, `entropy` outside [0, ln n), or the optimizer unknown.
+        If `n` is below 2, `entropy` outside [0, ln n), or the optimizer unknown.
 
     Notes
     -----
@@ -133,18 +133,18 @@ def curve_regime(
         fail("optimizer", "must be sgd or adam", repr(optimizer), "choose the closer one")
     distribution = as_energies(energies)
     soft = entropy is not None and entropy != 0
-    whole = regime(None if soft else math.inf, vocab, distribution, entropy=entropy if soft else None)
-    path = aligned_path(interpolant(float(vocab), distribution), whole.beta_star)
+    whole = regime(None if soft else math.inf, n, distribution, entropy=entropy if soft else None)
+    path = aligned_path(interpolant(float(n), distribution), whole.beta_star)
     sources = {"beta_star": "unknown, taken as infinite" if entropy is None else "entropy of the labels"}
-    beta, sources["beta"] = _temperatures(curve, float(vocab), distribution, entropy, path)
+    beta, sources["beta"] = _temperatures(curve, float(n), distribution, entropy, path)
     if beta is None:
         last = 0.5 * whole.beta_star if math.isfinite(whole.beta_star) else float(path.beta[-1])
         span = (min(whole.onset, last), last)
         name = whole.name
     else:
         span = beta
-        name = regime(whole.beta_star, vocab, distribution, beta=beta[1]).name
-    deep = predict_exponent(distribution, vocab)
+        name = regime(whole.beta_star, n, distribution, beta=beta[1]).name
+    deep = predict_exponent(distribution, n)
     kappa = deep.gap_exponent
     gain = 1.0 if math.isinf(kappa) else (kappa + 2.0) / (kappa + 2.0 - _POWERS[optimizer])
     exponents = _exponents(path, span, gain)
@@ -158,24 +158,24 @@ def curve_regime(
         whole.window,
         sources,
         _explain(beta, whole.onset, whole.beta_star, entropy == 0, exponents, whole.window),
-        float(vocab),
+        float(n),
         optimizer,
     )
 
 
 def _temperatures(
-    curve: LossCurve, vocab: float, energies: Energies, entropy: float | None, path: AlignedPath
+    curve: LossCurve, n: float, energies: Energies, entropy: float | None, path: AlignedPath
 ) -> tuple[tuple[float, float] | None, str]:
     """Return β at the ends of the curve, and what it was read from."""
     if curve.logit_std is not None:
         first, last = _ends(curve.logit_std)
         if min(first, last) <= 0:
             fail("logit_std", "must be > 0", f"{min(first, last):g}", "drop the first records")
-        one = math.sqrt(float(thermodynamics(0.0, vocab, energies).energy_variance))
+        one = math.sqrt(float(thermodynamics(0.0, n, energies).energy_variance))
         return (first / one, last / one), "standard deviation of the logits"
     if curve.entropy is not None:
-        first, last = np.clip(_ends(curve.entropy), 0.0, (1.0 - 1e-6) * math.log(vocab))
-        match = match_entropy(np.array([first, last]), vocab, energies)
+        first, last = np.clip(_ends(curve.entropy), 0.0, (1.0 - 1e-6) * math.log(n))
+        match = match_entropy(np.array([first, last]), n, energies)
         return (float(match.beta_star[0]), float(match.beta_star[1])), "entropy of the predictions"
     if entropy is None:
         return None, "nothing"

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._checks import (
+    fail,
+    positive_number,
+    real_array,
+    real_number,
+    single_number,
+    teacher_temperature,
+)
 from peakedtheory._results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory._training.flow import Force, descend, noise_of, observe
 from peakedtheory._training.interpolant import interpolant
@@ -38,11 +45,9 @@ __all__ = [
 ]
 
 
-def _positive(**values: Any) -> None:
-    for name, value in values.items():
-        number = real_array(name, value)
-        if number.ndim or not np.isfinite(number) or number <= 0:
-            fail(name, "must be a finite positive number", f"{value}", "correct it")
+def _check_steps(optimizer: SGD | Adam | SignGD) -> None:
+    for name in ("learning_rate", "batch", "width"):
+        positive_number(name, getattr(optimizer, name))
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ class GradientFlow:
     width: float | None = None
 
     def __post_init__(self) -> None:
-        _positive(c_eff=self.c_eff)
+        positive_number("c_eff", self.c_eff)
         if self.width is not None:
-            _positive(width=self.width)
+            positive_number("width", self.width)
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class SGD:
     width: float
 
     def __post_init__(self) -> None:
-        _positive(learning_rate=self.learning_rate, batch=self.batch, width=self.width)
+        _check_steps(self)
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,9 @@ class Adam:
     beta1: float = 0.9
 
     def __post_init__(self) -> None:
-        _positive(learning_rate=self.learning_rate, batch=self.batch, width=self.width)
+        _check_steps(self)
         for name, value in (("beta2", self.beta2), ("beta1", self.beta1)):
-            if not 0 <= value < 1:
+            if not 0 <= real_number(name, value) < 1:
                 fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
 
 
@@ -129,7 +134,7 @@ class SignGD:
     The gradient of a weight is a sum over few examples of very unequal size, and its mean sign is averaged as
     such (docs/dynamics.md, Eqs. 46-48), with one table per (n, beta_star, batch). With BV/n below about one,
     V the mean squared difference of the softmax outputs, most rows meet none of their examples in a batch
-    and training stalls; the theory then has the loss, but D a third too low ("Against training").
+    and training stalls; the theory then has the loss, but D a quarter too low ("Against training").
     """
 
     learning_rate: float
@@ -137,11 +142,11 @@ class SignGD:
     width: float
 
     def __post_init__(self) -> None:
-        _positive(learning_rate=self.learning_rate, batch=self.batch, width=self.width)
+        _check_steps(self)
 
 
 Optimizer = GradientFlow | SGD | Adam | SignGD
-_FIELDS = (
+FIELDS = (
     "beta",
     "alignment",
     "residual",
@@ -188,13 +193,13 @@ class StudentFlow:
 
     def __repr__(self) -> str:
         title = f"StudentFlow of n={self.n:g} classes to beta_star={self.beta_star:g} by {self.optimizer}"
-        return describe(title, fields_of(self, "tau", *_FIELDS))
+        return describe(title, fields_of(self, "tau", *FIELDS))
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the fields over `tau`."""
         attributes = {"beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer)}
         units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
-        return to_dataset(fields_of(self, *_FIELDS), {"tau": self.tau}, units, attributes)
+        return to_dataset(fields_of(self, *FIELDS), {"tau": self.tau}, units, attributes)
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw L, β and the local exponent against τ."""
@@ -261,12 +266,12 @@ def student_flow(
     optimizer = GradientFlow() if optimizer is None else optimizer
     if not isinstance(optimizer, (GradientFlow, SGD, Adam, SignGD)):
         fail("optimizer", "must be GradientFlow, SGD, Adam or SignGD", type(optimizer).__name__, "build one")
-    beta_star, n = _teacher(beta_star, n)
+    beta_star, n = teacher_temperature(beta_star), float(single_number(n))
     plan = None if schedule is None else as_schedule(schedule)
     times = _times(tau, plan)
     for name, value in (("alignment0", alignment0), ("residual0", residual0), ("weight_decay", weight_decay)):
-        number = real_array(name, value)
-        if number.ndim or not np.isfinite(number) or (number < 0 and name != "alignment0"):
+        number = real_number(name, value)
+        if not np.isfinite(number) or (number < 0 and name != "alignment0"):
             fail(
                 name,
                 "must be a finite number" + (" >= 0" if name != "alignment0" else ""),
@@ -295,18 +300,6 @@ def student_flow(
         values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, noise, *start, end)
     shaped = (scalar_or_array(v.reshape(times.shape)) for v in values)
     return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
-
-
-def _teacher(beta_star: Any, n: Any) -> tuple[float, float]:
-    star = inverse_temperature(beta_star, "beta_star", allow_infinite=True)
-    count = number_of_energies(n)
-    if star.ndim or count.ndim:
-        fail(
-            "beta_star, n", "must be single numbers", f"shapes {star.shape}, {count.shape}", "loop over them"
-        )
-    if star <= 0:
-        fail("beta_star", "must be > 0", f"{float(star):g}", "a teacher at zero has nothing to teach")
-    return float(star), float(count)
 
 
 def _times(tau: Any, plan: Schedule | None) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import zeta
 
-from peakedtheory._checks import fail
+from peakedtheory._checks import fail, whole_number
 from peakedtheory._sampling.estimates import MonteCarloResult
 from peakedtheory.energies import Energies
 from peakedtheory.expansions import Expansion, high_temperature_expansion, low_temperature_expansion
@@ -141,7 +141,7 @@ def fit_low_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansio
     >>> bool(np.all(np.abs(fit.deviations()) < 4))
     True
     """
-    data = _Data.of(estimates, order, smallest_order=1)
+    data = _Data.of(estimates, order)
     with np.errstate(over="ignore"):
         local = 6.0 / np.pi**2 * data.beta**3 * data.variance
     # the largest local rate from each β on
@@ -198,7 +198,7 @@ def fit_high_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansi
     >>> bool(np.all(np.abs(fit.deviations()) < 4))
     True
     """
-    data = _Data.of(estimates, order, smallest_order=1)
+    data = _Data.of(estimates, order)
     sigma = float(np.sqrt(data.variance[0]))
     inside = (data.beta > 0) & (data.beta * sigma <= HIGH_WINDOW)
     data = data.inside(inside, order, f"of high temperatures, 0 < beta <= {HIGH_WINDOW}/σ", data.beta)
@@ -227,7 +227,7 @@ class _Data:
     freedom: int
 
     @classmethod
-    def of(cls, estimates: MonteCarloResult, order: int, smallest_order: int) -> _Data:
+    def of(cls, estimates: MonteCarloResult, order: int) -> _Data:
         if not isinstance(estimates, MonteCarloResult):
             fail(
                 "estimates",
@@ -237,8 +237,7 @@ class _Data:
             )
         if estimates.log_partition_covariance is None:
             fail("estimates", "must carry their covariance", "none", "call estimate(..., covariance=True)")
-        if isinstance(order, bool) or int(order) != order or not smallest_order <= order <= 6:
-            fail("order", f"must be a whole number from {smallest_order} to 6", repr(order), "take 2")
+        order = whole_number("order", order, 1, 6, "take 2")
         beta, index = np.unique(np.asarray(estimates.beta, dtype=float).ravel(), return_index=True)
         values = np.asarray(estimates.log_partition.mean).ravel()[index]
         bound = np.asarray(estimates.log_partition.bias_bound).ravel()[index]

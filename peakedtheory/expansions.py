@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.polynomial import hermite_e
 
-from peakedtheory._checks import fail, number_of_energies
+from peakedtheory._checks import fail, single_number, whole_number
 from peakedtheory._exact import cumulants, order_statistics
 from peakedtheory._exact.order_statistics import LowestLevels
 from peakedtheory._exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
@@ -65,7 +65,7 @@ def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> L
     >>> print(f"{c0:.10f} {c1:.0f} {c2:.10f}")
     4.2318320421 0 3.4805423456
     """
-    count = _single_count(n)
+    count = float(single_number(n, 2))
     order = _checked_order(order, order_statistics.MAX_ORDER)
     distribution = as_energies(energies)
     if isinstance(distribution, FiniteWidth):
@@ -133,7 +133,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
     >>> print([round(float(a), 8) for a in high_temperature_expansion(128, order=4).coefficients])
     [4.85203026, 0.0, 0.49609375, 0.0, -0.00193787]
     """
-    count = _single_count(n, smallest=1)
+    count = float(single_number(n))
     order = _checked_order(order, cumulants.MAX_ORDER)
     distribution = as_energies(energies)
     if isinstance(distribution, FiniteWidth):
@@ -212,16 +212,5 @@ def _normal_derivative(x: np.ndarray, j: int) -> np.ndarray:
     )
 
 
-def _single_count(n: Any, smallest: int = 2) -> float:
-    array = number_of_energies(n)
-    if array.ndim:
-        fail("n", "must be a single number here", f"an array of shape {array.shape}", "loop over the sizes")
-    if array < smallest:
-        fail("n", f"must be at least {smallest}", f"{float(array):g}", "one energy has no excited states")
-    return float(array)
-
-
 def _checked_order(order: Any, largest: int) -> int:
-    if isinstance(order, bool) or int(order) != order or not 0 <= order <= largest:
-        fail("order", f"must be a whole number from 0 to {largest}", repr(order), "choose a lower order")
-    return int(order)
+    return whole_number("order", order, 0, largest, "choose a lower order")

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import beta as beta_function
 from scipy.special import gamma, zeta
 
-from peakedtheory._checks import fail, number_of_energies, real_array
+from peakedtheory._checks import fail, real_array, real_number, single_number
 from peakedtheory._exact.components import NODES, WEIGHTS, Atoms, Density
 from peakedtheory._results import describe
 from peakedtheory.energies import STANDARD_NORMAL, FiniteWidth, as_energies
@@ -80,7 +80,7 @@ def exponent_of_gap(gap_exponent: float) -> float:
     >>> exponent_of_gap(2.0), exponent_of_gap(float("inf"))
     (0.5, 1.0)
     """
-    kappa = float(real_array("gap_exponent", gap_exponent))
+    kappa = real_number("gap_exponent", gap_exponent)
     if kappa <= 0:
         fail("gap_exponent", "must be > 0", f"{kappa:g}", "a gap law vanishes at zero gap")
     return 1.0 if math.isinf(kappa) else kappa / (kappa + 2.0)
@@ -149,10 +149,7 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
     0.3333 2.1339708007
     """
     distribution = as_energies(energies)
-    count = number_of_energies(n)
-    if count.ndim or count < 2:
-        fail("n", "must be one number >= 2", f"{n}", "one energy has no gap")
-    n = float(count)
+    n = float(single_number(n, 2))
     if isinstance(distribution, FiniteWidth):
         scales, weights = distribution.scales
         inner = predict_exponent(STANDARD_NORMAL, n)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from peakedtheory import schedules
+from peakedtheory._checks import fail, real_number
 from peakedtheory._training.boundary import boundary_noise
 from peakedtheory.dynamics import SGD
 from peakedtheory.schedules import Schedule
@@ -49,19 +50,27 @@ def decay_exponent(power: float) -> float:
     Parameters
     ----------
     power : float
-        p >= 0; 0 is a constant rate.
+        p >= 0; 0 is a constant rate, and infinity the limit of steep ends.
 
     Returns
     -------
     float
         α in L ~ T^-α, the loss tuned over heights against the number of steps T, for SGD on hard labels.
 
+    Raises
+    ------
+    ValueError
+        For a negative power.
+
     Examples
     --------
     >>> print(f"{decay_exponent(0.0):.3f} {decay_exponent(1.0):.3f}")
     0.333 0.667
     """
-    return 1.0 / 3.0 + 2.0 * power / (3.0 * (power + 1.0))
+    p = real_number("power", power)
+    if p < 0:
+        fail("power", "must be >= 0", f"{p:g}", "a decay falls")
+    return 1.0 - 2.0 / (3.0 * (p + 1.0))
 
 
 @functools.cache

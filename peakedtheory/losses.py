@@ -167,7 +167,12 @@ def misaligned_loss(alignment: Any, residual: Any, beta_star: Any, n: Any) -> Mi
     rho = inverse_temperature(residual, "residual")
     if not np.isfinite(d).all():
         fail("alignment", "must be finite", "inf", "use a large finite value")
-    beta = np.hypot(d, rho)
+    try:
+        beta = np.hypot(d, rho)
+        np.broadcast_shapes(beta.shape, np.shape(beta_star), np.shape(n))
+    except ValueError:
+        shapes = f"shapes {d.shape}, {rho.shape}, {np.shape(beta_star)} and {np.shape(n)}"
+        fail("alignment, residual, beta_star, n", "must broadcast", shapes, "add axes, alignment[:, None]")
     radial, error = loss_with_error(beta, beta_star, n)
     # β - D without cancellation for an almost aligned student.
     with np.errstate(invalid="ignore", divide="ignore"):

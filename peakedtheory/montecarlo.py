@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
+from peakedtheory._checks import fail, single_number
 from peakedtheory._progress import reporter
 from peakedtheory._results import scalar_or_array
 from peakedtheory._sampling.blocks import Run, WorkerError
@@ -25,7 +25,6 @@ from peakedtheory._sampling.estimate_arguments import (
     open_logits,
     require_moments,
     resolve_seed,
-    single_number,
 )
 from peakedtheory._sampling.estimates import Estimate, MonteCarloResult, Provenance, assemble
 from peakedtheory._sampling.goals import Goal, Outcome, pursue

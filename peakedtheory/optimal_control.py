@@ -117,6 +117,11 @@ class OptimalSchedule:
     families: tuple[FamilyOptimum, ...]
     flow: StudentFlow = field(repr=False)
 
+    @property
+    def tangential_fraction(self) -> float:
+        """L_t/L at the end."""
+        return _share(self.flow)
+
     def __repr__(self) -> str:
         title = f"Optimal schedule over {self.schedule.steps} steps"
         lines = [f"{title}: loss {self.loss:.5g}"]
@@ -292,8 +297,8 @@ def best_of_family(
 
 def _share(flow: StudentFlow) -> float:
     """Return L_t/L at the end; 0 where nothing is left of the loss."""
-    loss = float(flow.loss[0])
-    return float(flow.tangential_loss[0]) / loss if loss > 0.0 else 0.0
+    loss = float(flow.loss[-1])
+    return float(flow.tangential_loss[-1]) / loss if loss > 0.0 else 0.0
 
 
 def _final(plan: Schedule, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._checks import (
+    fail,
+    inverse_temperature,
+    real_array,
+    real_number,
+    single_number,
+    teacher_temperature,
+)
 from peakedtheory._results import describe, fields_of, to_dataset
 from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory.energies import as_energies
@@ -189,9 +196,7 @@ def regime(
     distribution = as_energies(energies)
     if n is None:
         fail("n", "must be given", "None", "say how many classes there are")
-    count = number_of_energies(n)
-    if count.ndim or count < 2:
-        fail("n", "must be one number >= 2", f"{n}", "give the number of classes")
+    count = single_number(n, 2)
     if (beta_star is None) == (entropy is None):
         fail(
             "beta_star, entropy",
@@ -206,20 +211,13 @@ def regime(
     if beta_star is None:
         star = float(match_entropy(entropy, float(count), distribution).beta_star)
     else:
-        star = _finite_or_hard(beta_star)
+        star = teacher_temperature(beta_star)
     path = aligned_path(table, star)
     onset = _onset(table)
     window = _window(path, prediction.exponent, onset, math.isinf(star))
     if beta is None and tau is None:
         return _whole_run(table, prediction, path, window, onset, star)
     return _moment(table, prediction, path, window, onset, star, beta, tau)
-
-
-def _finite_or_hard(beta_star: float) -> float:
-    star = inverse_temperature(beta_star, "beta_star", allow_infinite=True)
-    if star.ndim or star <= 0:
-        fail("beta_star", "must be one number > 0", f"{beta_star}", "a teacher at zero has nothing to teach")
-    return float(star)
 
 
 def _onset(table: Interpolant) -> float:
@@ -262,11 +260,11 @@ def _moment(
     tau: float | None,
 ) -> Regime:
     if tau is not None:
-        time = float(real_array("tau", tau))
+        time = real_number("tau", tau)
         if not time >= 0 or math.isinf(time):
             fail("tau", "must be finite and >= 0", f"{time:g}", "dynamic time starts at zero")
         beta = float(np.interp(time, np.append(0.0, path.tau), np.append(0.0, path.beta)))
-    at = float(inverse_temperature(beta))
+    at = float(inverse_temperature(real_number("beta", beta)))
     local = float(np.interp(at, path.beta, path.exponent))
     if window is not None and window.beta[0] <= at <= window.beta[1]:
         name, why = "power law", f"the local exponent is within 10 % of {prediction.exponent:.3g}"
@@ -348,13 +346,11 @@ def phase_diagram(beta_star: Any, n: float, energies: Any = None, fraction: Any 
     fractions = (
         np.geomspace(1e-3, 0.999, 60) if fraction is None else np.atleast_1d(real_array("fraction", fraction))
     )
-    if (fractions <= 0).any() or (fractions >= 1).any() or (stars <= 0).any():
-        fail(
-            "fraction, beta_star",
-            "must lie in (0, 1) and above 0",
-            f"{fractions.min():g}",
-            "β runs from 0 to β*",
-        )
+    outside = fractions[(fractions <= 0) | (fractions >= 1)]
+    if outside.size:
+        fail("fraction", "must lie in (0, 1)", f"{outside[0]:g}", "β runs from 0 to β*")
+    if (stars <= 0).any():
+        fail("beta_star", "must be > 0", f"{stars.min():g}", "a teacher at zero has nothing to teach")
     prediction = predict_exponent(distribution, n)
     table = interpolant(float(n), distribution)
     rows = []

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, real_array
+from peakedtheory._checks import fail, real_array, real_number, whole_number
 
 _MAX_STEPS = 100_000_000
 
@@ -26,7 +26,8 @@ class Schedule:
     Attributes
     ----------
     name : str
-        The family and its parameters, as `parse_schedule` reads them.
+        The family and its parameters, from which `parse_schedule` builds the same rates; what is built
+        otherwise is named after its origin.
     rates : ndarray, shape (steps,)
         Learning rate of each step.
     """
@@ -46,19 +47,11 @@ class Schedule:
 
 
 def _count(value: Any, argument: str = "steps", minimum: int = 1) -> int:
-    number = float(real_array(argument, value))
-    if number != round(number) or not minimum <= number <= _MAX_STEPS:
-        fail(
-            argument,
-            f"must be a whole number from {minimum} to {_MAX_STEPS:g}",
-            f"{value}",
-            "give a number of steps",
-        )
-    return int(number)
+    return whole_number(argument, value, minimum, _MAX_STEPS, "give a number of steps")
 
 
 def _rate(value: Any, argument: str, *, zero: bool = False) -> float:
-    number = float(real_array(argument, value))
+    number = real_number(argument, value)
     if not (number > 0 or (zero and number == 0)) or np.isinf(number):
         fail(
             argument,
@@ -67,6 +60,12 @@ def _rate(value: Any, argument: str, *, zero: bool = False) -> float:
             "give a rate",
         )
     return number
+
+
+def _text(number: float) -> str:
+    """Return the shortest text that stands for the number."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def _finish(name: str, rates: np.ndarray) -> Schedule:
@@ -104,7 +103,7 @@ def constant(peak: float, steps: int, warmup: int = 0) -> Schedule:
     """
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     rise, _ = _progress(steps, warmup)
-    return _finish(f"constant:peak={peak:g},steps={steps},warmup={warmup}", peak * rise)
+    return _finish(f"constant:peak={_text(peak)},steps={steps},warmup={warmup}", peak * rise)
 
 
 def power_decay(peak: float, steps: int, power: float = 1.0, warmup: int = 0, final: float = 0.0) -> Schedule:
@@ -122,12 +121,12 @@ def power_decay(peak: float, steps: int, power: float = 1.0, warmup: int = 0, fi
     Schedule
     """
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
-    final, power = _rate(final, "final", zero=True), float(real_array("power", power))
+    final, power = _rate(final, "final", zero=True), real_number("power", power)
     if power < 0:
         fail("power", "must be >= 0", f"{power:g}", "a decay falls")
     rise, u = _progress(steps, warmup)
     u = np.maximum(u - 0.5 / (steps - warmup), 0.0)
-    name = f"power:peak={peak:g},steps={steps},power={power:g},warmup={warmup},final={final:g}"
+    name = f"power:peak={_text(peak)},steps={steps},power={_text(power)},warmup={warmup},final={_text(final)}"
     return _finish(name, rise * (final + (peak - final) * (1.0 - u) ** power))
 
 
@@ -151,7 +150,7 @@ def warmup_cosine(peak: float, steps: int, warmup: int = 0, final: float = 0.0) 
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     final = _rate(final, "final", zero=True)
     rise, u = _progress(steps, warmup)
-    name = f"cosine:peak={peak:g},steps={steps},warmup={warmup},final={final:g}"
+    name = f"cosine:peak={_text(peak)},steps={steps},warmup={warmup},final={_text(final)}"
     return _finish(name, rise * (final + 0.5 * (peak - final) * (1.0 + np.cos(np.pi * u))))
 
 
@@ -160,7 +159,7 @@ def _stable_decay(
 ) -> Schedule:
     peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
     final = _rate(final, "final", zero=True)
-    length = float(real_array("decay", decay))
+    length = real_number("decay", decay)
     length = round(length * steps) if 0 < length < 1 else length
     length = _count(length, "decay")
     if warmup + length > steps:
@@ -172,7 +171,7 @@ def _stable_decay(
         )
     rise, _ = _progress(steps, warmup)
     u = np.clip((np.arange(1, steps + 1) - (steps - length)) / length, 0.0, 1.0)
-    name = f"{kind}:peak={peak:g},steps={steps},warmup={warmup},decay={length},final={final:g}"
+    name = f"{kind}:peak={_text(peak)},steps={steps},warmup={warmup},decay={length},final={_text(final)}"
     return _finish(name, rise * (final + (peak - final) * shape(u)))
 
 
@@ -224,7 +223,7 @@ def hyperbolic(peak: float, steps: int, half: float = 0.01) -> Schedule:
     """
     peak, steps, half = _rate(peak, "peak"), _count(steps), _rate(half, "half")
     u = (np.arange(1, steps + 1) - 0.5) / steps
-    return _finish(f"hyperbolic:peak={peak:g},steps={steps},half={half:g}", peak / (1.0 + u / half))
+    return _finish(f"hyperbolic:peak={_text(peak)},steps={steps},half={_text(half)}", peak / (1.0 + u / half))
 
 
 def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Schedule:
@@ -262,7 +261,7 @@ def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Schedule:
             "write (0, rate), …",
         )
     which = np.searchsorted(starts, np.arange(steps), side="right") - 1
-    name = "steps:" + ",".join(f"{a}={b:g}" for a, b in pairs) + f",steps={steps}"
+    name = "steps:" + ",".join(f"{a}={_text(b)}" for a, b in pairs) + f",steps={steps}"
     return _finish(name, np.array([b for _, b in pairs])[which])
 
 

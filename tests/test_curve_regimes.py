@@ -121,10 +121,10 @@ def test_repr():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"vocab": 1}, "n: must be"),
-        ({"vocab": 100, "entropy": 5.0}, "entropy"),
-        ({"vocab": 100, "entropy": -1.0}, "entropy"),
-        ({"vocab": 100, "optimizer": "lion"}, "optimizer: must be sgd or adam"),
+        ({"n": 1}, "n: must be"),
+        ({"n": 100, "entropy": 5.0}, "entropy"),
+        ({"n": 100, "entropy": -1.0}, "entropy"),
+        ({"n": 100, "optimizer": "lion"}, "optimizer: must be sgd or adam"),
     ],
 )
 def test_bad_input(arguments, message):

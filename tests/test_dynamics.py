@@ -280,7 +280,7 @@ def test_scalar_time_gives_scalars():
         (lambda: student_flow([10.0], 5.0, 128, schedule=[1.0, 1.0]), "schedule"),
         (lambda: student_flow([1.0], 5.0, 1), "n: must be"),
         (lambda: student_flow([1.0], 0.0, 128), "beta_star"),
-        (lambda: student_flow([1.0], [1.0, 2.0], 128), "single numbers"),
+        (lambda: student_flow([1.0], [1.0, 2.0], 128), "must be one number"),
         (lambda: student_flow([1.0], 5.0, 128, residual0=-1.0), "residual0"),
         (lambda: student_flow([1.0], 5.0, 128, weight_decay=-1.0), "weight_decay"),
         (lambda: student_flow([1.0], 5.0, 128, optimizer="sgd"), "optimizer"),

@@ -100,7 +100,7 @@ def test_pickled_files_are_refused(tmp_path):
         ("t", "energies: t takes the parameters df, loc, scale"),
         ("t:df=__import__('os')", "energies: must list parameters as name=number"),
         ("atoms:0=-1", "energies: weights"),
-        ("finite-width:m=2.5", "width: must be a positive integer"),
+        ("finite-width:m=2.5", "width: must be a whole number"),
         ("finite-width:k=2", "energies: finite-width takes m"),
         ("os.system", "energies: must name a scipy.stats distribution"),
     ],

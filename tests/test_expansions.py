@@ -274,7 +274,7 @@ def test_loss_of_the_series():
     ("call", "message"),
     [
         (lambda: low_temperature_expansion(1), "n: must be at least 2"),
-        (lambda: low_temperature_expansion([2, 3]), "n: must be a single number"),
+        (lambda: low_temperature_expansion([2, 3]), "n: must be one number"),
         (lambda: low_temperature_expansion(5, order=9), "order: must be a whole number from 0 to 8"),
         (lambda: high_temperature_expansion(5, order=-1), "order: must be a whole number from 0 to 8"),
         (lambda: high_temperature_expansion(5, "t:df=3", order=4), "order: at most 2 moments"),

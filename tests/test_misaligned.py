@@ -92,7 +92,7 @@ def test_tolerance_resume_file_and_dataset(tmp_path):
         ((1.0, -1.0, 2.0, 10), "^residual: must be >= 0, got -1; "),
         ((INF, 1.0, 2.0, 10), "^alignment: must be finite, got inf; "),
         ((1.0, 1.0, -2.0, 10), "^beta_star: "),
-        ((1.0, 1.0, 2.0, [10, 20]), "^n: must be a single number here"),
+        ((1.0, 1.0, 2.0, [10, 20]), "^n: must be one number"),
         (([1.0, 2.0], [1.0, 2.0, 3.0], 2.0, 10), "^alignment, residual, beta_star: must broadcast"),
     ],
 )

@@ -19,6 +19,7 @@ def test_every_optimizer_has_its_theory():
     assert theory_of("sgd", 0.5, 16, 8) == dynamics.SGD(0.5, 16, 8)
     assert theory_of("signgd", 0.5, 16, 8) == dynamics.SignGD(0.5, 16, 8)
     assert theory_of("adamw", 0.5, 16, 8, 0.9) == dynamics.Adam(0.5, 16, 8, 0.9)
+    assert theory_of("adam", 0.5, 16, 8, 0.99, 0.5) == dynamics.Adam(0.5, 16, 8, 0.99, 0.5)
     assert theory_of("muon", 0.5, 16, 8) is None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, real_array
+from peakedtheory._checks import fail, real_array, whole_number
 from peakedtheory.validation._stacks import DIVERGED, Stack
 
 if TYPE_CHECKING:
@@ -79,10 +79,8 @@ def recorded_steps(record: Any, steps: int) -> np.ndarray:
             fail("record", "must read linear:every as text", repr(record), remedy)
         return np.unique([*range(0, steps, int(every)), steps])
     if record is None or np.ndim(record) == 0:
-        count = float(real_array("record", 60 if record is None else record))
-        if count != round(count) or count < 2:
-            fail("record", "must be at least 2 times", f"{record}", remedy)
-        times = np.geomspace(1, steps, int(count) - 1) if steps > 1 else np.ones(1)
+        count = 60 if record is None else whole_number("record", record, 2, remedy=remedy)
+        times = np.geomspace(1, steps, count - 1) if steps > 1 else np.ones(1)
         return np.unique([0, *np.round(times).astype(int), steps])
     array = real_array("record", record)
     if array.ndim != 1 or (array != np.round(array)).any() or array.min() < 0 or array.max() > steps:

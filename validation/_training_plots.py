@@ -27,7 +27,7 @@ def predicted_flow(case: Case, tau: np.ndarray, steps: int, n: int, width: int) 
     from peakedtheory.dynamics import student_flow
 
     rate = float(case.rates(steps).max())
-    optimizer = theory_of(case.optimizer, rate, case.batch, width, case.beta2)
+    optimizer = theory_of(case.optimizer, rate, case.batch, width, case.beta2, case.momentum)
     if optimizer is None or case.loss != "kl":
         return None
     return student_flow(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, real_array
+from peakedtheory._checks import fail, real_number, whole_number
 from peakedtheory.schedules import as_schedule
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "signgd", "muon")
@@ -94,31 +94,21 @@ class Case:
         for name in ("start_ratio", "weight_decay"):
             self._number(name)
         for name, low, high in (("batch", 1, _LARGEST_BATCH), ("teacher", 0, 2**63), ("seed", 0, 2**63)):
-            self._whole(name, low, high)
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), low, high))
         if self.beta1 is not None:
             self._memory("beta1")
         self._memory("beta2")
         self._consistent()
 
     def _number(self, name: str, *, positive: bool = False, infinite: bool = False) -> None:
-        value = real_array(name, getattr(self, name))
+        value = real_number(name, getattr(self, name))
         rule = f"must be one {'positive' if positive else 'nonnegative'} number"
-        if value.ndim or value < 0 or (positive and value == 0) or (np.isinf(value) and not infinite):
+        if value < 0 or (positive and value == 0) or (np.isinf(value) and not infinite):
             fail(name, rule, f"{getattr(self, name)}", "correct it")
-        object.__setattr__(self, name, float(value))
-
-    def _whole(self, name: str, low: int, high: int) -> None:
-        value = getattr(self, name)
-        try:
-            number = int(value)
-        except (TypeError, ValueError, OverflowError):
-            number = -1
-        if number != value or not low <= number <= high:
-            fail(name, f"must be a whole number from {low} to {high}", f"{value}", "correct it")
-        object.__setattr__(self, name, number)
+        object.__setattr__(self, name, value)
 
     def _memory(self, name: str) -> None:
-        value = float(real_array(name, getattr(self, name)))
+        value = real_number(name, getattr(self, name))
         if not 0.0 <= value < 1.0:
             fail(name, "must lie in [0, 1)", f"{value:g}", "it is the weight of the past in an average")
         object.__setattr__(self, name, value)
@@ -165,14 +155,16 @@ class Case:
         return self.start_ratio * self.beta_star * _draw(self.seed, _START, n, width)
 
 
-def theory_of(optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999) -> Any:
+def theory_of(
+    optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999, beta1: float = 0.9
+) -> Any:
     """Return the theory's optimizer for students trained so, or None where there is no theory (Muon)."""
     from peakedtheory.dynamics import SGD, Adam, SignGD
 
     if optimizer == "muon":
         return None
     if optimizer in ("adam", "adamw"):
-        return Adam(rate, batch, width, beta2)
+        return Adam(rate, batch, width, beta2, beta1)
     return {"sgd": SGD, "signgd": SignGD}[optimizer](rate, batch, width)
 
 

@@ -14,9 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from peakedtheory._checks import fail, real_array
+from peakedtheory._checks import fail, whole_number
 from peakedtheory._output import check_target, provenance, save_dataset
 from peakedtheory._progress import reporter
 from peakedtheory.schedules import as_schedule
@@ -163,21 +161,14 @@ def train(
     return dataset
 
 
-def _whole(argument: str, value: Any, low: int, high: int) -> int:
-    number = real_array(argument, value)
-    if number.ndim or number != np.round(number) or not low <= number <= high:
-        fail(argument, f"must be a whole number from {low} to {high}", f"{value}", "correct it")
-    return int(value)
-
-
 def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
     """Return the plan of a run, every argument checked and every default resolved."""
     listed = [cases] if isinstance(cases, Case) else list(cases)
     if not listed or not all(isinstance(c, Case) for c in listed):
         found = "none" if not listed else type(next(c for c in listed if not isinstance(c, Case))).__name__
         fail("cases", "must be Case objects, at least one", found, "build them with Case or grid")
-    steps = _whole("steps", steps, 1, 2**31)
-    n, width = _whole("n", given["n"], 2, 1 << 20), _whole("width", given["width"], 1, 1 << 16)
+    steps = whole_number("steps", steps, 1, 2**31)
+    n, width = whole_number("n", given["n"], 2, 1 << 20), whole_number("width", given["width"], 1, 1 << 16)
     observe = (given["observe"],) if isinstance(given["observe"], str) else tuple(given["observe"])
     for name in observe:
         if name not in OBSERVABLES:
@@ -200,12 +191,12 @@ def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
         times=recorded_steps(given["record"], steps),
         normalise=given["normalise"],
         common_inputs=given["common_inputs"],
-        test_samples=_whole("test_samples", given["test_samples"], 2, 1 << 24),
+        test_samples=whole_number("test_samples", given["test_samples"], 2, 1 << 24),
         observe=observe,
         engine=engine,
         device=device,
         dtype=given["dtype"],
-        seed=_whole("seed", given["seed"], 0, 2**53),
+        seed=whole_number("seed", given["seed"], 0, 2**53),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from peakedtheory._checks import fail
+from peakedtheory._checks import fail, whole_number
 from peakedtheory._exact.components import Component
 from peakedtheory._exact.distributions import STANDARD_NORMAL, Energies, shorten
 
@@ -88,9 +88,7 @@ class FiniteWidth(Energies):
     """
 
     def __init__(self, width: int) -> None:
-        if int(width) != width or width < 1:
-            fail("width", "must be a positive integer", str(width), "give the hidden width of the network")
-        self.width = int(width)
+        self.width = whole_number("width", width, 1, remedy="give the hidden width of the network")
         self.name = f"finite-width:m={self.width}"
 
     @functools.cached_property

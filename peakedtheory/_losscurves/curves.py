@@ -6,6 +6,7 @@ The rates of every step are the truth; the dynamic time τ = Σ η (Liu et al. 2
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -248,7 +249,9 @@ def as_curves(curves: Any) -> tuple[LossCurve, ...]:
     ValueError
         For anything else.
     """
-    several = (curves,) if isinstance(curves, LossCurve) else tuple(curves)
+    several = (
+        (curves,) if isinstance(curves, LossCurve) or not isinstance(curves, Iterable) else tuple(curves)
+    )
     if not several or not all(isinstance(curve, LossCurve) for curve in several):
         fail("curves", "must be one LossCurve or several", repr(curves)[:60], "build them with LossCurve")
     return several

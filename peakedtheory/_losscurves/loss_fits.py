@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
+from peakedtheory._checks import fail, whole_number
 from peakedtheory._losscurves.curve_fits import Problem, Solution, improve, solve
 from peakedtheory._losscurves.curve_uncertainty import (
     Correlation,
@@ -97,8 +97,7 @@ def fit_loss_curve(
     runs, chosen = as_curves(curves), parse_law(law)
     options = {"window": window, "origin": origin, "loss": loss, "delta": delta}
     delta = _checked_loss(loss, delta)
-    if isinstance(bootstrap, bool) or int(bootstrap) != bootstrap or bootstrap < 0:
-        fail("bootstrap", "must be a whole number >= 0", repr(bootstrap), "1000 resamples are common")
+    bootstrap = whole_number("bootstrap", bootstrap, 0, remedy="1000 resamples are common")
     if isinstance(origin, str) and origin not in ("auto", "fit"):
         fail("origin", 'must be "auto", "fit" or a number', repr(origin), "correct it")
     parts, limits = windowed(runs, chosen, window)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, inverse_temperature, number_of_energies, real_array
+from peakedtheory._checks import fail, inverse_temperature, real_array
 from peakedtheory._sampling.moments import Layout
 from peakedtheory._sampling.samplers import Seed
 from peakedtheory._sampling.sources import has_heavy_lower_tail
@@ -116,14 +116,6 @@ def open_logits(logits: Any) -> tuple[np.ndarray, str]:
             "put one sample in each row",
         )
     return array, name
-
-
-def single_number(n: Any) -> int:
-    """Return n, refusing arrays."""
-    array = number_of_energies(n)
-    if array.ndim:
-        fail("n", "must be a single number here", f"an array of shape {array.shape}", "loop over the sizes")
-    return int(array)
 
 
 def one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
+from peakedtheory._checks import fail, positive_number, whole_number
 from peakedtheory._sampling.blocks import Run, WorkerError
 from peakedtheory._sampling.moments import Moments
 from peakedtheory._sampling.order_statistics import ScrambledSampler
@@ -40,23 +40,9 @@ class Goal:
                     f"samples={samples}, rtol={rtol}, atol={atol}",
                     "give one of them",
                 )
-            if isinstance(samples, bool) or not float(samples).is_integer() or samples < 2:
-                fail(
-                    "samples",
-                    "must be a whole number >= 2",
-                    repr(samples),
-                    "one sample has no standard error",
-                )
-            return cls(int(samples))
-        for name, value in (("rtol", rtol), ("atol", atol)):
-            if value is not None and not (np.ndim(value) == 0 and np.isfinite(value) and value > 0):
-                fail(
-                    name,
-                    "must be positive",
-                    repr(value),
-                    "give the standard error to reach, for example 1e-4",
-                )
-        return cls(None, float(rtol or 0.0), float(atol or 0.0))
+            return cls(whole_number("samples", samples, 2, remedy="one sample has no standard error"))
+        goals = (("rtol", rtol), ("atol", atol))
+        return cls(None, *(0.0 if value is None else positive_number(name, value) for name, value in goals))
 
     @property
     def by_tolerance(self) -> bool:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, inverse_temperature, real_array
+from peakedtheory._checks import fail, inverse_temperature, real_array, single_number
 from peakedtheory._progress import reporter
 from peakedtheory._results import scalar_or_array, to_dataset
 from peakedtheory._sampling.blocks import Run
-from peakedtheory._sampling.estimate_arguments import resolve_seed, single_number
+from peakedtheory._sampling.estimate_arguments import resolve_seed
 from peakedtheory._sampling.estimates import Estimate
 from peakedtheory._sampling.goals import Goal, Outcome, pursue
 from peakedtheory._sampling.moments import Moments

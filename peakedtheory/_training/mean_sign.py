@@ -169,7 +169,7 @@ class SignTable:
         if max(residual, _FAINT) < _FLAT * alignment:
             response = mean_ratio(alignment, _FLAT * alignment, *self._problem)[1]
         if response <= 0.0:
-            beta_star, n, batch = self._problem
+            _, n, batch = self._problem
             fail(
                 "batch",
                 "must leave a mean sign that stands out of its sampling noise",

@@ -12,10 +12,11 @@ import numpy as np
 import typer
 
 from peakedtheory._checks import fail
-from peakedtheory._output import atomic_path, check_target
+from peakedtheory._output import atomic_path, check_target, save_dataset
 
 if TYPE_CHECKING:
     import matplotlib.figure
+    import xarray
 
 Vocabulary = Annotated[
     float,
@@ -115,6 +116,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def save_results(ctx: typer.Context, dataset: xarray.Dataset, path: Path, **resolved: Any) -> None:
+    """Write a NetCDF file with every option of the command, those `resolved` as they were understood."""
+    options = {name: value for name, value in ctx.params.items() if name not in ("json", "plot", "output")}
+    listed = {k: ",".join(map(str, v)) if isinstance(v, (list, tuple)) else v for k, v in options.items()}
+    save_dataset(dataset, path, {k: "" if v is None else v for k, v in (listed | resolved).items()})
+    typer.echo(f"results written to {path}", err=True)
 
 
 def save_figure(figure: matplotlib.figure.Figure, path: Path) -> None:

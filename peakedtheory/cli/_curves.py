@@ -102,9 +102,12 @@ def parse_window(text: str | None) -> object:
     try:
         if not colon:
             raise ValueError
-        return float(first or 0.0), float(last or "inf")
+        limits = float(first or 0.0), float(last or "inf")
     except ValueError:
-        return fail("window", "must be `first:last` in steps", repr(text), "write for example 2000:60000")
+        fail("window", "must be `first:last` in steps", repr(text), "write for example 2000:60000")
+    if not limits[0] < limits[1]:
+        fail("window", "must end after it begins", text, "exchange its limits")
+    return limits
 
 
 def parse_origin(text: str) -> object:

@@ -18,12 +18,14 @@ from peakedtheory.cli._common import (
     print_json,
     print_table,
     save_figure,
+    save_results,
 )
 
 NAME = "entropy"
 
 
 def command(
+    ctx: typer.Context,
     vocab: Vocabulary,
     entropy: Annotated[
         str,
@@ -49,7 +51,7 @@ def command(
     if json:
         print_json(
             {
-                "n": vocab,
+                "n": int(vocab),
                 "energies": match.energies.name,
                 "entropy": targets,
                 "beta_star": match.beta_star,
@@ -77,7 +79,6 @@ def command(
             f"c0 = {series.coefficients[0]:.10f}; low temperatures begin at β = {series.crossover:.6g}"
         )
     if output is not None:
-        from peakedtheory._output import save_dataset
         from peakedtheory._results import to_dataset
 
         dataset = to_dataset(
@@ -86,8 +87,7 @@ def command(
             {"entropy": "nat"},
             {"energies": match.energies.name, "c0": series.coefficients[0], "crossover": series.crossover},
         )
-        save_dataset(dataset, output, {"vocab": vocab, "entropy": entropy, "energies": match.energies.name})
-        typer.echo(f"results written to {output}", err=True)
+        save_results(ctx, dataset, output, energies=match.energies.name)
     if plot is not None:
         from peakedtheory.plotting import plot_entropy
 

@@ -22,6 +22,7 @@ from peakedtheory.cli._common import (
     print_json,
     print_table,
     save_figure,
+    save_results,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _TABLES = (
 
 
 def command(
+    ctx: typer.Context,
     vocab: Vocabulary,
     beta: Annotated[
         str,
@@ -108,21 +110,10 @@ def command(
             err=True,
         )
     if output is not None:
-        from peakedtheory._output import save_dataset
-
         dataset = result.to_xarray()
         for name, values in exact.items():
             dataset[f"{name}_exact"] = (dataset.beta.dims, np.asarray(values))
-        options = {
-            "vocab": vocab,
-            "beta": beta,
-            "samples": samples,
-            "rtol": rtol,
-            "atol": atol,
-            "workers": workers,
-        }
-        save_dataset(dataset, output, options | {"seed": result.attributes()["seed"]})
-        typer.echo(f"results written to {output}", err=True)
+        save_results(ctx, dataset, output, seed=result.attributes()["seed"])
     if plot is not None:
         from peakedtheory._sampling.estimate_plots import plot_estimate
 

@@ -22,9 +22,12 @@ from peakedtheory.cli._common import (
     print_json,
     print_table,
     save_figure,
+    save_results,
 )
 
 if TYPE_CHECKING:
+    import xarray
+
     from peakedtheory.expansions import HighTemperatureExpansion, LowTemperatureExpansion
     from peakedtheory.thermodynamics import Thermodynamics
 
@@ -32,6 +35,7 @@ NAME = "expand"
 
 
 def command(
+    ctx: typer.Context,
     vocab: Vocabulary,
     energies: EnergiesOption = "normal",
     order: Annotated[int, typer.Option("--order", help="Highest order of both expansions, 2 to 8.")] = 6,
@@ -74,13 +78,7 @@ def command(
     else:
         _print(exact, low, high)
     if output is not None:
-        _save(
-            output,
-            exact,
-            low,
-            high,
-            {"vocab": vocab, "energies": distribution.name, "order": order, "beta": beta},
-        )
+        save_results(ctx, _as_dataset(exact, low, high), output, energies=distribution.name)
     if plot is not None:
         from peakedtheory.plotting import plot_expansion
 
@@ -167,7 +165,7 @@ def _as_json(
     from peakedtheory.thermodynamics import QUANTITIES
 
     return {
-        "n": low.n,
+        "n": int(low.n),
         "energies": exact.energies.name,
         "sqrt_2_ln_n": math.sqrt(2.0 * math.log(low.n)),
         "low_temperature": {
@@ -186,14 +184,11 @@ def _as_json(
     }
 
 
-def _save(path: Any, exact: Any, low: Any, high: Any, options: dict[str, Any]) -> None:
-    from peakedtheory._output import save_dataset
-
+def _as_dataset(exact: Any, low: Any, high: Any) -> xarray.Dataset:
     dataset = exact.to_xarray()
     for name, series in (("low_temperature", low), ("high_temperature", high)):
         dataset[f"{name}_coefficients"] = (f"{name}_order", series.coefficients)
         dataset[f"{name}_coefficients_error"] = (f"{name}_order", series.error)
         values = [_free_energy(series, float(b)) for b in np.atleast_1d(exact.beta)]
         dataset[f"{name}_free_energy"] = (dataset.log_partition.dims, values)
-    save_dataset(dataset, path, options)
-    typer.echo(f"results written to {path}", err=True)
+    return dataset

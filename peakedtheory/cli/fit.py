@@ -15,6 +15,7 @@ from peakedtheory.cli._common import (
     PlotFile,
     print_json,
     save_figure,
+    save_results,
 )
 from peakedtheory.cli._curves import (
     BitsFlag,
@@ -40,6 +41,7 @@ NAME = "fit"
 
 
 def command(
+    ctx: typer.Context,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -132,11 +134,7 @@ def command(
         for line in sentences(fit, comparison, apart, stands, entropy):
             typer.echo(line)
     if output is not None:
-        from peakedtheory._output import save_dataset
-
-        options = {"files": [str(file) for file in files], "law": law, "bootstrap": bootstrap, "seed": seed}
-        save_dataset(fit.to_xarray(), output, {**options, **choices})
-        typer.echo(f"results written to {output}", err=True)
+        save_results(ctx, fit.to_xarray(), output, law=fit.law.name)
     if plot is not None:
         from peakedtheory._losscurves.curve_plots import draw_collapse, draw_fits
 

@@ -16,6 +16,7 @@ from peakedtheory.cli._common import (
     print_json,
     print_table,
     save_figure,
+    save_results,
 )
 from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
 
@@ -24,6 +25,7 @@ COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "l
 
 
 def command(
+    ctx: typer.Context,
     vocab: Vocabulary,
     beta_star: BetaStar = None,
     entropy: EntropyOption = None,
@@ -31,8 +33,14 @@ def command(
         str, typer.Option("--optimizer", help="gradient-flow, sgd, adam or signgd.", metavar="NAME")
     ] = "gradient-flow",
     learning_rate: Annotated[
-        float, typer.Option("--lr", help="Constant learning rate.", metavar="RATE")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--lr",
+            help="Constant learning rate, 1 by default; gradient flow has none.",
+            metavar="RATE",
+            show_default=False,
+        ),
+    ] = None,
     batch: Annotated[float, typer.Option("--batch", help="Examples per step.", metavar="B")] = 1024,
     width: Annotated[
         float | None,
@@ -71,8 +79,10 @@ def command(
     Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide.
     """
     from peakedtheory.cli._common import parse_grid
-    from peakedtheory.dynamics import student_flow
+    from peakedtheory.dynamics import FIELDS, student_flow
 
+    if learning_rate is not None and schedule is not None:
+        fail("lr", "must be left out where a schedule has the rates", f"{learning_rate:g}", "drop one")
     star = teacher(beta_star, entropy, vocab)
     flow = student_flow(
         None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log"),
@@ -85,8 +95,8 @@ def command(
         schedule=schedule,
     )
     if json:
-        values = {name: np.atleast_1d(getattr(flow, name)) for name in COLUMNS}
-        print_json({"n": vocab, "beta_star": star, "optimizer": str(flow.optimizer), **values})
+        values = {name: np.atleast_1d(getattr(flow, name)) for name in ("tau", *FIELDS)}
+        print_json({"n": int(vocab), "beta_star": star, "optimizer": str(flow.optimizer), **values})
     else:
         count = np.size(flow.tau)
         shown = np.unique(np.linspace(0, count - 1, 16).astype(int))
@@ -94,33 +104,23 @@ def command(
         title = f"Run of n = {vocab:.0f} classes towards β* = {star:.6g} by {flow.optimizer}"
         print_table(title, ["τ", "β", "D", "ρ", "loss", "tangential", "local exponent"], rows)
     if output is not None:
-        from peakedtheory._output import save_dataset
-
-        settings = {
-            "vocab": vocab,
-            "beta_star": star,
-            "optimizer": str(flow.optimizer),
-            "schedule": schedule or "",
-            "tau": tau or "",
-            "alignment0": alignment0,
-            "residual0": residual0,
-            "weight_decay": weight_decay,
-        }
-        save_dataset(flow.to_xarray(), output, settings)
-        typer.echo(f"results written to {output}", err=True)
+        save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
     if plot is not None:
         from peakedtheory._training.flow_plots import draw_run
 
         save_figure(draw_run(flow), plot)
 
 
-def build_optimizer(name: str, learning_rate: float, batch: float, width: float | None) -> Any:
+def build_optimizer(name: str, learning_rate: float | None, batch: float, width: float | None) -> Any:
     """Return the optimizer of that name."""
     from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD
 
+    if name == "gradient-flow" and learning_rate is not None:
+        fail("lr", "must be left out for gradient flow", f"{learning_rate:g}", "name an optimizer or drop it")
     if name == "gradient-flow":
         return GradientFlow(width=width)
     kinds = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
     if name not in kinds:
         fail("optimizer", "must be gradient-flow, sgd, adam or signgd", repr(name), "name one of them")
-    return kinds[name](learning_rate, batch, 32.0 if width is None else width)
+    rate = 1.0 if learning_rate is None else learning_rate
+    return kinds[name](rate, batch, 32.0 if width is None else width)

@@ -9,7 +9,15 @@ import numpy as np
 import typer
 
 from peakedtheory._checks import fail
-from peakedtheory.cli._common import JsonFlag, OutputFile, PlotFile, print_json, print_table, save_figure
+from peakedtheory.cli._common import (
+    JsonFlag,
+    OutputFile,
+    PlotFile,
+    print_json,
+    print_table,
+    save_figure,
+    save_results,
+)
 from peakedtheory.cli._curves import (
     BitsFlag,
     BytesOption,
@@ -32,6 +40,7 @@ _ROWS = 8
 
 
 def command(
+    ctx: typer.Context,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -106,16 +115,7 @@ def command(
             _print_laws([best, *others])
         typer.echo(best.explanation)
     if output is not None:
-        from peakedtheory._output import save_dataset
-
-        options = {
-            "files": [str(file) for file in files],
-            "schedule": schedule or "",
-            "law": law,
-            "level": level,
-        }
-        save_dataset(best.to_xarray(), output, options)
-        typer.echo(f"results written to {output}", err=True)
+        save_results(ctx, best.to_xarray(), output, law=best.law)
     if plot is not None:
         from peakedtheory._losscurves.curve_plots import draw_forecasts
 

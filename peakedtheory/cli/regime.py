@@ -17,6 +17,8 @@ from peakedtheory.cli._common import (
     number,
     print_json,
     print_table,
+    save_figure,
+    save_results,
 )
 
 NAME = "regime"
@@ -51,6 +53,7 @@ def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> flo
 
 
 def command(
+    ctx: typer.Context,
     vocab: Vocabulary,
     beta_star: BetaStar = None,
     entropy: EntropyOption = None,
@@ -67,18 +70,20 @@ def command(
 
     For N classes: the exponent of the gap law, the window over which it holds, or why there is none.
     """
+    from peakedtheory.energies import as_energies
     from peakedtheory.regimes import predict_exponent, regime
 
     if beta_star is None and entropy is None:
         beta_star = math.inf
-    prediction = predict_exponent(energies, vocab)
-    answer = regime(beta_star, vocab, energies, entropy=entropy, beta=beta, tau=tau)
+    distribution = as_energies(energies)
+    prediction = predict_exponent(distribution, vocab)
+    answer = regime(beta_star, vocab, distribution, entropy=entropy, beta=beta, tau=tau)
     window = answer.window
     if json:
         print_json(
             {
-                "n": vocab,
-                "energies": energies,
+                "n": int(vocab),
+                "energies": distribution.name,
                 "beta_star": answer.beta_star,
                 "regime": answer.name,
                 "exponent": answer.exponent,
@@ -107,26 +112,22 @@ def command(
                 ["window in β", f"{window.beta[0]:.4g} to {window.beta[1]:.4g}"],
                 ["window in τ", f"{window.tau[0]:.4g} to {window.tau[1]:.4g} ({window.decades:.2f} decades)"],
             ]
-        print_table(f"Regime of n = {vocab:.0f} {energies} energies", ["quantity", "value"], rows)
+        print_table(f"Regime of n = {vocab:.0f} {distribution.name} energies", ["quantity", "value"], rows)
         typer.echo(prediction.explanation)
         typer.echo(answer.explanation)
     if plot is None and output is None:
         return
     from peakedtheory._training.interpolant import interpolant
-    from peakedtheory.energies import as_energies
     from peakedtheory.regimes import aligned_path
 
-    path = aligned_path(interpolant(vocab, as_energies(energies)), answer.beta_star)
+    path = aligned_path(interpolant(vocab, distribution), answer.beta_star)
     if output is not None:
-        from peakedtheory._output import save_dataset
         from peakedtheory._results import to_dataset
 
         columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
-        settings = {"vocab": vocab, "energies": energies, "beta_star": answer.beta_star}
-        save_dataset(to_dataset(columns, {"beta": path.beta}, {}, {}), output, settings)
-        typer.echo(f"results written to {output}", err=True)
+        dataset = to_dataset(columns, {"beta": path.beta}, {}, {})
+        save_results(ctx, dataset, output, energies=distribution.name, beta_star=answer.beta_star)
     if plot is not None:
         from peakedtheory._training.flow_plots import draw_path
-        from peakedtheory.cli._common import save_figure
 
         save_figure(draw_path(path, answer.beta_star, answer.onset, prediction.exponent), plot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -15,6 +15,7 @@ from peakedtheory.cli._common import (
     print_json,
     print_table,
     save_figure,
+    save_results,
 )
 from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
 
@@ -22,8 +23,9 @@ NAME = "schedule"
 
 
 def command(
+    ctx: typer.Context,
     vocab: Vocabulary,
-    steps: Annotated[int, typer.Option("--steps", help="Length of the run.", metavar="T")] = 1000,
+    steps: Annotated[float, typer.Option("--steps", help="Length of the run.", metavar="T")] = 1000,
     batch: Annotated[float, typer.Option("--batch", help="Examples per step.", metavar="B")] = 64,
     width: Annotated[float, typer.Option("--width", help="Input width m.", metavar="M")] = 32,
     optimizer: Annotated[
@@ -43,7 +45,8 @@ def command(
     from peakedtheory.optimal_control import optimal_schedule
 
     star = teacher(beta_star, entropy, vocab)
-    best = optimal_schedule(steps, batch, width, vocab, optimizer, beta_star=star, refine=refine)
+    length: Any = steps  # checked there
+    best = optimal_schedule(length, batch, width, vocab, optimizer, beta_star=star, refine=refine)
     free = best.schedule is not best.families[0].schedule
     if json:
         families = [
@@ -58,13 +61,15 @@ def command(
         ]
         print_json(
             {
-                "n": vocab,
+                "n": int(vocab),
                 "beta_star": star,
-                "steps": steps,
+                "steps": int(steps),
                 "batch": batch,
                 "width": width,
                 "optimizer": optimizer,
                 "loss": best.loss,
+                "peak": best.schedule.rates.max(),
+                "tangential_fraction": best.tangential_fraction,
                 "exponent": best.exponent,
                 "families": families,
             }
@@ -81,37 +86,27 @@ def command(
             for f in best.families
         ]
         if free:
-            loss, tangential = (float(np.asarray(v)[-1]) for v in (best.flow.loss, best.flow.tangential_loss))
             rows.insert(
                 0,
                 [
                     "free",
                     f"{best.schedule.rates.max():.4g}",
                     f"{best.loss:.5g}",
-                    f"{tangential / loss if loss > 0.0 else 0.0:.3f}",
+                    f"{best.tangential_fraction:.3f}",
                     "–" if best.exponent is None else f"{best.exponent:.3f}",
                 ],
             )
-        title = f"Schedules of {steps} steps for n = {vocab:.0f}, m = {width:g}, B = {batch:g} ({optimizer})"
+        title = (
+            f"Schedules of {steps:.0f} steps for n = {vocab:.0f}, m = {width:g}, B = {batch:g} ({optimizer})"
+        )
         print_table(title, ["family", "best peak", "final loss", "L_t/L", "predicted α"], rows)
     if output is not None:
-        from peakedtheory._output import save_dataset
         from peakedtheory._results import to_dataset
 
         dataset = to_dataset(
-            {"learning_rate": best.schedule.rates}, {"step": np.arange(1, steps + 1)}, {}, {}
+            {"learning_rate": best.schedule.rates}, {"step": np.arange(1, best.schedule.steps + 1)}, {}, {}
         )
-        settings = {
-            "vocab": vocab,
-            "beta_star": star,
-            "batch": batch,
-            "width": width,
-            "optimizer": optimizer,
-            "steps": steps,
-            "refine": refine,
-        }
-        save_dataset(dataset, output, settings)
-        typer.echo(f"results written to {output}", err=True)
+        save_results(ctx, dataset, output, beta_star=star)
     if plot is not None:
         from peakedtheory._training.flow_plots import draw_schedule
 
