@@ -187,13 +187,23 @@ def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.
     star = teacher_temperature(beta_star, allow_infinite=False)
     c2 = np.pi**2 / 12.0 * interpolant(count).slope
     ratio = times * c_eff * c2 / (count * star**3)
-    # b = tanh y with y - tanh y = τ/T, whose left side is convex: Newton from above converges.
-    y = np.maximum(np.cbrt(3.0 * ratio), 0.0) + ratio
-    for _ in range(60):
-        b = np.tanh(y)
-        excess = np.where(y < 0.05, y**3 / 3 - 2 * y**5 / 15 + 17 * y**7 / 315, y - b) - ratio
-        y = y - np.where(b > 0, excess / np.maximum(b * b, 1e-300), 0.0)
+    y = artanh_of_end(ratio)
     b = np.tanh(y)
     left = 2.0 / (np.exp(np.minimum(2.0 * y, 700.0)) + 1.0)  # 1 - tanh y without cancellation
     with np.errstate(divide="ignore"):
         return ClosedForm((star * b)[()], (c2 / star * left**2 / b)[()])
+
+
+def artanh_of_end(ratio: np.ndarray) -> np.ndarray:
+    """Return y = artanh b with y - tanh y = τ/T >= 0, by Newton's method from above."""
+    y = np.cbrt(3.0 * ratio) + ratio
+    for _ in range(60):
+        b = np.tanh(y)
+        s = y * y
+        # The series where the difference would cancel; what it leaves out is below 2e-12 of it.
+        series = y * s * (1 / 3 - s * (2 / 15 - s * (17 / 315 - s * (62 / 2835 - s * 1382 / 155925))))
+        step = (np.where(y < 0.1, series, y - b) - ratio) / np.maximum(b**2, 1e-300)
+        y = y - step
+        if (np.abs(step) <= 1e-13 * np.abs(y)).all():
+            break
+    return y

@@ -146,6 +146,8 @@ class SignGD:
 
 
 Optimizer = GradientFlow | SGD | Adam | SignGD
+#: What the names of optimizers stand for.
+OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
 FIELDS = (
     "beta",
     "alignment",

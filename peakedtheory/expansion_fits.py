@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.special import zeta
 
 from peakedtheory._checks import fail, whole_number
+from peakedtheory._exact.series import extreme_value_coefficient
 from peakedtheory._sampling.estimates import MonteCarloResult
 from peakedtheory.energies import Energies
 from peakedtheory.expansions import Expansion, high_temperature_expansion, low_temperature_expansion
@@ -153,7 +153,7 @@ def fit_low_temperature(estimates: MonteCarloResult, order: int = 2) -> Expansio
     data = data.inside(inside, order + 1, f"of low temperatures, beta >= {LOW_WINDOW} gap rates", spacing)
     exponents = 1.0 - np.arange(order + 1.0 + _ORDERS_BEYOND)
     beyond = np.arange(order + 1, order + 1 + _ORDERS_BEYOND)
-    widths = _PRIOR_WIDTH * zeta(np.maximum(beyond, 2)) * gap_rate ** (beyond - 1.0) / beyond
+    widths = _PRIOR_WIDTH * extreme_value_coefficient(beyond, gap_rate)
     exact = _exact(low_temperature_expansion, estimates.n, estimates.energies, order)
     free = np.ones(order + 1, bool)
     fit = _solve(data, exponents, free, np.zeros(order + 1), widths, exact, "c")

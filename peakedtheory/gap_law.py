@@ -15,7 +15,7 @@ from scipy.special import beta as beta_function
 from scipy.special import gamma, zeta
 
 from peakedtheory._checks import fail, real_array, real_number, single_number
-from peakedtheory._exact.components import NODES, WEIGHTS, Atoms, Density
+from peakedtheory._exact.components import Atoms, Density, gauss_panels
 from peakedtheory._results import describe
 from peakedtheory.energies import STANDARD_NORMAL, FiniteWidth, as_energies
 
@@ -222,14 +222,13 @@ def gap_density(parts: list[tuple[float, Density]], n: float) -> float:
     # The panels resolve f; F^n falls off faster, so each is cut where ln F changes by order 1/n.
     if edges.size < 400:
         edges = np.unique((edges[:-1, None] + np.diff(edges)[:, None] * np.linspace(0, 1, 9)).ravel())
-    half = 0.5 * np.diff(edges)
-    x = (edges[:-1] + half)[:, None] + half[:, None] * NODES
+    x, weights = gauss_panels(edges)
     with np.errstate(all="ignore"):
         f = sum(w * part.pdf(x) for w, part in parts)
         above = np.clip(sum(w * part.above(x) for w, part in parts), 0.0, 1.0)
         values = np.where(np.isfinite(f), f, 0.0) ** 2 * np.exp((n - 2.0) * np.log1p(-above))
     values = np.where(np.isfinite(values), values, 0.0)
-    return float(n * (n - 1.0) * (half * (values @ WEIGHTS)).sum())
+    return float(n * (n - 1.0) * (values * weights).sum())
 
 
 def _strongest_singularity(parts: list[tuple[float, Density]], n: float) -> tuple[float, float, float] | None:

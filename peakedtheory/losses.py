@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, real_array
-from peakedtheory._exact.components import NODES, WEIGHTS, integrate
+from peakedtheory._exact.components import gauss_panels, integrate
 from peakedtheory._results import describe, scalar_or_array
 from peakedtheory.energies import as_energies
 from peakedtheory.expansions import low_temperature_expansion
@@ -274,7 +274,7 @@ def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
     if np.isinf(start):
         split = max(4.0 * end, 30.0)
         u = np.linspace(0.0, 1.0 / split, 3)
-        nodes, weights = _panels(u)
+        nodes, weights = _rule(u)
         near = _path(split, end)
         return np.concatenate([1.0 / nodes, near[0]]), np.concatenate([-weights / nodes**2, near[1]])
     low, high = sorted((start, end))
@@ -282,7 +282,7 @@ def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
     if low <= 0.0 or high < 2.0 * low:
         inner = np.linspace(low, high, max(2, int(np.ceil(min(high - low, 4.0))) + 1)) if high < 8 else None
         if inner is not None or low > 0.0:
-            nodes, weights = _panels(
+            nodes, weights = _rule(
                 inner if inner is not None else np.linspace(low, high, 2 + (high > 1.25 * low))
             )
             return nodes, sign * weights
@@ -290,11 +290,10 @@ def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
         rest = _path(1.0, high)
         return np.concatenate([first[0], rest[0]]), sign * np.concatenate([first[1], rest[1]])
     count = int(np.ceil(np.log(high / low))) + 1
-    nodes, weights = _panels(np.linspace(np.log(low), np.log(high), count))
+    nodes, weights = _rule(np.linspace(np.log(low), np.log(high), count))
     return np.exp(nodes), sign * weights * np.exp(nodes)
 
 
-def _panels(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    half = 0.5 * np.diff(edges)[:, None]
-    nodes = edges[:-1, None] + half * (1.0 + NODES)
-    return nodes.ravel(), (half * WEIGHTS).ravel()
+def _rule(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = gauss_panels(edges)
+    return nodes.ravel(), weights.ravel()

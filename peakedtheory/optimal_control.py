@@ -19,7 +19,7 @@ from peakedtheory import schedules
 from peakedtheory._checks import fail, number_of_energies
 from peakedtheory._results import describe
 from peakedtheory._training.interpolant import interpolant
-from peakedtheory.dynamics import SGD, Adam, SignGD, StudentFlow, student_flow
+from peakedtheory.dynamics import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
 from peakedtheory.late_time import annealing, annealing_limit, asymptotic_rate, decay_exponent
 from peakedtheory.schedules import Schedule
 
@@ -37,7 +37,6 @@ __all__ = [
     "optimal_schedule",
 ]
 
-_OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
 _KNOTS = 12
 _LOG_TOLERANCE = 5e-3
 _REACHED = 1e-14  # nats: below it the flow's loss is rounding, and schedules are no longer told apart
@@ -134,9 +133,9 @@ class OptimalSchedule:
 
 
 def _optimizer(name: Any) -> type[SGD] | type[Adam] | type[SignGD]:
-    if isinstance(name, str) and name.lower() in _OPTIMIZERS:
-        return _OPTIMIZERS[name.lower()]
-    if name in _OPTIMIZERS.values():
+    if isinstance(name, str) and name.lower() in OPTIMIZERS:
+        return OPTIMIZERS[name.lower()]
+    if name in OPTIMIZERS.values():
         return name
     return fail("optimizer", "must be 'sgd', 'adam' or 'signgd'", f"{name!r}", "name one of them")
 

@@ -20,6 +20,7 @@ from peakedtheory._checks import (
     single_number,
     teacher_temperature,
 )
+from peakedtheory._exact.components import gauss_panels
 from peakedtheory._results import describe, fields_of, to_dataset
 from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory.energies import as_energies
@@ -44,7 +45,8 @@ __all__ = [
 #: A window is a stretch of τ of at least this many decades, within this fraction of the exponent.
 MINIMUM_DECADES = 0.5
 TOLERANCE = 0.1
-_CELL_NODES, _CELL_WEIGHTS = np.polynomial.legendre.leggauss(6)
+#: Gauss nodes between two points of a path.
+_ORDER = 6
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,8 @@ def aligned_path(table: Interpolant, beta_star: float, points: int = 600) -> Ali
         beta = np.unique(np.concatenate([beta[beta < 0.5 * beta_star], beta_star * (1.0 - 0.5 * left)]))
     star = np.array(beta_star)
     drive_star = float(table.drives(star))
-    half = 0.5 * np.diff(beta, prepend=0.0)
-    at = (beta - half)[:, None] + half[:, None] * _CELL_NODES
-    tau = np.cumsum((half[:, None] * _CELL_WEIGHTS * table.n / (table.drives(at) - drive_star)).sum(axis=1))
+    at, weights = gauss_panels(np.append(0.0, beta), _ORDER)
+    tau = np.cumsum((weights * table.n / (table.drives(at) - drive_star)).sum(axis=1))
     pull = table.drives(beta) - drive_star
     loss = table.aligned_loss(beta, beta_star)
     return AlignedPath(beta, tau, loss, pull**2 * tau / (table.n * loss))

@@ -81,6 +81,8 @@ def test_all_laws_with_figure_and_file(run, files, tmp_path):
 
     with xarray.open_dataset(tmp_path / "fit.nc", engine="h5netcdf") as stored:
         assert stored.attrs["option_seed"] == "0"
+        assert stored.attrs["option_held_out"] == "0.5"
+        assert stored.attrs["option_origin"] == "auto"
         assert stored["loss"].attrs["units"] == "nat"
     values = answer(run("fit", files[0], "--bootstrap", 0, "--json"))
     laws = values["comparison"]["laws"]

@@ -50,6 +50,12 @@ def test_flow_is_the_library(run, tmp_path):
     np.testing.assert_allclose(values["loss"], expected.loss)
     with xarray.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as stored:
         np.testing.assert_allclose(stored["loss"], expected.loss)
+        kept = {
+            name: stored.attrs[f"option_{name}"] for name in ("learning_rate", "batch", "tau", "schedule")
+        }
+        assert kept == {"learning_rate": "2.0", "batch": "64.0", "tau": "10,1000", "schedule": ""}
+    np.testing.assert_allclose(values["radial_loss"], expected.radial_loss)
+    assert isinstance(values["n"], int)
 
 
 def test_flow_follows_a_schedule(run):
@@ -61,8 +67,11 @@ def test_flow_follows_a_schedule(run):
 
 
 def test_schedule_compares_families(run, tmp_path):
-    result = run("schedule", "-n", 128, "--steps", 100, "--json", "--plot", tmp_path / "rates.png")
-    families = json.loads(result.stdout[: result.stdout.rindex("}") + 1])["families"]
+    result = run("schedule", "-n", 128, "--steps", "1e2", "--json", "--plot", tmp_path / "rates.png")
+    answer = json.loads(result.stdout[: result.stdout.rindex("}") + 1])
+    families = answer["families"]
+    assert 0.0 < answer["tangential_fraction"] < 1.0
+    assert answer["peak"] > 0.0
     losses = [family["loss"] for family in families]
     assert losses == sorted(losses)
     assert all(math.isfinite(loss) for loss in losses)
@@ -82,6 +91,11 @@ def test_schedule_towards_the_teacher_of_an_entropy(run, tmp_path):
     [
         (("flow", "-n", 128, "--optimizer", "lion"), "optimizer"),
         (("flow", "-n", 128, "--beta-star", 5, "--entropy", 1), "at most one"),
+        (("flow", "-n", 128, "--lr", 2), "lr: must be left out for gradient flow"),
+        (
+            ("flow", "-n", 128, "--optimizer", "sgd", "--lr", 2, "--schedule", "constant:peak=1,steps=9"),
+            "lr:",
+        ),
         (("regime", "-n", 128, "--beta-star", 5, "--entropy", 1), "exactly one"),
         (("regime", "-n", 1), "n: must be"),
         (("schedule", "-n", 128, "--steps", 3), "steps"),

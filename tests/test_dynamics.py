@@ -6,7 +6,8 @@ import simulator
 from scipy.integrate import solve_ivp
 
 from peakedtheory import loss, misaligned_loss, thermodynamics
-from peakedtheory._training.boundary import boundary_noise, soft_boundary_noise
+from peakedtheory._exact.components import gauss_panels
+from peakedtheory._training.boundary import boundary_noise
 from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory._training.noise import noise_table, noise_variance
 from peakedtheory._training.softmax_overlap import softmax_overlap
@@ -209,6 +210,20 @@ def test_overlap_of_two_classes_by_quadrature(d, rho, star):
         q = 1.0 / (1.0 + np.exp(-star * u[:, None]))
     expected = du @ (p * q + (1.0 - p) * (1.0 - q)) @ dv
     assert softmax_overlap(d, rho, star, 2) == pytest.approx(expected, abs=1e-6)
+
+
+def soft_boundary_noise(alignment, residual, beta_star):
+    """V/p_Δ(0) of the two-class layer for a soft teacher: ∫⟨(σ(DΔ + √2ρξ) - σ(β*Δ))²⟩ dΔ (docs/dynamics.md Eq. 13)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    reach = 45.0 / min(alignment, beta_star) + 12.0 * residual / alignment
+    x, w = (a.ravel() for a in gauss_panels(np.linspace(0.0, 1.0, 41)))
+    gap = reach * np.concatenate([-(x[::-1] ** 3), x**3])
+    weight = reach * 3.0 * np.concatenate([(w * x**2)[::-1], w * x**2])
+    a = alignment * gap[:, None] + math.sqrt(2.0) * residual * nodes
+    with np.errstate(over="ignore"):
+        p = 1.0 / (1.0 + np.exp(-a))
+        q = 1.0 / (1.0 + np.exp(-beta_star * gap))
+    return float(weight @ ((p - q[:, None]) ** 2 @ weights / weights.sum()))
 
 
 def test_noise_meets_the_boundary_layer():

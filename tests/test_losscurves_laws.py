@@ -88,11 +88,11 @@ def test_finite_beta_star_is_the_closed_form():
 
 
 @pytest.mark.parametrize("ratio", [1e-18, 1e-9, 3e-4, 0.02, 1.0, 30.0, 400.0])
-def test_approach_solves_its_equation(ratio):
-    from peakedtheory._losscurves.law_powers import approach
+def test_the_end_solves_its_equation(ratio):
+    from peakedtheory.closed_forms import artanh_of_end
 
-    y = mp.findroot(lambda v: v - mp.tanh(v) - mp.mpf(ratio), float(approach(np.array(ratio))))
-    assert abs(float(approach(np.array(ratio))) / float(y) - 1.0) < 1e-10
+    y = mp.findroot(lambda v: v - mp.tanh(v) - mp.mpf(ratio), float(artanh_of_end(np.array(ratio))))
+    assert abs(float(artanh_of_end(np.array(ratio))) / float(y) - 1.0) < 1e-10
 
 
 def test_student_law_is_the_flow():

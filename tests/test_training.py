@@ -208,7 +208,7 @@ def test_the_standard_error_of_the_loss_is_honest():
     cases = [Case(beta_star=5, seed=s, batch=16) for s in range(200)]
     run = train(cases, 1, n=N, width=M, record=[0], test_samples=100)
     scatter = run.loss.values.std(ddof=1)
-    assert scatter == pytest.approx(run.loss_se.values.mean(), rel=0.2)
+    assert scatter == pytest.approx(run.loss_standard_error.values.mean(), rel=0.2)
 
 
 def test_inputs_are_normal_and_belong_to_their_step_and_row():
@@ -242,7 +242,7 @@ def test_hessian_is_that_of_autograd(settings):
     assert np.abs(seen["hessian_eigenvalue"][0] - expected[:3]).max() <= seen["hessian_error"].max() + 1e-12
     assert seen["hessian_error"].max() <= 1e-5 * expected[0]
     assert seen["hessian_trace"][0] == pytest.approx(expected.sum(), rel=1e-9)
-    assert 0 <= seen["hessian_trace_se"][0] < 0.1 * expected.sum()
+    assert 0 <= seen["hessian_trace_standard_error"][0] < 0.1 * expected.sum()
 
 
 def test_equal_eigenvalues_are_all_found():

@@ -25,7 +25,7 @@ def run(loss, beta=lambda star, rate, step: np.zeros(step.size), **axes):
     return xarray.Dataset(
         {
             "loss": (("case", "time"), np.array([a for a, _ in both])),
-            "loss_se": (("case", "time"), np.full((grid.shape[1], STEPS.size), 1e-9)),
+            "loss_standard_error": (("case", "time"), np.full((grid.shape[1], STEPS.size), 1e-9)),
             "beta": (("case", "time"), np.array([b for _, b in both])),
             "tau": (("case", "time"), rates[:, None] * STEPS),
             "step": ("time", STEPS),

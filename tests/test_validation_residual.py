@@ -19,7 +19,7 @@ def test_residual_run_resumes_to_the_bit(tmp_path):
     whole = train_residual(plan, record)
     path = tmp_path / "run.npz"
     half = ResidualRun(plan, "cpu")
-    records = {name: np.full((4, 4), np.nan) for name in ("loss", "loss_se", "beta")}
+    records = {name: np.full((4, 4), np.nan) for name in ("loss", "loss_standard_error", "beta")}
     for place, step in enumerate(record[:2]):
         while half.done < step:
             half.advance(1)

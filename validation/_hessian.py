@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from peakedtheory.kernels.lanes import LANES
 from peakedtheory.validation._inputs import TEST
-from peakedtheory.validation._layout import LANES, padded, padded_width
+from peakedtheory.validation._layout import padded, padded_width
 from peakedtheory.validation._stacks import Stack
 
 SAMPLES = 2048  # test inputs the Hessian is averaged over, at most
@@ -73,7 +74,7 @@ class Curvature:
     def measure(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return eigenvalues and error bounds (C, 3), traces and their standard errors (C,)."""
         results = list(self.pool.map(self._case, range(self.stack.size), weights))
-        names = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_se")
+        names = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
         return dict(zip(names, (np.array(a) for a in zip(*results, strict=True)), strict=True))
 
     def _case(self, case: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peakedtheory.validation._layout import LANES
+from peakedtheory.kernels.lanes import LANES
 
 TRAINING, TEST = 0, 1  # streams
 _TASK_NUMBERS = 1 << 15  # drawn by a thread at a time

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-LANES = 64
-_ROWS, _COLUMNS = 8, 16
+from peakedtheory.kernels.products import COLUMNS, ROWS
 
 
 def padded_width(width: int) -> int:
     """Return the number of columns that m inputs take."""
-    return -(-width // _COLUMNS) * _COLUMNS
+    return -(-width // COLUMNS) * COLUMNS
 
 
 def padded(array: np.ndarray, dtype: type) -> np.ndarray:
     """Return matrices (…, n, m) with zeros added up to whole tiles."""
     n, m = array.shape[-2:]
-    out = np.zeros((*array.shape[:-2], -(-n // _ROWS) * _ROWS, padded_width(m)), dtype)
+    out = np.zeros((*array.shape[:-2], -(-n // ROWS) * ROWS, padded_width(m)), dtype)
     out[..., :n, :m] = array
     return out

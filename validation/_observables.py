@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from peakedtheory.validation.cases import Case
 
 SCALARS = (
-    "loss", "loss_se", "radial_loss", "tangential_loss", "alignment", "residual", "beta", "beta_weights",
-    "weight_norm", "gradient_norm",
+    "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
+    "beta_weights", "weight_norm", "gradient_norm",
 )  # fmt: skip
-HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_se")
+HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
 OBSERVABLES = ("weights", "hessian")
 _COORDINATES = {
     "beta_star": "teacher's inverse temperature",
@@ -34,7 +34,7 @@ _COORDINATES = {
 }
 _LONG_NAMES = {
     "loss": "test loss (nats)",
-    "loss_se": "standard error of the loss over the test inputs",
+    "loss_standard_error": "standard error of the loss over the test inputs",
     "radial_loss": "loss of the teacher rescaled to the student's norm",
     "tangential_loss": "loss minus radial loss",
     "alignment": "D, component of the student along the teacher",
@@ -46,7 +46,7 @@ _LONG_NAMES = {
     "hessian_eigenvalue": "leading eigenvalues of the loss's Hessian over the first test inputs",
     "hessian_error": "bound of the eigenvalue's numerical error",
     "hessian_trace": "trace of that Hessian",
-    "hessian_trace_se": "standard error of the trace over the test inputs",
+    "hessian_trace_standard_error": "standard error of the trace over the test inputs",
 }
 
 
@@ -143,7 +143,7 @@ class Records:
         radial = sums["radial_loss"][good] / count
         new = {
             "loss": loss,
-            "loss_se": np.sqrt(spread / max(count - 1, 1)),
+            "loss_standard_error": np.sqrt(spread / max(count - 1, 1)),
             "radial_loss": radial,
             "tangential_loss": loss - radial,
             "alignment": alignment,

@@ -159,13 +159,14 @@ def theory_of(
     optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999, beta1: float = 0.9
 ) -> Any:
     """Return the theory's optimizer for students trained so, or None where there is no theory (Muon)."""
-    from peakedtheory.dynamics import SGD, Adam, SignGD
+    from peakedtheory.dynamics import OPTIMIZERS as KINDS
+    from peakedtheory.dynamics import Adam
 
     if optimizer == "muon":
         return None
     if optimizer in ("adam", "adamw"):
         return Adam(rate, batch, width, beta2, beta1)
-    return {"sgd": SGD, "signgd": SignGD}[optimizer](rate, batch, width)
+    return KINDS[optimizer](rate, batch, width)
 
 
 def _draw(seed: int, stream: int, n: int, width: int) -> np.ndarray:

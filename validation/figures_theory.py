@@ -72,7 +72,7 @@ def draw_6a(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     axes.errorbar(
         beta,
         data["entropy"],
-        data["entropy_se"],
+        data["entropy_standard_error"],
         fmt="o",
         ms=3,
         color=WARM,

@@ -231,7 +231,7 @@ class ResidualRun:
         value = torch.cat(losses, dim=1)
         found = {
             "loss": value.mean(dim=1),
-            "loss_se": value.std(dim=1) / math.sqrt(samples),
+            "loss_standard_error": value.std(dim=1) / math.sqrt(samples),
             "beta": (variance / samples).sqrt(),
         }
         return {k: v.cpu().numpy() for k, v in found.items()}
@@ -275,7 +275,7 @@ def train_residual(
     resume: bool = False,
     report: Callable[[int], Any] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Train one stack and return loss, loss_se and beta, each of shape (students, records).
+    """Train one stack and return loss, loss_standard_error and beta, each of shape (students, records).
 
     Students come teacher by teacher, in the order of `ResidualPlan.beta_star`.
 
@@ -300,7 +300,7 @@ def train_residual(
     """
     run = ResidualRun(plan, device)
     shape = (len(run.teacher_of), len(record))
-    records = {name: np.full(shape, np.nan) for name in ("loss", "loss_se", "beta")}
+    records = {name: np.full(shape, np.nan) for name in ("loss", "loss_standard_error", "beta")}
     if checkpoint is not None and resume and checkpoint.exists():
         records = run.restore(checkpoint)
     next_save = time.monotonic() + SAVE_SECONDS

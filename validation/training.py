@@ -100,7 +100,7 @@ def train(
     -------
     xarray.Dataset
         Dimensions case, time (and n, m, eigenvalue). Losses in nats: `loss` with its standard error over the
-        test inputs `loss_se`, `radial_loss` of the teacher rescaled to the student's norm and
+        test inputs `loss_standard_error`, `radial_loss` of the teacher rescaled to the student's norm and
         `tangential_loss` = loss - radial; `alignment` D and `residual` ρ of W = D Ŵ* + rest, less the common
         shift of all rows; `beta` from the logits' standard deviation and `beta_weights` = ‖W‖/√n;
         `weight_norm`, `gradient_norm`; `step`, `tau` = Σ η; `diverged`. Settings are coordinates of the

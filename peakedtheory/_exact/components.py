@@ -21,7 +21,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 ORDER = 16
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
-_TO_LEGENDRE = (
+TO_LEGENDRE = (
     np.polynomial.legendre.legvander(NODES, ORDER - 1).T * WEIGHTS * (np.arange(ORDER)[:, None] + 0.5)
 )
 #: Ratios of the weights of the degree-11 least-squares rule on the same nodes: a coarser look at an integral.
@@ -35,6 +35,13 @@ _SMALLEST = float(np.finfo(float).tiny)
 _SMALLEST_TAIL = 1e-34
 _HUGE = 1e290
 _MAX_PANELS = 20_000
+
+
+def gauss_panels(edges: np.ndarray, order: int = ORDER) -> tuple[np.ndarray, np.ndarray]:
+    """Return Gauss-Legendre nodes and weights on the panels between the edges, both (panels, order)."""
+    nodes, weights = (NODES, WEIGHTS) if order == ORDER else np.polynomial.legendre.leggauss(order)
+    half = 0.5 * np.diff(edges)[:, None]
+    return edges[:-1, None] + half * (1.0 + nodes), half * weights
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ class Density:
         """Size of the last Legendre coefficients on each panel relative to the largest."""
         with np.errstate(all="ignore"):
             values = self.pdf(mid[:, None] + half[:, None] * NODES)
-        coefficients = np.abs(np.where(np.isfinite(values), values, 0.0) @ _TO_LEGENDRE.T)
+        coefficients = np.abs(np.where(np.isfinite(values), values, 0.0) @ TO_LEGENDRE.T)
         return coefficients[:, -3:].max(axis=1) / (coefficients.max(axis=1) + 1e-300)
 
     def _bisect(self, edges: np.ndarray, resolved: float = _RESOLVED) -> np.ndarray:

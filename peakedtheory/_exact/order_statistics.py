@@ -20,7 +20,7 @@ import numpy as np
 
 from peakedtheory._exact.components import (
     NODES,
-    ORDER,
+    TO_LEGENDRE,
     WEIGHTS,
     Atoms,
     Component,
@@ -32,9 +32,6 @@ from peakedtheory._exact.components import (
 #: (x, j) -> j-th derivative of the density.
 Derivatives = Callable[[np.ndarray, int], np.ndarray]
 
-_TO_LEGENDRE = (
-    np.polynomial.legendre.legvander(NODES, ORDER - 1).T * WEIGHTS * (np.arange(ORDER)[:, None] + 0.5)
-)
 #: Largest order of the low-temperature series.
 MAX_ORDER = 8
 
@@ -193,7 +190,7 @@ class LowestLevels:
         x = (self.edges[:-1] + half)[:, None] + half[:, None] * NODES
         with np.errstate(all="ignore"):
             values = sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
-        return np.where(np.isfinite(values), values, 0.0) @ _TO_LEGENDRE.T
+        return np.where(np.isfinite(values), values, 0.0) @ TO_LEGENDRE.T
 
     def coefficient(self, order: int) -> tuple[float, float]:
         """Return c_k for k >= 2 and its error."""

@@ -19,6 +19,11 @@ from peakedtheory.energies import Energies
 _SEEN = (5.0, 20.0, 80.0)
 
 
+def extreme_value_coefficient(order: Any, gap_rate: float) -> Any:
+    """Return c_k = ζ(k) a^(k-1)/k, k >= 2, of energies whose gaps are exponential with rate a."""
+    return scipy.special.zeta(order) * gap_rate ** (order - 1.0) / order
+
+
 @dataclass(frozen=True, repr=False)
 class Expansion(ABC):
     """A truncated series of Φ = ⟨ln Z⟩ and what follows from it.
@@ -202,7 +207,7 @@ class LowTemperatureExpansion(Expansion):
         Where n is small the gap density varies as fast as that of the energies, not as its value at zero.
         """
         k = self.order + 1
-        limit = float(scipy.special.zeta(k) * self.gap_rate ** (k - 1) / k)
+        limit = float(extreme_value_coefficient(k, self.gap_rate))
         from peakedtheory.thermodynamics import thermodynamics
 
         spread = self.energies.scale * math.sqrt(self.energies.core.variance)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from peakedtheory._losscurves.laws import FLOOR, Basis, Law, Parameter, Records
+from peakedtheory.closed_forms import artanh_of_end
 
 _AMPLITUDE = Parameter("amplitude", "c", "loss above the floor at time one (nats)")
 _ALPHA = Parameter(
@@ -44,28 +45,13 @@ def _finite_beta_star(records: Records, time: np.ndarray, shape: np.ndarray) -> 
     """φ = (1-b)²/b with artanh b - b = t/T, so db/dt = (1/b² - 1)/T."""
     span = shape[0]
     ratio = time / span
-    y = approach(ratio)
+    y = artanh_of_end(ratio)
     b = np.tanh(y)
     left = 2.0 * np.exp(-2.0 * y) / (1.0 + np.exp(-2.0 * y))  # 1 - tanh y without cancellation
     value = left**2 / b
     by_time = -(left * (1.0 + b) / b**2) * left * (1.0 + b) / b**2 / span
     ones, zeros = np.ones_like(time), np.zeros_like(time)
     return np.stack([ones, value]), np.stack([zeros, -ratio * by_time])[None], np.stack([zeros, by_time])
-
-
-def approach(ratio: np.ndarray) -> np.ndarray:
-    """Return y with y - tanh y = ratio, by Newton's method from above, where the left side is convex."""
-    y = np.cbrt(3.0 * ratio) + ratio
-    for _ in range(60):
-        b = np.tanh(y)
-        s = y * y
-        # The series where the difference would cancel; what it leaves out is below 2e-12 of it.
-        series = y * s * (1 / 3 - s * (2 / 15 - s * (17 / 315 - s * (62 / 2835 - s * 1382 / 155925))))
-        step = (np.where(y < 0.1, series, y - b) - ratio) / b**2
-        y = y - step
-        if (np.abs(step) <= 1e-13 * np.abs(y)).all():
-            break
-    return y
 
 
 POWER = Law(

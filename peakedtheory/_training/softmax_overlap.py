@@ -13,6 +13,7 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
+from peakedtheory._exact.components import gauss_panels
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory.kernels.overlap import fill_from_tables
 
@@ -28,7 +29,8 @@ _WIDEST = 2.0
 _VANISHED = 4.0
 #: Below this D the overlap is linear in D to the accuracy of the rest.
 _FAINT = 0.01
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+#: Gauss nodes of a panel.
+_ORDER = 8
 #: From values at eight neighbouring points to the polynomial between the middle two, lowest power first.
 _TO_POWERS = np.linalg.inv(np.vander(np.arange(-3.0, 5.0), increasing=True))
 
@@ -71,10 +73,10 @@ def _met(z: np.ndarray, beta_star: float) -> np.ndarray:
     return ndtr(-z[:, None] - _GUMBEL / beta_star) @ _GUMBEL_WEIGHTS
 
 
-def _panels(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rule(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gauss nodes and weights on the panels between the edges."""
-    half = 0.5 * np.diff(edges)[:, None]
-    return (edges[:-1, None] + half * (1.0 + _NODES)).ravel(), (half * _WEIGHTS).ravel()
+    nodes, weights = gauss_panels(edges, _ORDER)
+    return nodes.ravel(), weights.ravel()
 
 
 def _below(fine: float, resolved: float, end: float) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +85,7 @@ def _below(fine: float, resolved: float, end: float) -> tuple[np.ndarray, np.nda
     while edges[-1] < end:
         width = fine if edges[-1] < resolved else max(fine, 0.7 * edges[-1])
         edges.append(edges[-1] + min(width, _WIDEST))
-    u, weight = _panels(np.array(edges))
+    u, weight = _rule(np.array(edges))
     return -u, weight
 
 
@@ -124,7 +126,7 @@ def softmax_overlap(alignment: float, residual: float, beta_star: float, n: int)
     u, weight = _below(fine, resolved, min(z[-1] + 8.5, (28.0 + wide + a[-1]) / alignment))
     if not hard:
         end = _VANISHED / beta_star
-        above, more = _panels(np.linspace(0.0, end, 1 + math.ceil(end / min(fine, _WIDEST))))
+        above, more = _rule(np.linspace(0.0, end, 1 + math.ceil(end / min(fine, _WIDEST))))
         u, weight = np.append(u, above), np.append(weight, more)
     student = a + alignment * u[:, None]
     beyond, rise = _smooth(student, residual)

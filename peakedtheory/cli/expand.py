@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from scipy.special import zeta
 
 from peakedtheory._checks import fail
+from peakedtheory._exact.series import extreme_value_coefficient
 from peakedtheory.cli._common import (
     EnergiesOption,
     JsonFlag,
@@ -96,7 +96,7 @@ def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemper
     a = low.gap_rate
     rows = []
     for k in range(max(low.order, high.order) + 1):
-        limit = zeta(k) * a ** (k - 1) / k if k >= 2 and math.isfinite(a) else math.nan
+        limit = extreme_value_coefficient(k, a) if k >= 2 and math.isfinite(a) else math.nan
         rows.append(
             [
                 str(k),

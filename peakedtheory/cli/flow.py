@@ -113,14 +113,13 @@ def command(
 
 def build_optimizer(name: str, learning_rate: float | None, batch: float, width: float | None) -> Any:
     """Return the optimizer of that name."""
-    from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD
+    from peakedtheory.dynamics import OPTIMIZERS, GradientFlow
 
     if name == "gradient-flow" and learning_rate is not None:
         fail("lr", "must be left out for gradient flow", f"{learning_rate:g}", "name an optimizer or drop it")
     if name == "gradient-flow":
         return GradientFlow(width=width)
-    kinds = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
-    if name not in kinds:
+    if name not in OPTIMIZERS:
         fail("optimizer", "must be gradient-flow, sgd, adam or signgd", repr(name), "name one of them")
     rate = 1.0 if learning_rate is None else learning_rate
-    return kinds[name](rate, batch, 32.0 if width is None else width)
+    return OPTIMIZERS[name](rate, batch, 32.0 if width is None else width)

@@ -31,10 +31,10 @@ _SETTINGS = (
 )  # fmt: skip
 _SYMBOLS = {"beta_star": "β*", "learning_rate": "η", "batch": "B", "weight_decay": "ω"}
 _RECORDED = (
-    "tau", "loss", "loss_se", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
+    "tau", "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
     "beta_weights", "weight_norm", "gradient_norm",
 )  # fmt: skip
-_HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_se")
+_HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
 
 
 def _grid(flag: str, text: str) -> Any:
@@ -196,7 +196,16 @@ def _print(dataset: xarray.Dataset) -> None:
     count = dataset.sizes["case"]
     every = [_settings(dataset, i) for i in range(count)]
     varying = [n for n in _SETTINGS if n in ("beta_star", "learning_rate") or len({s[n] for s in every}) > 1]
-    shown = ("tau", "loss", "loss_se", "radial_loss", "tangential_loss", "beta", "alignment", "residual")
+    shown = (
+        "tau",
+        "loss",
+        "loss_standard_error",
+        "radial_loss",
+        "tangential_loss",
+        "beta",
+        "alignment",
+        "residual",
+    )
     columns = ["τ", "loss", "± s.e.", "radial", "tangential", "β", "D", "ρ"]
     rows = []
     for i, settings in enumerate(every):

@@ -112,7 +112,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
         name: [] for name in ("optimizer", "beta_star", "family", "budget", "height", "teacher")
     }
     values: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("loss", "loss_se", "tangential_loss", "beta")
+        name: [] for name in ("loss", "loss_standard_error", "tangential_loss", "beta")
     }
     for budget in settings["budgets"]:
         mine = [p for p in everything if p["budget"] == budget]

@@ -135,7 +135,7 @@ def train_cases(
 def trimmed(data: xarray.Dataset, *, keep: Sequence[str] = ()) -> xarray.Dataset:
     """Return the curves of a training run that the experiments use, leaving out anything else."""
     wanted = (
-        "step", "tau", "loss", "loss_se", "radial_loss", "tangential_loss", "alignment", "beta",
+        "step", "tau", "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "beta",
         "weight_norm", "gradient_norm", "diverged", *keep,
     )  # fmt: skip
     return data[[name for name in wanted if name in data]]

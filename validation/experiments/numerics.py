@@ -197,7 +197,7 @@ def simulate_entropy(settings: Settings, context: RunContext) -> xarray.Dataset:
     return xarray.Dataset(
         {
             "entropy": (("beta",), values.mean(axis=0)),
-            "entropy_se": (("beta",), values.std(axis=0, ddof=1) / math.sqrt(len(values))),
+            "entropy_standard_error": (("beta",), values.std(axis=0, ddof=1) / math.sqrt(len(values))),
         },
         coords={"beta": beta},
         attrs={"classes": settings["classes"], "target": settings["target"], "samples": settings["samples"]},
@@ -230,7 +230,7 @@ def claims_entropy(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Cla
     # The exact curve carries the interpolation between the two grid points; only its offset is sampled.
     exact = np.interp(beta[below - 1 : below + 1], prediction["beta"].values, prediction["entropy"].values)
     offset = float((entropy[below - 1 : below + 1] - exact).mean())
-    error = float(data["entropy_se"][below])
+    error = float(data["entropy_standard_error"][below])
     star = float(prediction["beta_star"])
     curve = prediction["entropy"].values
     slope = float(np.interp(star, prediction["beta"].values, np.gradient(curve, prediction["beta"].values)))

@@ -35,18 +35,18 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     names, seeds = settings["energies"], settings["seeds"]
     records = record_steps(settings["steps"], settings["records"])
     shape = (len(names), seeds, records.size)
-    beta, loss, loss_se = np.empty(shape), np.empty(shape), np.empty(shape)
+    beta, loss, loss_standard_error = np.empty(shape), np.empty(shape), np.empty(shape)
     rates = _rates(settings)
     tau = np.cumsum(rates)[records - 1]
     with reporter(context.progress, "training logit scales") as report:
         for k, name in enumerate(names):
-            _train_scale(name, settings, rates, records, (beta[k], loss[k], loss_se[k]))
+            _train_scale(name, settings, rates, records, (beta[k], loss[k], loss_standard_error[k]))
             report(k + 1, len(names))
     return xarray.Dataset(
         {
             "beta": (("energies", "seed", "time"), beta),
             "loss": (("energies", "seed", "time"), loss),
-            "loss_se": (("energies", "seed", "time"), loss_se),
+            "loss_standard_error": (("energies", "seed", "time"), loss_standard_error),
             "tau": (("time",), tau),
             "step": (("time",), records),
         },
@@ -152,7 +152,7 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
         fit = fit_exponent(tau, data["loss"].values[k], window)
         theory = fit_exponent(tau, prediction["loss"].values[k], window)
         # A test set of fixed size makes the errors of all times one error: theirs is the slope's floor.
-        relative = float((data["loss_se"].values[k] / data["loss"].values[k])[:, -1].mean())
+        relative = float((data["loss_standard_error"].values[k] / data["loss"].values[k])[:, -1].mean())
         error = math.hypot(fit.error, relative / math.log(100.0))
         limit = float(prediction["limit"].values[k])
         out.append(

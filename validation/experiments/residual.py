@@ -42,7 +42,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     stars = tuple(sorted(beta_star_of(t) for t in settings["temperatures"]))
     record = record_steps(settings["steps"], settings["records"])
     depths, teachers = settings["depths"], tuple(range(settings["teachers"]))
-    pieces: dict[str, list[np.ndarray]] = {"loss": [], "loss_se": [], "beta": []}
+    pieces: dict[str, list[np.ndarray]] = {"loss": [], "loss_standard_error": [], "beta": []}
     before = 0
     with reporter(context.progress, "training residual students") as report:
         for depth in depths:

@@ -40,7 +40,7 @@ def _low_temperature(data: xarray.Dataset, rates: np.ndarray | None = None) -> n
 def _resolved(data: xarray.Dataset, cases: np.ndarray, after: float = 10.0) -> np.ndarray:
     """Return losses, with NaN where they are early, or near the noise of the test set or of rounding."""
     loss = data["loss"].values[cases].astype(float).copy()
-    unsure = (loss < 5 * data["loss_se"].values[cases]) | (
+    unsure = (loss < 5 * data["loss_standard_error"].values[cases]) | (
         loss < 1e-4 * np.nanmax(loss, axis=1, keepdims=True)
     )
     loss[unsure | (data["step"].values < after)[None, :]] = np.nan

@@ -111,7 +111,7 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
     running = data["step"].values >= 10
     for name, label, bar in (("loss", "L", 0.15), ("beta", "β", 0.05)):
         loss = data["loss"].values[:, running].astype(float)
-        enough = loss > 5 * data["loss_se"].values[:, running]
+        enough = loss > 5 * data["loss_standard_error"].values[:, running]
         values = np.where(enough, data[name].values[:, running].astype(float), np.nan)
         out.append(
             flow_claim(
