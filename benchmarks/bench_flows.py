@@ -7,9 +7,10 @@ dβ/dτ = (Φ'(β*) - Φ'(β))/n, the simplest of these flows, to the same toler
 import argparse
 import json
 import statistics
-import time
+from pathlib import Path
 
 import numpy as np
+from _timing import timed
 from scipy.integrate import solve_ivp
 
 from peakedtheory import SGD, Adam, GradientFlow, SignGD, student_flow, thermodynamics
@@ -23,12 +24,6 @@ CASES = {
     "Adam": (Adam(0.03, 64, 32), 0.0),
     "sign descent": (SignGD(0.01, 256, 32), 0.0),
 }
-
-
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def peer(beta_star, n):
@@ -46,23 +41,23 @@ def peer(beta_star, n):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--repeats", type=int, default=7, help="number of n")
+    parser.add_argument("--rounds", type=int, default=7, help="number of n")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     results, n = {}, 100
     for name, (optimizer, residual) in CASES.items():
         student_flow(TIMES, 100.0, 64, optimizer=optimizer, residual0=residual)  # compile
         first, further, peers = [], [], []
-        for _ in range(arguments.repeats):
+        for _ in range(arguments.rounds):
             n += 1
 
             def run(n=n, optimizer=optimizer, residual=residual):
                 student_flow(TIMES, 100.0, n, optimizer=optimizer, residual0=residual)
 
-            first.append(seconds(run))
-            further += [seconds(run) for _ in range(5)]
+            first.append(timed(run))
+            further += [timed(run) for _ in range(5)]
             if optimizer == GradientFlow():
-                peers.append(seconds(lambda n=n: peer(100.0, n)))
+                peers.append(timed(lambda n=n: peer(100.0, n)))
         results[name] = {
             "new_n_seconds": statistics.median(first),
             "further_milliseconds": 1e3 * statistics.median(further),
@@ -70,8 +65,7 @@ def main():
         if peers:
             results[name]["peer_seconds"] = statistics.median(peers)
     if arguments.json:
-        print(json.dumps(results))
-        return
+        arguments.json.write_text(json.dumps(results, indent=1))
     for name, row in results.items():
         print(f"{name:32s}" + "".join(f"  {key} {value:.3g}" for key, value in row.items()))
 

@@ -12,11 +12,11 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from _timing import timed
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model
@@ -69,12 +69,6 @@ def with_torch(model, ids):
         (top[:, 0] - logits.amin(dim=-1)).mean(),
         (top[:, 0] - top[:, 1]).mean(),
     ]
-
-
-def timed(function, *arguments):
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
 
 
 def speed(rounds):

@@ -23,6 +23,7 @@ from pathlib import Path
 import _peers
 import numba
 import numpy as np
+from _timing import timed
 from numba import njit
 
 from peakedtheory import estimate
@@ -130,12 +131,6 @@ class Torch:
         self.process.stdin.write(f"{name} {n} {count} {betas[0]} {betas[-1]} {betas.size}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
-
-
-def timed(function, *arguments):
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
 
 
 def measure(n, number, arithmetic, options, torch, naive, ceiling):

@@ -195,7 +195,24 @@ def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.
 
 
 def artanh_of_end(ratio: np.ndarray) -> np.ndarray:
-    """Return y = artanh b with y - tanh y = τ/T >= 0, by Newton's method from above."""
+    """Return y = artanh b of the law with an end, which solves y - tanh y = τ/T (docs/dynamics.md, Eq. 26).
+
+    Parameters
+    ----------
+    ratio : array_like
+        τ/T >= 0, of any shape.
+
+    Returns
+    -------
+    ndarray
+        y, to 2·10⁻¹² of it: Newton's method from above, where the left side is convex.
+
+    Examples
+    --------
+    >>> print(f"{np.tanh(artanh_of_end(np.array(1.0))):.6f}")
+    0.961180
+    """
+    ratio = np.asarray(ratio, dtype=float)
     y = np.cbrt(3.0 * ratio) + ratio
     for _ in range(60):
         b = np.tanh(y)

@@ -87,9 +87,16 @@ def command(
     engine: Annotated[str, typer.Option("--engine", help="auto, torch or compiled.")] = "auto",
     double: Annotated[bool, typer.Option("--double", help="Train in float64.")] = False,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Resume file FILE.npz.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            help="Keep what is needed to go on in FILE.npz; started anew without --resume.",
+            metavar="FILE",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint, to the same bits.")
+    ] = False,
     json: JsonFlag = False,
     plot: PlotFile = None,
     output: OutputFile = None,

@@ -18,7 +18,7 @@ def command(
             "--energies", help="Distribution to test; by default many kinds are tried.", metavar="NAME|FILE"
         ),
     ] = None,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="Examples of each identity.")] = 10,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="Examples of each identity.")] = 25,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the examples.")] = 0,
     json: JsonFlag = False,
 ) -> None:
