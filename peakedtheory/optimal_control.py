@@ -18,7 +18,6 @@ from scipy.optimize import minimize, minimize_scalar
 from peakedtheory import schedules
 from peakedtheory._checks import fail, number_of_energies
 from peakedtheory._results import describe
-from peakedtheory._training.interpolant import interpolant
 from peakedtheory.dynamics import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
 from peakedtheory.late_time import annealing, annealing_limit, asymptotic_rate, decay_exponent
 from peakedtheory.schedules import Schedule
@@ -391,8 +390,8 @@ def _free_shape(
         loss = float(_final(build(y), kind, batch, width, n, beta_star).loss[0])
         return math.log(max(loss, _REACHED))
 
-    floor = math.log(interpolant(n).n)
-    bounds = [(value - 6.0, min(value + 6.0, floor + 2.0) if kind is SGD else value + 6.0) for value in start]
+    highest = math.log(n) + 2.0
+    bounds = [(value - 6.0, min(value + 6.0, highest) if kind is SGD else value + 6.0) for value in start]
     bounds = [(low, max(high, low + 1.0)) for low, high in bounds]
     found = minimize(
         cost, start, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-4, "maxiter": 25, "ftol": 1e-5}

@@ -80,8 +80,8 @@ class Regime:
         where there is none, the local exponent half-way (in ln β) between c0 and β*.
     window : Window or None
         Where the power law holds along the aligned flow from zero.
-    onset, end : float
-        The crossovers β ≈ c0 and β ≈ β*.
+    onset : float
+        The crossover β ≈ c0; the other is β ≈ β*.
     explanation : str
         Why.
     """
@@ -91,12 +91,11 @@ class Regime:
     window: Window | None
     explanation: str
     onset: float
-    end: float
     beta_star: float = field(repr=False)
     n: float = field(repr=False)
 
     def __repr__(self) -> str:
-        rows = {"exponent": self.exponent, "onset": self.onset, "end": self.end}
+        rows = {"exponent": self.exponent, "onset": self.onset}
         title = f"Regime of n={self.n:g}, beta_star={self.beta_star:g}: {self.name}"
         if self.window is not None:
             w = self.window
@@ -238,7 +237,7 @@ def _whole_run(
     if window is not None:
         span = f"β = {window.beta[0]:.3g} to {window.beta[1]:.3g}"
         text = f"L ~ τ^-{prediction.exponent:.3g} from {span} ({reached})"
-        return Regime("power law", prediction.exponent, window, text, onset, star, star, table.n)
+        return Regime("power law", prediction.exponent, window, text, onset, star, table.n)
     middle = math.sqrt(onset * star) if star > onset else 0.5 * star
     typical = float(np.interp(middle, path.beta, path.exponent))
     if star < onset:
@@ -247,7 +246,7 @@ def _whole_run(
         why = "a power law needs c0 << β << β*, and its corrections from below and above meet"
     near = f"no stretch of {MINIMUM_DECADES} decades near {prediction.exponent:.3g}"
     text = f"{why} ({reached}); the aligned flow has {near}"
-    return Regime("no power law", typical, None, text, onset, star, star, table.n)
+    return Regime("no power law", typical, None, text, onset, star, table.n)
 
 
 def _moment(
@@ -280,7 +279,7 @@ def _moment(
     else:
         name, why = "crossover", "between regimes"
     text = f"{why} (β = {at:.4g}, c0 = {onset:.4g}, β* = {star:.4g})"
-    return Regime(name, local, window, text, onset, star, star, table.n)
+    return Regime(name, local, window, text, onset, star, table.n)
 
 
 @dataclass(frozen=True)

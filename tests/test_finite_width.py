@@ -251,6 +251,18 @@ def test_sign_descent_while_rows_see_few_examples():
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
 
 
+@pytest.mark.slow
+def test_sign_descent_from_a_misaligned_start():
+    star, start = (simulator.teachers(128, 32, 100.0, range(k, k + 4)) for k in (0, 100))
+    run = simulator.train(
+        star, np.full(600, 0.01), 512, optimizer="signgd", record=[50, 150, 300, 600], start=0.1 * start, seed=1,
+        samples=4096,
+    )  # fmt: skip
+    flow = student_flow(run.tau, 100.0, 128, optimizer=SignGD(0.01, 512, 32), residual0=10.0)
+    np.testing.assert_allclose(flow.beta, run.beta.mean(axis=1), rtol=0.05)
+    np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.20)
+
+
 @pytest.mark.parametrize(
     ("n", "d", "rho", "star"),
     [

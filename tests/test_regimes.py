@@ -91,7 +91,7 @@ def test_no_window_for_a_language_model_teacher():
     assert "no" in answer.name
     assert answer.onset == pytest.approx(4.1286122121)
     by_entropy = regime(entropy=1.69, n=32000)
-    assert by_entropy.end == pytest.approx(6.7730082285, rel=1e-9)
+    assert by_entropy.beta_star == pytest.approx(6.7730082285, rel=1e-9)
     assert by_entropy.window is None
 
 

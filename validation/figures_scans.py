@@ -63,7 +63,7 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
         if star > 20:
             reach = np.concatenate([_x(data, x, i)[1:] for i in select(data, beta_star=star, teacher=0)])
             reach = reach[reach > reach.max() / 100]
-            anchor = _anchor(data, prediction, star, x, y)
+            anchor = _anchor(data, star, x, y)
             guide(place, reach, anchor, 1 / 3 if y == "beta" else -1 / 3)
     for place in axes.ravel()[len(stars) :]:
         place.set_axis_off()
@@ -75,9 +75,7 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
     return figure
 
 
-def _anchor(
-    data: xarray.Dataset, prediction: xarray.Dataset, star: float, x: str, y: str
-) -> tuple[float, float]:
+def _anchor(data: xarray.Dataset, star: float, x: str, y: str) -> tuple[float, float]:
     """Return a point beside the end of the best curve, through which the guide goes."""
     cases = select(data, beta_star=star, teacher=0)
     final = np.where(np.isfinite(data["loss"].values[cases, -1]), data["loss"].values[cases, -1], np.inf)
@@ -124,12 +122,12 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         curve(left, steps, loss, predicted, color, label)
         curve(middle, steps, data["beta"].values[i], prediction["beta"].values[i], color, label)
         curve(right, data["tau"].values[i], loss, predicted, color, label)
-    best = _anchor(data, prediction, star, "step", "loss")
+    best = _anchor(data, star, "step", "loss")
     late = steps[steps > steps.max() / 30]
     guide(left, late, best, -1 / 3)
-    best_beta = _anchor(data, prediction, star, "step", "beta")
+    best_beta = _anchor(data, star, "step", "beta")
     guide(middle, late, best_beta, 0.38, "slope +0.38")
-    end = _anchor(data, prediction, star, "tau", "loss")
+    end = _anchor(data, star, "tau", "loss")
     guide(right, np.array([end[0] / 30, end[0]]), end, -1 / 3)
     middle.axhline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀")
     left.set(ylabel=_LABELS["loss"], xlabel=_LABELS["step"], title=f"Loss, β* = {star:.0f}")

@@ -304,20 +304,21 @@ def train_residual(
     if checkpoint is not None and resume and checkpoint.exists():
         records = run.restore(checkpoint)
     next_save = time.monotonic() + SAVE_SECONDS
-    for place, step in enumerate(record):
-        if step <= run.done and np.isfinite(records["loss"][0, place]):
-            continue
-        while run.done < step:
-            run.advance(min(run.chunk(), int(step) - run.done))
-            if report is not None:
-                report(run.done)
-        for name, values in run.observe().items():
-            records[name][:, place] = values
-        if checkpoint is not None and time.monotonic() >= next_save:
-            start = time.monotonic()
-            run.store(checkpoint, records)
-            end = time.monotonic()
-            next_save = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
+    with run.pool:
+        for place, step in enumerate(record):
+            if step <= run.done and np.isfinite(records["loss"][0, place]):
+                continue
+            while run.done < step:
+                run.advance(min(run.chunk(), int(step) - run.done))
+                if report is not None:
+                    report(run.done)
+            for name, values in run.observe().items():
+                records[name][:, place] = values
+            if checkpoint is not None and time.monotonic() >= next_save:
+                start = time.monotonic()
+                run.store(checkpoint, records)
+                end = time.monotonic()
+                next_save = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return records

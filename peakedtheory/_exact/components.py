@@ -19,8 +19,10 @@ from peakedtheory._exact.gumbel import V_MAX
 
 Function = Callable[[np.ndarray], np.ndarray]
 
+_gauss = functools.cache(np.polynomial.legendre.leggauss)
+
 ORDER = 16
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
+NODES, WEIGHTS = _gauss(ORDER)
 TO_LEGENDRE = (
     np.polynomial.legendre.legvander(NODES, ORDER - 1).T * WEIGHTS * (np.arange(ORDER)[:, None] + 0.5)
 )
@@ -39,7 +41,7 @@ _MAX_PANELS = 20_000
 
 def gauss_panels(edges: np.ndarray, order: int = ORDER) -> tuple[np.ndarray, np.ndarray]:
     """Return Gauss-Legendre nodes and weights on the panels between the edges, both (panels, order)."""
-    nodes, weights = (NODES, WEIGHTS) if order == ORDER else np.polynomial.legendre.leggauss(order)
+    nodes, weights = _gauss(order)
     half = 0.5 * np.diff(edges)[:, None]
     return edges[:-1, None] + half * (1.0 + nodes), half * weights
 

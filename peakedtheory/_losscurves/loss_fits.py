@@ -111,7 +111,7 @@ def fit_loss_curve(
     if bootstrap:
         samples = _resampled(problem, solution, known, sizes, int(bootstrap), rng, progress)
     values = problem.values(solution.u)
-    alternatives = _alternatives(parts, runs, chosen, window, origin, delta, problem, solution, limits)
+    alternatives = _alternatives(parts, runs, chosen, origin, delta, problem, solution, limits)
     loose = covariance(problem, solution, known, sizes, bounded=False)
     errors = _standard_errors(problem, solution, spread, loose, samples)
     return LossCurveFit(
@@ -170,7 +170,6 @@ def _alternatives(
     parts: Sequence[LossCurve],
     runs: Sequence[LossCurve],
     law: Law,
-    window: Any,
     origin: Any,
     delta: float,
     problem: Problem,
