@@ -10,7 +10,8 @@ from peakedtheory.kernels.lanes import LANES, exp2, inner
 
 #: Bins of ln e², of which there are _BINS, narrow at the largest and wider by a square law below.
 _BINS = 240
-#: Columns of the bins: mass, and mass times e z and e w. Each bin stands in copies, so that sums do not wait.
+#: Columns of the bins: mass, mass times e z and e w, and one that makes a whole vector of them, which is a
+#: quarter faster. Each bin stands in copies, so that sums do not wait.
 _MASS, _ALONG, _ACROSS = range(3)
 _COLUMNS, _COPIES = 4, 4
 #: Squared errors below this are as good as zero; so are powers of two.

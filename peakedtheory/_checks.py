@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, NoReturn
 
 import numpy as np
@@ -53,15 +54,13 @@ def whole_number(
     """Return one whole number from low to high."""
     if isinstance(value, bool):
         number = np.nan
-    elif isinstance(value, int):
-        number = value  # exact beyond 2^53
+    elif isinstance(value, numbers.Integral):
+        number = int(value)  # exact beyond 2^53
     else:
         number = real_number(argument, value)
     within = low <= number < np.inf if high is None else low <= number <= high
     if not within or number != round(number):
-        limits = (
-            f">= {low}" if high is None else f"from {low} to {high if high < 10**7 else format(high, '.3g')}"
-        )
+        limits = f">= {low}" if high is None else f"from {low} to {high:.7g}"
         fail(argument, f"must be a whole number {limits}", f"{value}", remedy)
     return int(number)
 

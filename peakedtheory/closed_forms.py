@@ -18,6 +18,7 @@ from peakedtheory._checks import (
     single_number,
     teacher_temperature,
 )
+from peakedtheory._training.approach import artanh_of_end
 from peakedtheory._training.interpolant import interpolant
 
 
@@ -192,35 +193,3 @@ def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.
     left = 2.0 / (np.exp(np.minimum(2.0 * y, 700.0)) + 1.0)  # 1 - tanh y without cancellation
     with np.errstate(divide="ignore"):
         return ClosedForm((star * b)[()], (c2 / star * left**2 / b)[()])
-
-
-def artanh_of_end(ratio: np.ndarray) -> np.ndarray:
-    """Return y = artanh b of the law with an end, which solves y - tanh y = τ/T (docs/dynamics.md, Eq. 26).
-
-    Parameters
-    ----------
-    ratio : array_like
-        τ/T >= 0, of any shape.
-
-    Returns
-    -------
-    ndarray
-        y, to 2·10⁻¹² of it: Newton's method from above, where the left side is convex.
-
-    Examples
-    --------
-    >>> print(f"{np.tanh(artanh_of_end(np.array(1.0))):.6f}")
-    0.961180
-    """
-    ratio = np.asarray(ratio, dtype=float)
-    y = np.cbrt(3.0 * ratio) + ratio
-    for _ in range(60):
-        b = np.tanh(y)
-        s = y * y
-        # The series where the difference would cancel; what it leaves out is below 2e-12 of it.
-        series = y * s * (1 / 3 - s * (2 / 15 - s * (17 / 315 - s * (62 / 2835 - s * 1382 / 155925))))
-        step = (np.where(y < 0.1, series, y - b) - ratio) / np.maximum(b**2, 1e-300)
-        y = y - step
-        if (np.abs(step) <= 1e-13 * np.abs(y)).all():
-            break
-    return y

@@ -228,13 +228,8 @@ def optimal_learning_rate(
 
     best = _minimise(lambda rate: float(run(rate).loss[0]), _usual_rate(kind, batch, width, n, length))
     flow = run(best)
-    return OptimalRate(
-        best,
-        float(flow.loss[0]),
-        _share(flow),
-        float(flow.residual[0]),
-        float(flow.local_exponent[0]),
-    )
+    loss, residual, exponent = (float(v[0]) for v in (flow.loss, flow.residual, flow.local_exponent))
+    return OptimalRate(best, loss, _share(flow), residual, exponent)
 
 
 #: Families by name, as functions of (peak, steps), and the power with which each ends.
@@ -344,8 +339,8 @@ def optimal_schedule(
     Notes
     -----
     The free schedule is ln η, piecewise linear on knots that crowd towards both ends, improved by quasi-
-    Newton descent from the best family member (docs/schedules.md, Eq. 15). Trained with, long ones stay above
-    their predicted loss, under SGD by 12 % at 10,000 and 21 % at 30,000 steps (same page).
+    Newton descent from the best family member (docs/schedules.md, Eq. 15). Its prediction is too low for long
+    runs: 12 % below training by SGD at 10,000 steps, 21 % at 30,000 (same page).
     """
     kind = _optimizer(optimizer)
     if kind is not SGD:

@@ -89,7 +89,7 @@ def test_finite_beta_star_is_the_closed_form():
 
 @pytest.mark.parametrize("ratio", [1e-18, 1e-9, 3e-4, 0.02, 1.0, 30.0, 400.0])
 def test_the_end_solves_its_equation(ratio):
-    from peakedtheory.closed_forms import artanh_of_end
+    from peakedtheory._training.approach import artanh_of_end
 
     y = mp.findroot(lambda v: v - mp.tanh(v) - mp.mpf(ratio), float(artanh_of_end(np.array(ratio))))
     assert abs(float(artanh_of_end(np.array(ratio))) / float(y) - 1.0) < 1e-10

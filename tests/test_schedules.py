@@ -40,6 +40,7 @@ def test_cosine_by_hand():
     "text",
     [
         "constant:peak=0.1,steps=50",
+        "constant:peak=0.0123456789,steps=50",
         "linear:peak=0.1,steps=50",
         "power:peak=0.1,steps=50,power=2",
         "wsd:peak=0.1,steps=50,warmup=5,decay=10",

@@ -249,9 +249,7 @@ def as_curves(curves: Any) -> tuple[LossCurve, ...]:
     ValueError
         For anything else.
     """
-    several = (
-        (curves,) if isinstance(curves, LossCurve) or not isinstance(curves, Iterable) else tuple(curves)
-    )
+    several = tuple(curves) if isinstance(curves, Iterable) else (curves,)
     if not several or not all(isinstance(curve, LossCurve) for curve in several):
         fail("curves", "must be one LossCurve or several", repr(curves)[:60], "build them with LossCurve")
     return several

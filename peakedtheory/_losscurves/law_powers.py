@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from peakedtheory._losscurves.laws import FLOOR, Basis, Law, Parameter, Records
-from peakedtheory.closed_forms import artanh_of_end
+from peakedtheory._training.approach import artanh_of_end
 
 _AMPLITUDE = Parameter("amplitude", "c", "loss above the floor at time one (nats)")
 _ALPHA = Parameter(

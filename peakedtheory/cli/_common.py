@@ -120,9 +120,13 @@ def _plain(value: Any) -> Any:
 
 def save_results(ctx: typer.Context, dataset: xarray.Dataset, path: Path, **resolved: Any) -> None:
     """Write a NetCDF file with every option of the command, those `resolved` as they were understood."""
-    options = {name: value for name, value in ctx.params.items() if name not in ("json", "plot", "output")}
-    listed = {k: ",".join(map(str, v)) if isinstance(v, (list, tuple)) else v for k, v in options.items()}
-    save_dataset(dataset, path, {k: "" if v is None else v for k, v in (listed | resolved).items()})
+    options = {k: v for k, v in ctx.params.items() if k not in ("json", "plot", "output")} | resolved
+    for name, value in options.items():
+        if isinstance(value, (list, tuple)):
+            options[name] = ",".join(map(str, value))
+        elif value is None:
+            options[name] = ""
+    save_dataset(dataset, path, options)
     typer.echo(f"results written to {path}", err=True)
 
 
