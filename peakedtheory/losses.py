@@ -23,6 +23,9 @@ from peakedtheory.thermodynamics import thermodynamics
 
 #: The difference of Φ is used where it keeps this relative accuracy, the integral over Φ'' elsewhere.
 _TARGET = 1e-10
+#: Hard labels whose Φ'' does not end as b⁻³: how far beyond β, in ln b, it is integrated.
+_FAR = 1e9
+_WIDE = 2.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -228,11 +231,13 @@ def _bregman(beta: Any, beta_star: Any, n: Any, energies: Any, *, gradient: bool
         np.asarray(teacher.error.internal_energy),
     )
     reach = np.where(hard, b, np.abs(b - s))
+    least = np.zeros_like(reach)
     if hard.any():
         c0, c1, c0_error = _lowest(count, energies)
         star_slope = np.where(hard, c0, star_slope)
         slope_error = np.where(hard, c0_error, slope_error)
         star_phi, star_error = np.where(hard, c1, star_phi), np.where(hard, 1e-15, star_error)
+        least = c1
     if gradient:
         value = -student.internal_energy - star_slope
         error = np.asarray(student.error.internal_energy) + slope_error
@@ -244,33 +249,61 @@ def _bregman(beta: Any, beta_star: Any, n: Any, energies: Any, *, gradient: bool
     value[b == s] = error[b == s] = 0.0
     poor = (error > _TARGET * np.abs(value)) & (b != s) & (count > 1)
     if poor.any():
-        better, its_error = _by_curvature(b[poor], s[poor], count[poor], energies, gradient)
+        better, its_error = _by_curvature(b[poor], s[poor], count[poor], least[poor], energies, gradient)
         value[poor], error[poor] = better, its_error
     value[count == 1] = 0.0
     return scalar_or_array(value), scalar_or_array(error)
 
 
 def _by_curvature(
-    beta: np.ndarray, beta_star: np.ndarray, n: np.ndarray, energies: Any, gradient: bool
+    beta: np.ndarray,
+    beta_star: np.ndarray,
+    n: np.ndarray,
+    least: np.ndarray,
+    energies: Any,
+    gradient: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """∫ (β - b)Φ''(b) db (or ∫ Φ'' db) from β* to β by Gauss-Legendre panels; nothing cancels.
 
-    The variable is ln b over wide ranges, and 1/b towards hard labels, where Φ'' ~ b^(-3).
+    The variable is ln b over wide ranges, and 1/b towards hard labels, where Φ'' ~ b^(-3). Where it does not,
+    S(β) = `least` + ∫_β^∞ b Φ'' db is not met; ln b is taken far out then, and S there is the rest.
     """
     values, errors = np.empty(beta.size), np.empty(beta.size)
     for i, (start, end, count) in enumerate(zip(beta_star, beta, n, strict=True)):
-        nodes, weights = _path(float(start), float(end))
-        curvature = thermodynamics(nodes, count, energies)
-        moment = np.ones_like(nodes) if gradient else end - nodes
-        fine, deviation = integrate(moment * curvature.energy_variance, weights)
-        noise = float(np.sum(np.abs(weights * moment) * curvature.error.energy_variance))
-        values[i] = fine
-        errors[i] = noise + 1e-15 * abs(fine) + deviation
+        fine, error, moment, noise = _curvature_between(start, end, count, energies, gradient)
+        if np.isinf(start):
+            here = thermodynamics(end, count, energies)
+            total = float(here.entropy) - least[i]
+            if abs(moment - total) > _TARGET * total + noise + float(here.error.entropy):
+                far = min(_FAR * max(end, 1.0 / as_energies(energies).scale), 1e149)
+                fine, error, moment, _ = _curvature_between(far, end, count, energies, gradient, _WIDE)
+                rest = float(thermodynamics(far, count, energies).entropy) - least[i]
+                moment += rest
+                fine += -0.5 * rest / far if gradient else rest * (1.0 - 0.5 * end / far)
+                error += 0.5 * rest / far if gradient else 0.5 * rest * end / far
+            # Where ties of atoms leave an entropy, the difference is known to rounding alone.
+            missed = max(abs(moment - total) - (float(here.error.entropy) if least[i] > 0 else 0.0), 0.0)
+            error += missed / max(end, 1e-300) if gradient else missed
+        values[i], errors[i] = fine, error
     return values, errors
 
 
-def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and signed weights of ∫_start^end db; start may be infinite."""
+def _curvature_between(
+    start: float, end: float, n: float, energies: Any, gradient: bool, longest: float = 1.0
+) -> tuple[float, float, float, float]:
+    """Return the integral of `_by_curvature` with its error, and |∫ b Φ'' db| with its error."""
+    nodes, weights = _path(float(start), float(end), longest)
+    curvature = thermodynamics(nodes, n, energies)
+    factor = np.ones_like(nodes) if gradient else end - nodes
+    value, deviation = integrate(factor * curvature.energy_variance, weights)
+    noise = float(np.sum(np.abs(weights * factor) * curvature.error.energy_variance))
+    moment = abs(float(np.sum(weights * nodes * curvature.energy_variance)))
+    moment_noise = float(np.sum(np.abs(weights * nodes) * curvature.error.energy_variance))
+    return value, noise + 1e-15 * abs(value) + deviation, moment, moment_noise
+
+
+def _path(start: float, end: float, longest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and signed weights of ∫_start^end db, start may be infinite, in panels of ln b up to `longest`."""
     if np.isinf(start):
         split = max(4.0 * end, 30.0)
         u = np.linspace(0.0, 1.0 / split, 3)
@@ -287,9 +320,9 @@ def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
             )
             return nodes, sign * weights
         first = _path(0.0, 1.0)
-        rest = _path(1.0, high)
+        rest = _path(1.0, high, longest)
         return np.concatenate([first[0], rest[0]]), sign * np.concatenate([first[1], rest[1]])
-    count = int(np.ceil(np.log(high / low))) + 1
+    count = int(np.ceil(np.log(high / low) / longest)) + 1
     nodes, weights = _rule(np.linspace(np.log(low), np.log(high), count))
     return np.exp(nodes), sign * weights * np.exp(nodes)
 

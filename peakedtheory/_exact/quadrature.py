@@ -52,11 +52,13 @@ _FAR = 1e6
 _COLD = 8.0
 #: Nodes of averages one by one for which a lattice costs less than it saves.
 _WORTHWHILE = 20_000
+#: Widths of the distribution in units of 1/β that a lattice can count.
+_COUNTED = 1e12
 #: Weights m of the kernel whose squares no longer matter.
 _ENDED = 1e-12
 #: Atoms up to this many are summed.
 _FEW = 64
-#: Entropies and variances (in their natural unit) below this, as those of gapped spectra, count as zero.
+#: Entropies and values of β²Φ'' below this, as those of gapped spectra, count as zero.
 _ZERO = 1e-28
 
 
@@ -116,7 +118,7 @@ class Averages:
         """Averages by interpolation, and where the variance does not drown in the spread of the lattice."""
         out = np.zeros((s.size, 5))
         self._asked += s.size
-        if self._asked * self._cost < _WORTHWHILE:
+        if self._asked * self._cost < _WORTHWHILE or self.beta * self._width > _COUNTED:
             return out, np.zeros(s.size, dtype=bool)
         done = self._lattice.covers(s)
         g, m, mean, variance, w = self._lattice(s[done])
@@ -214,7 +216,8 @@ def general_thermodynamics(
         columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
         return np.stack(columns, axis=1)
 
-    floor = np.array([1e-3, 1e-12 * unit, _ZERO * unit**2, _ZERO, 1.0])[:, None]
+    nothing = _ZERO * min(unit, 1.0 / beta) ** 2
+    floor = np.array([1e-3, 1e-12 * unit, nothing, _ZERO, 1.0])[:, None]
     # v = s + βx carries the rounding of its two terms, both about as large as Φ.
     inner = _INNER + 2.2e-16 * np.abs(transitions).max()
     values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
@@ -223,7 +226,7 @@ def general_thermodynamics(
     values, errors = values[:4], errors[:4]
     values[0] -= centre + np.euler_gamma
     errors += (defect + inner) * np.abs(values)
-    errors += _ZERO * np.array([0.0, 0.0, unit**2, 1.0])[:, None]
+    errors += np.array([0.0, 0.0, nothing, _ZERO])[:, None]
     errors[0] += 1e-15 * abs(centre)
     errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(values[2])
     values[1] += reference
@@ -256,14 +259,24 @@ def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.n
         )
     low, high = s[below[-1]], s[above[0]]
     # Most panels are wanted where n φ' is largest, at ln(n (1 - φ)) = 0.
-    transitions = [
-        s[np.argmin(np.abs(np.log(np.maximum(-count * log_phi, 1e-300))))] for count in (n.min(), n.max())
-    ]
+    transitions = [_transition(averages, count, s, log_phi) for count in (n.min(), n.max())]
     steps = 2.0 ** np.arange(1, 1023)
     grid = np.concatenate([[t - steps, t + steps] for t in transitions], axis=None)
     inner = np.concatenate([images, images - 3.0, images + 3.0, images - 30.0, images + 30.0, grid])
     inner = inner[(inner > low) & (inner < high)]
     return np.unique(np.concatenate([[low], inner, transitions, [high]])), np.array(transitions)
+
+
+def _transition(averages: Averages, n: float, s: np.ndarray, log_phi: np.ndarray) -> float:
+    """Return where -n ln φ = 1, to a part of the width over which it grows, from values on a coarse grid."""
+    while True:
+        growth = np.log(np.maximum(-n * log_phi, 1e-300))
+        after = int(np.argmax(growth > 0.0))
+        s, growth = s[after - 1 : after + 1], growth[after - 1 : after + 1]
+        if growth[1] - growth[0] < 1.0 or s[1] - s[0] < 1.0:
+            return float(s[np.argmin(np.abs(growth))])
+        s = np.linspace(s[0], s[1], 18)
+        log_phi = averages(s)[:, 0]
 
 
 def _adaptive(

@@ -19,6 +19,7 @@ import numpy as np
 from peakedtheory._checks import fail
 from peakedtheory._exact.components import Atoms
 from peakedtheory.energies import STANDARD_NORMAL, Energies
+from peakedtheory.gap_law import predict_exponent
 from peakedtheory.losses import loss_with_error
 from peakedtheory.thermodynamics import thermodynamics
 
@@ -34,17 +35,23 @@ class _Grid(NamedTuple):
     #: Chebyshev nodes in each panel, and the relative error of Φ'' above which a panel is halved.
     degree: int
     accuracy: float
-    #: Widths of the panels in units of `width`, wide where Φ'' nears its power law; the last β·scale.
+    #: Widths of the panels in units of `width`, wide where Φ'' nears its power law; the last β·scale, and the
+    #: last where Φ'' has not reached its power by then.
     width: float
     widths: tuple[int, ...]
     last: float
+    farthest: float
     halvings: int
 
 
 #: For Gaussian energies, whose engine is fast, and for all others.
-_FINE = _Grid(16, 1e-10, 1.2, (1, 1, 1, 1, 2, 4), 1e5, _MOST_HALVINGS)
-_COARSE = _Grid(6, 3e-3, 1.4, (1, 1, 1, 1, 1), 1e3, 1)
-#: Variances below this, in the natural unit, count as zero: the spectrum has a gap and β has passed it.
+_FINE = _Grid(16, 1e-10, 1.2, (1, 1, 1, 1, 2, 4), 1e5, 1e5, _MOST_HALVINGS)
+_COARSE = _Grid(6, 3e-3, 1.4, (1, 1, 1, 1, 1), 1e3, 1e12, 4)
+#: The power of Φ'' is reached where it is that of the gap law within this; no table goes on where Φ'' itself
+#: has larger relative errors than the other.
+_SETTLED = 0.01
+_NOISE = 1e-3
+#: Values of β²Φ'' below this count as zero: the spectrum has a gap and β has passed it.
 _VANISHED = 1e-22
 #: Relative error up to which the exact loss is taken at the top.
 _CLOSE = 1e-4
@@ -91,6 +98,8 @@ class Interpolant:
         c0 - Φ'(0) = ⟨max x⟩ measured from the mean energy: Φ'(β) - Φ'(0) → slope.
     top : float
         β beyond which the functions continue as the power laws (or zeros) they have reached.
+    settled : bool
+        Whether these are the asymptotic ones, κ in Λ ~ β^-κ being that of the gap law.
     error : float
         Relative error of Φ'' found between the nodes.
     """
@@ -100,13 +109,15 @@ class Interpolant:
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
         grid = _FINE if energies.core is STANDARD_NORMAL else _COARSE
+        self._kappa = predict_exponent(energies, n).gap_exponent
         edges, panels = self._panels(grid)
         self._tabulate(edges, panels)
 
-    def _exact(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _exact(self, u: np.ndarray) -> tuple[np.ndarray, float]:
+        """Φ'', and its largest relative error."""
         exact = thermodynamics(np.expm1(u) / self.scale, self.n, self.energies)
-        variance = np.asarray(exact.energy_variance, dtype=float)
-        return np.maximum(variance, 1e-300), np.maximum(np.asarray(exact.entropy, dtype=float), 1e-300)
+        variance = np.maximum(np.asarray(exact.energy_variance, dtype=float), 1e-300)
+        return variance, float((exact.error.energy_variance / variance).max())
 
     def _panels(self, grid: _Grid) -> tuple[np.ndarray, list[np.ndarray]]:
         """Edges of the panels and Chebyshev coefficients of ln Φ'' in each."""
@@ -116,23 +127,28 @@ class Interpolant:
         count = math.ceil(math.log1p(grid.last) / grid.width)
         starts = grid.width * np.minimum(np.append(0, np.cumsum(grid.widths)), count)
         todo = [(a, b, 0) for a, b in itertools.pairwise(starts.tolist()) if a < b][::-1]
-        edges, panels, self.error = [0.0], [], 0.0
-        floor = _VANISHED / self.scale**-2
+        edges, panels, self.error, self.settled = [0.0], [], 0.0, False
         while todo:
             a, b, depth = todo.pop()
-            variance, _ = self._exact(0.5 * (a + b) + 0.5 * (b - a) * nodes)
+            u = 0.5 * (a + b) + 0.5 * (b - a) * nodes
+            variance, noise = self._exact(u)
             c = transform @ np.log(variance)
             # The coefficients fall geometrically, so the last ones bound the error.
             error = float(np.abs(c[-2:]).sum())
-            vanished = variance.min() < floor
+            vanished = bool((variance * (np.exp(u) / self.scale) ** 2).min() < _VANISHED)
             if (vanished and depth < _MOST_HALVINGS) or (error > grid.accuracy and depth < grid.halvings):
                 todo += [(0.5 * (a + b), b, depth + 1), (a, 0.5 * (a + b), depth + 1)]
                 continue
-            if vanished:
+            if vanished or (panels and noise > _NOISE):
+                self.settled = vanished
                 break
             self.error = max(self.error, error)
             edges.append(b)
             panels.append(c)
+            power = (cheb.chebval(0.8, c) - cheb.chebval(1.0, c)) / (0.1 * (b - a) * -math.expm1(-b))
+            self.settled = abs(power - self._kappa - 2.0) < _SETTLED
+            if not todo and not self.settled and b < math.log(grid.farthest):
+                todo.append((b, b + grid.width, 0))
         return np.array(edges), panels
 
     def _tabulate(self, edges: np.ndarray, panels: list[np.ndarray]) -> None:
@@ -149,7 +165,7 @@ class Interpolant:
         weight *= np.exp(at) / self.scale
         beta = np.expm1(u) / self.scale
         top = beta[-1]
-        drive_top, loss_top = self._ends(float(top), float(u[-1]), variance[-2:], beta[-2:])
+        drive_top, loss_top = self._ends(float(top), variance[-2:], beta[-2:])
         # Beyond the top each function goes on with the power that it has reached there.
         self._drive_power = top * variance[-1] / drive_top
         self._loss_power = top * drive_top / loss_top
@@ -173,26 +189,23 @@ class Interpolant:
         self._top_drive = float(drive_top)
         self._panels_at(edges)
 
-    def _ends(self, top: float, u_top: float, variance: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
-        """Drive g and loss Λ at the top: from S - c1 = Λ + βg and Λ, or a power law of Φ'' beyond."""
-        entropy = float(self._exact(np.array([u_top]))[1][0])
-        gapped = any(isinstance(part, Atoms) for _, part in self.energies.core.components)
-        if self.energies.core is not STANDARD_NORMAL and not gapped:
-            loss, error = (float(v) for v in loss_with_error(top, math.inf, self.n, self.energies))
-            if error < _CLOSE * min(loss, entropy - loss):
-                return (entropy - loss) / top, loss
-        if gapped:  # it has ended, exponentially
-            gap = max(math.log(variance[0] / variance[1]) / (beta[1] - beta[0]), 1.0 / top)
-            entropy = min(entropy, variance[1] * (top + 1.0 / gap) / gap)
+    def _ends(self, top: float, variance: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
+        """Drive g and loss Λ at the top: from S - c1 = Λ + βg, with Λ or a power law of Φ'' beyond."""
+        if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
+            # Φ'' ~ β^-p, with large p behind a gap; c1 is not zero
+            power = max(math.log(variance[0] / variance[1]) / math.log(beta[1] / beta[0]), 2.001)
+            drive = top * variance[1] / (power - 1.0)
+            return drive, top * drive / (power - 2.0)
+        entropy = float(thermodynamics(top, self.n, self.energies).entropy)
         ratio = top**2 * variance[1] / entropy
         if self.energies.core is STANDARD_NORMAL:  # Φ'' ~ β⁻³(1 + 2x·top/β)
             x = (ratio - 1.0) / (2.0 - ratio)
             loss = entropy * (0.5 + x / 3.0) / (1.0 + x)
             return (entropy - loss) / top, loss
-        # Φ'' ~ β^-p with p = 2 + ratio
-        drive = top * variance[1] / (1.0 + ratio)
-        loss = entropy - top * drive
-        return drive, loss if loss > 0 else top * drive / max(ratio, 1e-3)
+        loss, error = (float(v) for v in loss_with_error(top, math.inf, self.n, self.energies))
+        if error > _CLOSE * min(loss, entropy - loss):  # Φ'' ~ β^-p with p = 2 + ratio
+            loss = entropy / (1.0 + ratio)
+        return (entropy - loss) / top, loss
 
     def _panels_at(self, edges: np.ndarray) -> None:
         """Tables for single floats: `cells` one after the other, and `places`, of equal width, into them."""
