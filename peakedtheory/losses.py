@@ -303,7 +303,7 @@ def _curvature_between(
 
 
 def _path(start: float, end: float, longest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and signed weights of ∫_start^end db, start may be infinite, in panels of ln b up to `longest`."""
+    """Nodes and signed weights of ∫_start^end db; start may be infinite; panels in ln b up to `longest`."""
     if np.isinf(start):
         split = max(4.0 * end, 30.0)
         u = np.linspace(0.0, 1.0 / split, 3)
