@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import beta as beta_function
@@ -32,7 +32,7 @@ class Exponent:
         κ in P(gap < s) ~ s^κ and L ~ β^-κ; infinite where the gap cannot be small.
     coefficient : float or None
         Of L ~ coefficient·β^-κ (times ln β where `logarithmic`); None where there is no power law in β or no
-        closed form for it.
+        closed form for it, as where more than two energies meet.
     gap : float
         Smallest gap of a discrete spectrum, zero otherwise: L falls as exp(-β gap).
     logarithmic : bool
@@ -140,7 +140,8 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
     Notes
     -----
     Regular densities have κ = 1 and the coefficient (π²/12) p_Δ(0), p_Δ(0) = n(n-1)∫f²F^(n-2) dx, which is
-    (π²/12)⟨max⟩ for Gaussian energies. A density A|x - x0|^(k-1) with k < 1/2 makes ∫f² diverge: κ = 2k.
+    (π²/12)⟨max⟩ for Gaussian energies. A density A|x - x0|^(k-1) with k < 1/2 makes ∫f² diverge: κ = 2k,
+    at the highest energy of all κ = nk.
 
     Examples
     --------
@@ -166,22 +167,27 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
     densities = [(w, part) for w, part in parts if isinstance(part, Density)]
     if not densities:
         return _discrete(np.unique(np.concatenate([a.x for a in atoms])) * scale)
-    singular = _strongest_singularity(densities, n)
-    if singular is not None and singular[0] < 0.5 - 1e-3:
-        k, strength, where = singular
-        kappa = 2.0 * k
-        mass = n * (n - 1.0) * strength / kappa
-        coefficient = mass * gamma(kappa + 1.0) * _eta(kappa + 1.0) / scale**kappa
+    singular = _strongest_singularity(densities, n, bool(atoms))
+    if singular is not None and singular.kappa < 1.0 - 2e-3:
+        kappa, strength, where, k, together = singular
+        coefficient = None
+        if math.isfinite(strength):
+            mass = n * (n - 1.0) * strength / kappa
+            coefficient = mass * gamma(kappa + 1.0) * _eta(kappa + 1.0) / scale**kappa
         place = distribution.location - (where * scale if abs(where) > 1e-12 else 0.0)
         distance = f"|ε {'-+'[place < 0]} {abs(place):.6g}|" if place else "|ε|"
+        meeting = "all n" if together > 2 else "two of the lowest"
         text = (
-            f"the density diverges as {distance}^{k - 1:.3g}, too"
-            f" strongly for ∫f² to exist: two of the lowest energies meet there, P(gap < s) ~ s^{kappa:.3g}"
+            f"the density diverges as {distance}^{k - 1:.3g}, too strongly for the gap to have a finite density"
+            f" at zero: {meeting} energies meet there, P(gap < s) ~ s^{kappa:.3g}"
         )
         return Exponent(exponent_of_gap(kappa), kappa, coefficient, text)
-    if singular is not None and singular[0] < 0.5 + 1e-3:
-        text = "the density diverges with exponent -1/2, where ∫f² diverges logarithmically: L ~ ln β/β"
-        coefficient = n * (n - 1.0) * singular[1] * math.pi**2 / 12.0 / scale
+    if singular is not None:
+        text = (
+            f"the density diverges with exponent {singular.k - 1:.3g}, where the density of the gap at zero"
+            " diverges logarithmically: L ~ ln β/β"
+        )
+        coefficient = n * (n - 1.0) * singular.strength * math.pi**2 / 12.0 / scale
         return Exponent(1 / 3, 1.0, coefficient, text, 0.0, True)
     text = "regular density: the gap between the two lowest energies has a finite, nonzero density at zero"
     if atoms:
@@ -231,12 +237,25 @@ def gap_density(parts: list[tuple[float, Density]], n: float) -> float:
     return float(n * (n - 1.0) * (values * weights).sum())
 
 
-def _strongest_singularity(parts: list[tuple[float, Density]], n: float) -> tuple[float, float, float] | None:
-    """Return (k, S, x0) of the sharpest divergence f ~ A±|x - x0|^(k-1) among the highest of n values.
+class _Singularity(NamedTuple):
+    """A divergence f ~ A|x - x0|^(k-1) where energies meet: p_Δ(s) = n(n-1) S s^(κ-1)."""
 
-    S collects the pairs on one side and across: p_Δ(s) = n(n-1) S s^(2k-1); at k = 1/2 the sum of A² alone.
+    kappa: float
+    strength: float
+    x0: float
+    k: float
+    together: float
+
+
+def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: bool) -> _Singularity | None:
+    """Return the divergence with the lowest κ <= 1 at which the highest of n values can be.
+
+    S collects the pairs on one side and across, at all such places; where κ = 1, a logarithm, the sum of A²
+    alone; NaN where more than two energies meet. At the lowest value of all, where n(n-1)∫f(δ)f(δ+s)F(δ)^(n-2) is led by small δ, all n meet and
+    κ = nk.
     """
-    found: list[tuple[float, float, float]] = []
+    found: list[_Singularity] = []
+    lowest = min(part.edges[0] for _, part in parts)
     for weight, part in parts:
         for x0 in part.landmarks:
             sides = [_side(part, x0, sign) for sign in (-1.0, 1.0)]
@@ -244,17 +263,30 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float) -> tupl
             if k > 0.5 + 1e-3:
                 continue
             amplitudes = [weight * a if abs(side_k - k) < 1e-3 else 0.0 for side_k, a in sides]
-            below = sum(w * p.below(np.array([x0]))[0] for w, p in parts)
-            survives = math.exp((n - 2.0) * math.log(below)) if below > 0 else float(n == 2)
-            if survives <= 1e-300:
+            amplitude, together = math.hypot(*amplitudes), 2.0
+            if x0 - lowest < 1e-12 * max(abs(x0), part.width) and not atoms:
+                together, survives = n, k ** (2.0 - n)
+            else:
+                below = sum(w * p.below(np.array([x0]))[0] for w, p in parts)
+                survives = math.exp((n - 2.0) * math.log(below)) if below > 0 else float(n == 2)
+            kappa = together * k
+            if kappa > 1.0 + 2e-3 or survives <= 1e-300:
                 continue
-            squares = sum(a * a for a in amplitudes)
-            strength = squares
-            if k < 0.5 - 1e-3:
-                strength = squares * beta_function(k, 1.0 - 2.0 * k)
+            strength = amplitude**together
+            if kappa < 1.0 - 2e-3:
+                strength *= beta_function(kappa - k, 1.0 - kappa)
                 strength += amplitudes[0] * amplitudes[1] * beta_function(k, k)
-            found.append((k, strength * survives, float(x0)))
-    return min(found, default=None)
+            found.append(_Singularity(kappa, strength * survives, float(x0), k, together))
+    if not found:
+        return None
+    first = min(found)
+    places = list[_Singularity]()
+    for one in sorted(found, key=lambda one: one.x0):  # rounding may find a place more than once
+        far = not places or one.x0 - places[-1].x0 > 1e-9 * max(part.width for _, part in parts)
+        if far and one.kappa < first.kappa + 1e-3:
+            places.append(one)
+    several = first.kappa < 1.0 - 2e-3 and any(one.together > 2 for one in places)
+    return first._replace(strength=math.nan if several else sum(one.strength for one in places))
 
 
 def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:

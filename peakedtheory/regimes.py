@@ -45,6 +45,8 @@ __all__ = [
 #: A window is a stretch of τ of at least this many decades, within this fraction of the exponent.
 MINIMUM_DECADES = 0.5
 TOLERANCE = 0.1
+#: β in the energies' unit beyond which τ ~ nβ³ might overflow.
+_COLDEST = 1e90
 #: Gauss nodes between two points of a path.
 _ORDER = 6
 
@@ -77,7 +79,8 @@ class Regime:
         power law`.
     exponent : float
         Local exponent -d ln L/d ln τ at the moment asked for; for a whole run the exponent of its window, or,
-        where there is none, the local exponent half-way (in ln β) between c0 and β*.
+        where there is none, the local exponent half-way (in ln β) between c0 and β*, or for hard labels the
+        last that could be computed.
     window : Window or None
         Where the power law holds along the aligned flow from zero.
     onset : float
@@ -116,10 +119,11 @@ class AlignedPath:
 def aligned_path(table: Interpolant, beta_star: float, points: int = 600) -> AlignedPath:
     """Return τ(β) = n∫dβ/(g(β) - g(β*)) on a grid that is dense towards zero and towards β*."""
     scale = table.scale
-    top = min(beta_star, table.top)
+    known = math.isfinite(beta_star) and table.settled and math.isfinite(table.gap_exponent)
+    top = min(beta_star, max(table.top, _COLDEST / scale) if known else table.top)
     u = np.linspace(math.log(1e-3 / scale), math.log(top), points)
     beta = np.exp(u)
-    if math.isfinite(beta_star) and beta_star <= table.top:
+    if beta_star == top:
         left = np.exp(np.linspace(0.0, math.log(1e-7), points // 2))
         beta = np.unique(np.concatenate([beta[beta < 0.5 * beta_star], beta_star * (1.0 - 0.5 * left)]))
     star = np.array(beta_star)
@@ -128,7 +132,7 @@ def aligned_path(table: Interpolant, beta_star: float, points: int = 600) -> Ali
     tau = np.cumsum((weights * table.n / (table.drives(at) - drive_star)).sum(axis=1))
     pull = table.drives(beta) - drive_star
     loss = table.aligned_loss(beta, beta_star)
-    return AlignedPath(beta, tau, loss, pull**2 * tau / (table.n * loss))
+    return AlignedPath(beta, tau, loss, pull * tau / table.n * (pull / loss))
 
 
 def _window(path: AlignedPath, exponent: float, onset: float, endless: bool) -> Window | None:
@@ -214,7 +218,8 @@ def regime(
         star = teacher_temperature(beta_star)
     path = aligned_path(table, star)
     onset = _onset(table)
-    window = _window(path, prediction.exponent, onset, math.isinf(star))
+    endless = math.isinf(star) and (table.settled or prediction.logarithmic)
+    window = _window(path, prediction.exponent, onset, endless)
     if beta is None and tau is None:
         return _whole_run(table, prediction, path, window, onset, star)
     return _moment(table, prediction, path, window, onset, star, beta, tau)
@@ -238,6 +243,13 @@ def _whole_run(
         span = f"β = {window.beta[0]:.3g} to {window.beta[1]:.3g}"
         text = f"L ~ τ^-{prediction.exponent:.3g} from {span} ({reached})"
         return Regime("power law", prediction.exponent, window, text, onset, star, table.n)
+    if math.isinf(star):
+        typical = float(path.exponent[-1])
+        text = (
+            f"hard labels lead to L ~ τ^-{prediction.exponent:.3g} in the end, but not below β ="
+            f" {path.beta[-1]:.3g} ({reached}), where the local exponent is {typical:.3g}"
+        )
+        return Regime("no power law", typical, None, text, onset, star, table.n)
     middle = math.sqrt(onset * star) if star > onset else 0.5 * star
     typical = float(np.interp(middle, path.beta, path.exponent))
     if star < onset:
@@ -246,6 +258,8 @@ def _whole_run(
         why = "a power law needs c0 << β << β*, and its corrections from below and above meet"
     near = f"no stretch of {MINIMUM_DECADES} decades near {prediction.exponent:.3g}"
     text = f"{why} ({reached}); the aligned flow has {near}"
+    if path.beta[-1] < 0.5 * star:
+        text += f" up to β = {path.beta[-1]:.3g}, the furthest that could be computed"
     return Regime("no power law", typical, None, text, onset, star, table.n)
 
 

@@ -56,8 +56,9 @@ _WORTHWHILE = 20_000
 _COUNTED = 1e12
 #: Weights m of the kernel whose squares no longer matter.
 _ENDED = 1e-12
-#: Atoms up to this many are summed.
+#: Atoms up to this many are summed, as long as e^v is a number.
 _FEW = 64
+_UNDERFLOW = -700.0
 #: Entropies and values of β²Φ'' below this, as those of gapped spectra, count as zero.
 _ZERO = 1e-28
 
@@ -71,13 +72,16 @@ class Averages:
     def __init__(self, components: tuple[Component, ...], beta: float, n: np.ndarray, spread: float) -> None:
         self.components = components
         self.beta = beta
-        self.v_min = -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
+        self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
+        self.v_min = _UNDERFLOW if self._few else -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
+        #: What values of x below the window may add to β²Φ'' or S where a gap leaves nothing else.
+        gapped = not self._few and any(isinstance(part, Atoms) for _, part in components)
+        self.dropped = float(n.max() * np.exp(self.v_min) * self.v_min**2) if gapped else 0.0
         self._width = max(part.width + abs(part.centre) for _, part in components)
         self._arguments = components, beta, self.v_min, n, spread
         self._fewest, self._asked = float(n.min()), 0
         window = (V_MAX - self.v_min) / beta
         self._cost = sum(part.cost(window) for _, part in components)
-        self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
 
     @functools.cached_property
     def _lattice(self) -> Lattice:
@@ -226,7 +230,7 @@ def general_thermodynamics(
     values, errors = values[:4], errors[:4]
     values[0] -= centre + np.euler_gamma
     errors += (defect + inner) * np.abs(values)
-    errors += np.array([0.0, 0.0, nothing, _ZERO])[:, None]
+    errors += np.array([0.0, 0.0, nothing + averages.dropped / beta**2, _ZERO + averages.dropped])[:, None]
     errors[0] += 1e-15 * abs(centre)
     errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(values[2])
     values[1] += reference

@@ -98,8 +98,10 @@ class Interpolant:
         c0 - Φ'(0) = ⟨max x⟩ measured from the mean energy: Φ'(β) - Φ'(0) → slope.
     top : float
         β beyond which the functions continue as the power laws (or zeros) they have reached.
+    gap_exponent : float
+        κ of the gap law, Λ ~ β^-κ; infinite behind a gap.
     settled : bool
-        Whether these are the asymptotic ones, κ in Λ ~ β^-κ being that of the gap law.
+        Whether the power laws at the top are these.
     error : float
         Relative error of Φ'' found between the nodes.
     """
@@ -109,7 +111,7 @@ class Interpolant:
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
         grid = _FINE if energies.core is STANDARD_NORMAL else _COARSE
-        self._kappa = predict_exponent(energies, n).gap_exponent
+        self.gap_exponent = predict_exponent(energies, n).gap_exponent
         edges, panels = self._panels(grid)
         self._tabulate(edges, panels)
 
@@ -127,7 +129,8 @@ class Interpolant:
         count = math.ceil(math.log1p(grid.last) / grid.width)
         starts = grid.width * np.minimum(np.append(0, np.cumsum(grid.widths)), count)
         todo = [(a, b, 0) for a, b in itertools.pairwise(starts.tolist()) if a < b][::-1]
-        edges, panels, self.error, self.settled = [0.0], [], 0.0, False
+        edges, panels = [0.0], list[np.ndarray]()
+        self.error, self.settled = 0.0, False
         while todo:
             a, b, depth = todo.pop()
             u = 0.5 * (a + b) + 0.5 * (b - a) * nodes
@@ -146,7 +149,7 @@ class Interpolant:
             edges.append(b)
             panels.append(c)
             power = (cheb.chebval(0.8, c) - cheb.chebval(1.0, c)) / (0.1 * (b - a) * -math.expm1(-b))
-            self.settled = abs(power - self._kappa - 2.0) < _SETTLED
+            self.settled = abs(power - self.gap_exponent - 2.0) < _SETTLED
             if not todo and not self.settled and b < math.log(grid.farthest):
                 todo.append((b, b + grid.width, 0))
         return np.array(edges), panels
