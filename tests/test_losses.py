@@ -1,3 +1,5 @@
+import math
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -121,3 +123,15 @@ def test_bad_input(call, message):
     with pytest.raises(ValueError, match=r"^[^\n]+; [^\n]+$") as caught:
         call()
     assert str(caught.value).startswith(message)
+
+
+def test_hard_labels_of_a_sharp_edge_agree_with_plain_sampling():
+    """Λ ~ β^-0.2 here: rules made for 1/β see a part of it and would not know."""
+    gaps = np.abs(np.diff(np.random.default_rng(1).beta(1.0, 0.1, (2, 400_000)), axis=0))[0]
+    sample = np.log1p(np.exp(-100.0 * gaps))
+    value, error = loss_with_error(100.0, np.inf, 2, "beta:a=1,b=0.1")
+    assert error < 1e-6 * value
+    assert abs(value - sample.mean()) < 4.0 * sample.std() / math.sqrt(sample.size)
+    slope = -100.0 * gaps / (1.0 + np.exp(100.0 * gaps)) / 100.0
+    gradient = loss_gradient(100.0, np.inf, 2, "beta:a=1,b=0.1")
+    assert abs(gradient - slope.mean()) < 4.0 * slope.std() / math.sqrt(slope.size)

@@ -201,3 +201,42 @@ def test_the_teacher_of_an_entropy_is_the_same_everywhere():
     for energies, entropy in (("beta:a=0.3,b=1", 1.0), ("t:df=5", 1.5)):
         star = match_entropy(entropy, 128, energies).beta_star
         assert regime(None, 128, energies, entropy=entropy).beta_star == pytest.approx(star, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "kappa"), [(2, 0.2), (3, 0.3), (5, 0.5), (12, 1.0)])
+def test_all_energies_meet_at_a_sharp_upper_edge(n, kappa):
+    """At the highest energy κ = nk as long as this is below one; S falls with the same power."""
+    prediction = predict_exponent("beta:a=1,b=0.1", n)
+    assert prediction.gap_exponent == pytest.approx(kappa, rel=1e-6)
+    assert (prediction.coefficient is None) == (2 < n < 10)
+    near, far = (float(thermodynamics(b, n, "beta:a=1,b=0.1").entropy) for b in (1e5, 1e6))
+    assert math.log10(near / far) == pytest.approx(kappa, abs=0.01)
+
+
+def test_coefficients_of_several_edges_add_up():
+    # f ~ 1/(π√δ) at both edges: n(n-1) ΣA² π²/12 = 1/3
+    prediction = predict_exponent("beta:a=0.5,b=0.5", 2)
+    assert prediction.logarithmic
+    assert prediction.coefficient == pytest.approx(1 / 3, rel=1e-6)
+
+
+def test_other_energies_reach_their_power_law_at_any_size():
+    answer = regime(math.inf, 32000, "uniform")
+    assert math.isinf(answer.window.decades)
+    assert 1e4 < answer.window.beta[0] < 4e4  # levels are 1/n apart
+    table = interpolant(32000, as_energies("uniform"))
+    for beta in (1e2, 1e4, 1e6, 1e8):
+        exact = float(thermodynamics(beta, 32000, "uniform").energy_variance)
+        assert float(table.variance(np.array(beta))) == pytest.approx(exact, rel=0.01)
+    late = regime(math.inf, 10**8, "weibull_min:c=0.5")
+    assert late.window is None
+    assert "in the end, but not below" in late.explanation
+
+
+def test_a_gap_ends_in_an_endless_window():
+    assert math.isinf(regime(math.inf, 32000, "atoms:0=0.3,1=0.7").window.decades)
+
+
+def test_the_end_of_the_flow_looks_alike_for_any_cold_teacher():
+    rows = phase_diagram([1e5, 1e7], 128, fraction=[0.1, 0.5, 0.9, 0.99]).local_exponent
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-3)

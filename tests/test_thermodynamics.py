@@ -1,10 +1,14 @@
+import math
+from itertools import pairwise
+
 import mpmath as mp
 import numpy as np
 import pytest
 from naive import gaussian_in_mpmath, sampled
 from problems import PROBLEMS, energies_of
 from scipy import stats
-from scipy.special import betaln
+from scipy.integrate import quad
+from scipy.special import betaln, expn
 
 from peakedtheory import (
     Discrete,
@@ -340,3 +344,29 @@ def test_memory_stays_bounded():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 500e6
+
+
+@pytest.mark.parametrize("energies", ["uniform", "expon"])
+@pytest.mark.parametrize("x", [0.1, 3.0, 10.0, 100.0])
+def test_freezing_at_an_edge_has_the_limit_of_a_poisson_process(energies, x):
+    """Levels at a finite edge are a Poisson process: φⁿ → exp(-h/x), h = E1(e^s) + s + γ, at β = x n."""
+
+    def integrand(s):
+        h = expn(1, math.exp(s)) + s + np.euler_gamma if s < 6 else s + np.euler_gamma
+        return math.exp(-math.exp(min(s, 6.0))) - math.exp(-max(h, 0.0) / x)
+
+    steps = np.linspace(-40.0, 50.0 * x + 40.0, 60)
+    limit = sum(quad(integrand, a, b, epsabs=1e-10)[0] for a, b in pairwise(steps))
+    exact = thermodynamics(x * 1e8, 10**8, energies)
+    assert exact.log_partition == pytest.approx(limit, abs=1e-6 * max(1.0, x))
+    assert exact.error.log_partition < 1e-9
+
+
+@pytest.mark.parametrize("n", [10, 32_000])
+@pytest.mark.parametrize("beta", [10.0, 52.0, 80.0, 600.0])
+def test_two_atoms_are_a_binomial_sum_however_small_the_variance(n, beta):
+    k = np.arange(1, n + 1)
+    ratio = (n - k) * math.exp(-beta) / k
+    expected = (stats.binom.pmf(k, n, 0.3) * ratio / (1 + ratio) ** 2).sum()
+    exact = thermodynamics(beta, n, "atoms:0=0.3,1=0.7")
+    assert exact.energy_variance == pytest.approx(expected, rel=1e-10)
