@@ -178,7 +178,7 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
         distance = f"|ε {'-+'[place < 0]} {abs(place):.6g}|" if place else "|ε|"
         meeting = "all n" if together > 2 else "two of the lowest"
         text = (
-            f"the density diverges as {distance}^{k - 1:.3g}, too strongly for the gap to have a finite density"
+            f"the density diverges as {distance}^{k - 1:.3g}, too strongly for a finite density of gaps"
             f" at zero: {meeting} energies meet there, P(gap < s) ~ s^{kappa:.3g}"
         )
         return Exponent(exponent_of_gap(kappa), kappa, coefficient, text)
@@ -251,8 +251,8 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: 
     """Return the divergence with the lowest κ <= 1 at which the highest of n values can be.
 
     S collects the pairs on one side and across, at all such places; where κ = 1, a logarithm, the sum of A²
-    alone; NaN where more than two energies meet. At the lowest value of all, where n(n-1)∫f(δ)f(δ+s)F(δ)^(n-2) is led by small δ, all n meet and
-    κ = nk.
+    alone; NaN where more than two energies meet. At the lowest value of all, where
+    n(n-1)∫f(δ)f(δ+s)F(δ)^(n-2) is led by small δ, all n meet and κ = nk.
     """
     found: list[_Singularity] = []
     lowest = min(part.edges[0] for _, part in parts)
