@@ -15,9 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._losscurves.curves import LossCurve, _between_records
+from peakedtheory._losscurves.curves import LossCurve, between_records, schedule_behind
 from peakedtheory._losscurves.log_formats import Log, read_log
-from peakedtheory.schedules import as_schedule
 
 #: What columns are called after `_plain_name`, in the order of preference.
 _STEPS = (
@@ -294,8 +293,7 @@ def _rates(
         if (logged[1] < 0).any():
             fail("lr", "must be >= 0", f"{logged[1].min():g} in {path}", "name the right column, lr=…")
     if schedule is not None:
-        open_ended = callable(schedule) or (isinstance(schedule, str) and "steps=" not in schedule)
-        plan = as_schedule(schedule, math.ceil(step[-1]) if open_ended else None)
+        plan = schedule_behind(schedule, step[-1])
         if plan.steps < step[-1]:
             fail(
                 "schedule",
@@ -318,7 +316,7 @@ def _rates(
         )
     if at[-1] < step[-1]:
         at, rate = np.append(at, step[-1]), np.append(rate, rate[-1])
-    return _between_records(at, rate), "logged rates, linear between records"
+    return between_records(at, rate), "logged rates, linear between records"
 
 
 def _compare(planned: np.ndarray, at: np.ndarray, rate: np.ndarray, path: Path) -> None:

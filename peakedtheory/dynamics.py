@@ -45,9 +45,17 @@ __all__ = [
 ]
 
 
-def _check_steps(optimizer: SGD | Adam | SignGD) -> None:
-    for name in ("learning_rate", "batch", "width"):
-        positive_number(name, getattr(optimizer, name))
+@dataclass(frozen=True)
+class _MiniBatches:
+    """What the optimizers that draw batches share."""
+
+    learning_rate: float
+    batch: float
+    width: float
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "batch", "width"):
+            positive_number(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class GradientFlow:
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(_MiniBatches):
     """Stochastic gradient descent.
 
     Parameters
@@ -85,16 +93,9 @@ class SGD:
         Input width m.
     """
 
-    learning_rate: float
-    batch: float
-    width: float
-
-    def __post_init__(self) -> None:
-        _check_steps(self)
-
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(_MiniBatches):
     """Adam without weight decay in the gradient: steps of the gradient over its root mean square.
 
     Parameters
@@ -107,21 +108,18 @@ class Adam:
         Decay of the first moment.
     """
 
-    learning_rate: float
-    batch: float
-    width: float
     beta2: float = 0.999
     beta1: float = 0.9
 
     def __post_init__(self) -> None:
-        _check_steps(self)
+        super().__post_init__()
         for name, value in (("beta2", self.beta2), ("beta1", self.beta1)):
             if not 0 <= real_number(name, value) < 1:
                 fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
 
 
 @dataclass(frozen=True)
-class SignGD:
+class SignGD(_MiniBatches):
     """Steps of the gradient's signs, the limit of Adam without memory.
 
     Parameters
@@ -136,13 +134,6 @@ class SignGD:
     V the mean squared difference of the softmax outputs, most rows meet none of their examples in a batch
     and training stalls; the theory then has the loss, but D a quarter too low ("Against training").
     """
-
-    learning_rate: float
-    batch: float
-    width: float
-
-    def __post_init__(self) -> None:
-        _check_steps(self)
 
 
 Optimizer = GradientFlow | SGD | Adam | SignGD

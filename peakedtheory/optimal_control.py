@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
-from peakedtheory import schedules
-from peakedtheory._checks import fail, number_of_energies
+from peakedtheory._checks import fail, number_of_energies, number_of_steps
 from peakedtheory._results import describe
 from peakedtheory.dynamics import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
 from peakedtheory.late_time import annealing, annealing_limit, asymptotic_rate, decay_exponent
-from peakedtheory.schedules import Schedule
+from peakedtheory.schedules import BUILDERS, Schedule
 
 __all__ = [
     "FAMILIES",
@@ -221,7 +221,7 @@ def optimal_learning_rate(
         SGD(1.0, batch, width)
         ratio, rho, share = asymptotic_rate()
         return OptimalRate(ratio * batch / width, None, share, rho, 1.0 / 3.0)
-    length = schedules.constant(1.0, steps).steps
+    length = number_of_steps(steps)
 
     def run(rate: float) -> StudentFlow:
         return student_flow([rate * length], beta_star, n, optimizer=kind(rate, batch, width))
@@ -232,16 +232,14 @@ def optimal_learning_rate(
     return OptimalRate(best, loss, _share(flow), residual, exponent)
 
 
+#: The power with which the rates of each family end.
+_POWERS = {
+    "constant": 0.0, "linear": 1.0, "square": 2.0, "quartic": 4.0, "cosine": 2.0, "wsd": 1.0, "1-sqrt": 1.0,
+    "hyperbolic": 0.0,
+}  # fmt: skip
 #: Families by name, as functions of (peak, steps), and the power with which each ends.
-FAMILIES: dict[str, tuple[Any, float]] = {
-    "constant": (schedules.constant, 0.0),
-    "linear": (lambda peak, steps: schedules.power_decay(peak, steps, 1.0), 1.0),
-    "square": (lambda peak, steps: schedules.power_decay(peak, steps, 2.0), 2.0),
-    "quartic": (lambda peak, steps: schedules.power_decay(peak, steps, 4.0), 4.0),
-    "cosine": (schedules.warmup_cosine, 2.0),
-    "wsd": (schedules.wsd, 1.0),
-    "1-sqrt": (schedules.one_minus_sqrt, 1.0),
-    "hyperbolic": (schedules.hyperbolic, 0.0),
+FAMILIES: dict[str, tuple[Callable[..., Schedule], float]] = {
+    **{name: (BUILDERS[name][0], power) for name, power in _POWERS.items()},
     "annealing": (annealing, math.inf),
 }
 
@@ -345,7 +343,7 @@ def optimal_schedule(
     kind = _optimizer(optimizer)
     if kind is not SGD:
         families = tuple(name for name in families if name != "annealing")  # its rates are those of SGD
-    steps = schedules.constant(1.0, steps).steps
+    steps = number_of_steps(steps)
     if steps < 10:
         fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
     if not families:

@@ -135,11 +135,15 @@ def aligned_path(table: Interpolant, beta_star: float, points: int = 600) -> Ali
     return AlignedPath(beta, tau, loss, pull * tau / table.n * (pull / loss))
 
 
+def stretches(local: np.ndarray, beta: np.ndarray, exponent: float, onset: float) -> np.ndarray:
+    """Return first and one past the last index of each stretch of a power law beyond the onset, (k, 2)."""
+    inside = (np.abs(local / exponent - 1.0) <= TOLERANCE) & (beta >= onset)
+    return np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]]))).reshape(-1, 2)
+
+
 def _window(path: AlignedPath, exponent: float, onset: float, endless: bool) -> Window | None:
-    inside = (np.abs(path.exponent / exponent - 1.0) <= TOLERANCE) & (path.beta >= onset)
-    changes = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
     best, longest = None, MINIMUM_DECADES
-    for first, last in changes.reshape(-1, 2):
+    for first, last in stretches(path.exponent, path.beta, exponent, onset):
         decades = math.log10(path.tau[last - 1] / path.tau[first])
         if decades >= longest:
             longest = decades

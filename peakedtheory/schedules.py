@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, real_array, real_number, whole_number
-
-_MAX_STEPS = 100_000_000
+from peakedtheory._checks import fail, number_of_steps, real_array, real_number
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,6 @@ class Schedule:
     def tau(self) -> np.ndarray:
         """Dynamic time after 0, 1, …, T steps, shape (steps + 1,)."""
         return np.concatenate([[0.0], np.cumsum(self.rates)])
-
-
-def _count(value: Any, argument: str = "steps", minimum: int = 1) -> int:
-    return whole_number(argument, value, minimum, _MAX_STEPS, "give a number of steps")
 
 
 def _rate(value: Any, argument: str, *, zero: bool = False) -> float:
@@ -101,7 +95,7 @@ def constant(peak: float, steps: int, warmup: int = 0) -> Schedule:
     -------
     Schedule
     """
-    peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
+    peak, steps, warmup = _rate(peak, "peak"), number_of_steps(steps), number_of_steps(warmup, "warmup", 0)
     rise, _ = _progress(steps, warmup)
     return _finish(f"constant:peak={_text(peak)},steps={steps},warmup={warmup}", peak * rise)
 
@@ -120,7 +114,7 @@ def power_decay(peak: float, steps: int, power: float = 1.0, warmup: int = 0, fi
     -------
     Schedule
     """
-    peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
+    peak, steps, warmup = _rate(peak, "peak"), number_of_steps(steps), number_of_steps(warmup, "warmup", 0)
     final, power = _rate(final, "final", zero=True), real_number("power", power)
     if power < 0:
         fail("power", "must be >= 0", f"{power:g}", "a decay falls")
@@ -147,7 +141,7 @@ def warmup_cosine(peak: float, steps: int, warmup: int = 0, final: float = 0.0) 
     >>> warmup_cosine(1.0, 100, warmup=10, final=0.1).rates[[9, -1]].tolist()
     [1.0, 0.1]
     """
-    peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
+    peak, steps, warmup = _rate(peak, "peak"), number_of_steps(steps), number_of_steps(warmup, "warmup", 0)
     final = _rate(final, "final", zero=True)
     rise, u = _progress(steps, warmup)
     name = f"cosine:peak={_text(peak)},steps={steps},warmup={warmup},final={_text(final)}"
@@ -157,11 +151,11 @@ def warmup_cosine(peak: float, steps: int, warmup: int = 0, final: float = 0.0) 
 def _stable_decay(
     kind: str, shape: Callable, peak: Any, steps: Any, warmup: Any, decay: Any, final: Any
 ) -> Schedule:
-    peak, steps, warmup = _rate(peak, "peak"), _count(steps), _count(warmup, "warmup", 0)
+    peak, steps, warmup = _rate(peak, "peak"), number_of_steps(steps), number_of_steps(warmup, "warmup", 0)
     final = _rate(final, "final", zero=True)
     length = real_number("decay", decay)
     length = round(length * steps) if 0 < length < 1 else length
-    length = _count(length, "decay")
+    length = number_of_steps(length, "decay")
     if warmup + length > steps:
         fail(
             "decay",
@@ -221,7 +215,7 @@ def hyperbolic(peak: float, steps: int, half: float = 0.01) -> Schedule:
     -------
     Schedule
     """
-    peak, steps, half = _rate(peak, "peak"), _count(steps), _rate(half, "half")
+    peak, steps, half = _rate(peak, "peak"), number_of_steps(steps), _rate(half, "half")
     u = (np.arange(1, steps + 1) - 0.5) / steps
     return _finish(f"hyperbolic:peak={_text(peak)},steps={steps},half={_text(half)}", peak / (1.0 + u / half))
 
@@ -250,7 +244,7 @@ def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Schedule:
     >>> step_list([(0, 1.0), (2, 0.1)], 4).rates.tolist()
     [1.0, 1.0, 0.1, 0.1]
     """
-    steps = _count(steps)
+    steps = number_of_steps(steps)
     pairs = [(int(a), _rate(b, "schedule", zero=True)) for a, b in boundaries]
     starts = [a for a, _ in pairs]
     if not pairs or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= steps:
@@ -265,7 +259,8 @@ def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Schedule:
     return _finish(name, np.array([b for _, b in pairs])[which])
 
 
-_FAMILIES: dict[str, tuple[Callable[..., Schedule], set[str]]] = {
+#: What texts stand for: a function, and the names it takes.
+BUILDERS: dict[str, tuple[Callable[..., Schedule], set[str]]] = {
     "constant": (constant, {"peak", "steps", "warmup"}),
     "linear": (power_decay, {"peak", "steps", "warmup", "final"}),
     "power": (power_decay, {"peak", "steps", "power", "warmup", "final"}),
@@ -311,8 +306,8 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
             values[key.strip()] = float(number)
         except ValueError:
             fail("schedule", "must list parameters as name=number", repr(item), "write for example peak=3e-4")
-    if head not in (*_FAMILIES, "steps"):
-        fail("schedule", f"must be one of {', '.join(_FAMILIES)}, steps", repr(head), "name a family")
+    if head not in (*BUILDERS, "steps"):
+        fail("schedule", f"must be one of {', '.join(BUILDERS)}, steps", repr(head), "name a family")
     if steps is not None:
         values.setdefault("steps", steps)
     if "steps" not in values:
@@ -326,8 +321,8 @@ def parse_schedule(text: str, steps: int | None = None) -> Schedule:
                 repr(text),
                 "write steps:0=1e-3,800=1e-4,steps=1000",
             )
-        return step_list([(int(k), v) for k, v in values.items()], _count(length))
-    family, known = _FAMILIES[head]
+        return step_list([(int(k), v) for k, v in values.items()], number_of_steps(length))
+    family, known = BUILDERS[head]
     unknown = set(values) - known
     if unknown or "peak" not in values:
         problem = f"{text!r}" + (f" ({', '.join(sorted(unknown))})" if unknown else " (no peak)")
@@ -361,7 +356,7 @@ def as_schedule(schedule: Any, steps: int | None = None) -> Schedule:
     elif callable(schedule):
         if steps is None:
             fail("steps", "must be given with a callable schedule", "None", "say how long the run is")
-        result = _finish("callable", np.array([float(schedule(t)) for t in range(_count(steps))]))
+        result = _finish("callable", np.array([float(schedule(t)) for t in range(number_of_steps(steps))]))
     elif isinstance(schedule, (list, tuple)) and schedule and isinstance(schedule[0], (list, tuple)):
         if steps is None:
             fail("steps", "must be given with a list of steps", "None", "say how long the run is")
@@ -371,7 +366,7 @@ def as_schedule(schedule: Any, steps: int | None = None) -> Schedule:
         if rates.ndim != 1:
             fail("schedule", "must be one-dimensional", f"shape {rates.shape}", "give one rate per step")
         result = _finish("array", rates)
-    if steps is not None and result.steps != _count(steps):
+    if steps is not None and result.steps != number_of_steps(steps):
         fail("schedule", f"must have {steps} steps", f"{result.steps}", "make the lengths agree")
     return result
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from peakedtheory._exact.components import moved
@@ -290,7 +291,7 @@ def verify(
     energies: Any = None,
     *,
     examples: int = 25,
-    random_seed: int = 0,
+    seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> list[Verification]:
     """Run every identity on random β and n, for energies of your own or for random ones.
@@ -301,7 +302,7 @@ def verify(
         Distribution of one energy; by default distributions are drawn from `energy_distributions`.
     examples : int, optional
         Number of examples of each identity.
-    random_seed : int, optional
+    seed : int, optional
         The same seed tries the same examples.
     progress : callable, optional
         Called with the name of each identity before it is tried.
@@ -326,14 +327,14 @@ def verify(
     for name, check in IDENTITIES.items():
         if progress is not None:
             progress(name)
-        results.append(_verify_one(name, check, chosen, examples, random_seed))
+        results.append(_verify_one(name, check, chosen, examples, seed))
     return results
 
 
-def _verify_one(name: str, check: Check, chosen: Any, examples: int, random_seed: int) -> Verification:
+def _verify_one(name: str, check: Check, chosen: Any, examples: int, seed: int) -> Verification:
     tried: list[tuple[float, str]] = []
 
-    @seed(random_seed)
+    @hypothesis.seed(seed)
     @settings(
         max_examples=examples,
         database=None,

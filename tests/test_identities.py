@@ -54,7 +54,7 @@ def test_an_engine_that_is_slightly_wrong_is_caught(monkeypatch):
 
 def test_a_wrong_identity_is_caught(monkeypatch):
     monkeypatch.setitem(IDENTITIES, "F = U - S/β", lambda beta, n, energies: 5.0 if beta > 0.5 else 0.0)
-    outcome = {v.identity: v for v in verify("normal", examples=6, random_seed=1)}
+    outcome = {v.identity: v for v in verify("normal", examples=6, seed=1)}
     assert not outcome["F = U - S/β"].holds
     assert outcome["F = U - S/β"].worst == 5.0
     assert "β=" in outcome["F = U - S/β"].example
@@ -62,6 +62,6 @@ def test_a_wrong_identity_is_caught(monkeypatch):
 
 
 def test_verify_is_reproducible():
-    first, second = (verify("laplace", examples=2, random_seed=3) for _ in range(2))
+    first, second = (verify("laplace", examples=2, seed=3) for _ in range(2))
     assert first == second
     assert all(v.holds for v in first)

@@ -208,7 +208,6 @@ def test_recorded_steps():
         ({"weight_decay": 0.1, "optimizer": "adam"}, "set optimizer='adamw'"),
         ({"hard_labels": True, "loss": "mse"}, "labels must be soft"),
         ({"hard_labels": True, "beta_star": np.inf, "start_ratio": 0.1}, "start_ratio: needs a finite"),
-        ({"student": "mlp"}, "student: must be linear"),
     ],
 )
 def test_impossible_cases(settings, message):

@@ -55,8 +55,6 @@ class Case:
         Train on the teacher's most likely class instead of its probabilities.
     loss : str
         ``kl``: Σ q ln(q/p). ``mse``: Σ (y - y*)² / 2n, the same at high temperature, without a softmax.
-    student : str
-        ``linear``: the only student that is trained in stacks.
 
     Raises
     ------
@@ -82,10 +80,9 @@ class Case:
     seed: int = 0
     hard_labels: bool = False
     loss: str = "kl"
-    student: str = "linear"
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("student", ("linear",))):
+        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
             value = getattr(self, name)
             if value not in known:
                 fail(name, f"must be {' or '.join(known)}", repr(value), "name one of them")

@@ -19,11 +19,11 @@ __all__ = [
     "Agreement",
     "FittedExponent",
     "agreement",
-    "collapse",
-    "collapse_error",
     "fit_exponent",
     "late_window",
     "mean_and_error",
+    "relative_spread",
+    "relative_spread_error",
     "steepest_slope",
     "tuned_minimum",
 ]
@@ -150,7 +150,7 @@ def agreement(measured: Any, predicted: Any) -> Agreement:
     return Agreement(float(np.median(error)), float(np.median(size)), float(np.quantile(size, 0.95)))
 
 
-def collapse(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
+def relative_spread(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
     """Return the relative spread of curves y(x) around their common mean: 0 where they fall on one another.
 
     Every curve is interpolated, ln y against ln x, on 64 points spread evenly in ln x over the range that at
@@ -161,7 +161,7 @@ def collapse(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
     Examples
     --------
     >>> x = np.geomspace(1, 10, 9)
-    >>> print(f"{collapse([x, x], [x, 1.1 * x]):.4f}")
+    >>> print(f"{relative_spread([x, x], [x, 1.1 * x]):.4f}")
     0.0477
     """
     curves = []
@@ -186,11 +186,11 @@ def collapse(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
     return float(np.sqrt(((values - mean)[present] ** 2).mean()))
 
 
-def collapse_error(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
+def relative_spread_error(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
     """Return how far the collapse number moves as one curve after another is left out (jackknife)."""
     count = len(x)
     keep = [[k for k in range(count) if k != out] for out in range(count)]
-    left = np.array([collapse([x[k] for k in ks], [y[k] for k in ks]) for ks in keep])
+    left = np.array([relative_spread([x[k] for k in ks], [y[k] for k in ks]) for ks in keep])
     left = left[np.isfinite(left)]
     if left.size < 2:
         return math.nan

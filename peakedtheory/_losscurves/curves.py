@@ -6,6 +6,7 @@ The rates of every step are the truth; the dynamic time τ = Σ η (Liu et al. 2
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail, real_array
-from peakedtheory.schedules import as_schedule
+from peakedtheory.schedules import Schedule, as_schedule
 
 _PEAK = 1.0 - 1e-6
 
@@ -141,13 +142,11 @@ class LossCurve:
         steps = _column("step", step)
         rates = None
         if schedule is not None:
-            text = isinstance(schedule, str) and "steps=" not in schedule
-            known = text or callable(schedule)
-            rates = as_schedule(schedule, int(np.ceil(steps[-1])) if known else None).rates
+            rates = schedule_behind(schedule, steps[-1]).rates
         elif learning_rate is not None:
             rates = _column("learning_rate", learning_rate)
             if rates.size == steps.size and rates.size < steps[-1]:
-                rates = _between_records(steps, rates)
+                rates = between_records(steps, rates)
             elif rates.size < steps[-1]:
                 fail(
                     "learning_rate",
@@ -263,7 +262,14 @@ def _column(name: str, value: Any, size: int | None = None) -> np.ndarray:
     return np.array(column)
 
 
-def _between_records(step: np.ndarray, logged: np.ndarray) -> np.ndarray:
+def schedule_behind(schedule: Any, last: float) -> Schedule:
+    """Return the schedule of a curve whose last record is at this step, which ends there if it has no end."""
+    pairs = isinstance(schedule, (list, tuple)) and schedule and isinstance(schedule[0], (list, tuple))
+    endless = pairs or callable(schedule) or (isinstance(schedule, str) and "steps=" not in schedule)
+    return as_schedule(schedule, math.ceil(last) if endless else None)
+
+
+def between_records(step: np.ndarray, logged: np.ndarray) -> np.ndarray:
     """Rate of every step from the logged ones: linear in between, by the rule of `from_records` before."""
     rises = logged.size > 1 and logged[1] > logged[0]
     before = 0.0 if rises else logged[0]

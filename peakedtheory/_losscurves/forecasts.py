@@ -224,6 +224,11 @@ def _candidates(curves: tuple[LossCurve, ...]) -> list[Law]:
     return [parse_law(name) for name in ("power", "finite-beta-star")]
 
 
+def first_step(curve: LossCurve, schedule: Any) -> float:
+    """Return where a forecast begins: after the warmup of a new run, or where the curve ends."""
+    return float(curve.step[-1]) if schedule is None else max(curve.warmup, float(curve.step[0]), 1.0)
+
+
 def _records(curve: LossCurve, steps: Any, schedule: Any) -> Records:
     if steps is None:
         from peakedtheory.schedules import as_schedule
@@ -240,8 +245,7 @@ def _records(curve: LossCurve, steps: Any, schedule: Any) -> Records:
                 "None",
                 "say how far to predict",
             )
-        first = max(curve.warmup, curve.step[0], 1.0) if schedule is not None else curve.step[-1]
-        steps = np.unique(np.linspace(first, end, 200).round())
+        steps = np.unique(np.linspace(first_step(curve, schedule), end, 200).round())
     return target(curve, steps, schedule)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory.plotting import COLD, EXTRA, GUIDE, WARM, current_axes, new_figure
+from peakedtheory.regimes import TOLERANCE, stretches
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -91,10 +92,9 @@ def draw_schedule(schedules: dict[str, Schedule]) -> Figure:
 def _shade(axes: matplotlib.axes.Axes, flow: StudentFlow) -> None:
     """Shade where the local exponent lies within 10 % of 1/3 at β beyond c0."""
     tau, beta = np.atleast_1d(flow.tau), np.atleast_1d(flow.beta)
-    inside = (np.abs(np.atleast_1d(flow.local_exponent) * 3 - 1) <= 0.1) & (beta > interpolant(flow.n).slope)
-    changes = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
-    label = "within 10 % of 1/3"
-    for first, last in changes.reshape(-1, 2):
+    local, onset = np.atleast_1d(flow.local_exponent), interpolant(flow.n).slope
+    label = f"within {100 * TOLERANCE:.0f} % of 1/3"
+    for first, last in stretches(local, beta, 1 / 3, onset):
         if last - first > 1:
             axes.axvspan(tau[first], tau[last - 1], color="0.85", zorder=0, label=label)
             label = "_nolegend_"

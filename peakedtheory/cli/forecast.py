@@ -124,6 +124,7 @@ def command(
 
 def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarray | None:
     """Return the steps to predict; one number stands for the way there, which tables and figures show."""
+    from peakedtheory._losscurves.forecasts import first_step
     from peakedtheory.cli._common import parse_grid
 
     if text is None:
@@ -131,7 +132,7 @@ def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarr
     steps = parse_grid("steps", text)
     if steps.size > 1:
         return steps
-    first = max(curve.warmup, curve.step[0], 1.0) if schedule is not None else curve.step[-1]
+    first = first_step(curve, schedule)
     if steps[0] <= first:
         return steps
     return np.unique(np.append(np.geomspace(first, steps[0], 100).round()[:-1], steps[0]))

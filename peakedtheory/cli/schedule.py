@@ -26,7 +26,7 @@ def command(
     ctx: typer.Context,
     vocab: Vocabulary,
     steps: Annotated[float, typer.Option("--steps", help="Length of the run.", metavar="T")] = 1000,
-    batch: Annotated[float, typer.Option("--batch", help="Examples per step.", metavar="B")] = 64,
+    batch: Annotated[float, typer.Option("--batch", help="Examples per step.", metavar="B")] = 1024,
     width: Annotated[float, typer.Option("--width", help="Input width m.", metavar="M")] = 32,
     optimizer: Annotated[
         str, typer.Option("--optimizer", help="sgd, adam or signgd.", metavar="NAME")

@@ -35,7 +35,7 @@ def command(
         results = verify(
             energies,
             examples=examples,
-            random_seed=seed,
+            seed=seed,
             progress=(lambda name: status.update(f"verifying {name}")) if console.is_terminal else None,
         )
     if json:

@@ -9,11 +9,11 @@ import numpy as np
 
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.comparison import (
-    collapse,
-    collapse_error,
     fit_exponent,
     late_window,
     mean_and_error,
+    relative_spread,
+    relative_spread_error,
     steepest_slope,
 )
 from peakedtheory.validation.experiments.flows import aligned_flow, flow_claim
@@ -118,10 +118,10 @@ def _collapses(data: xarray.Dataset, prediction: xarray.Dataset, name: str) -> l
         cases = cases[data["learning_rate"].values[cases] <= best * 1.001]
     late = data["step"].values >= 5
     tau, loss = data["tau"].values[cases][:, late], data["loss"].values[cases][:, late]
-    in_tau = collapse(list(tau), list(loss))
+    in_tau = relative_spread(list(tau), list(loss))
     steps = np.broadcast_to(data["step"].values[late].astype(float), loss.shape)
-    in_steps = collapse(list(steps), list(loss))
-    error = collapse_error(list(tau), list(loss))
+    in_steps = relative_spread(list(steps), list(loss))
+    error = relative_spread_error(list(tau), list(loss))
     figure = {"adam": "Figs. 4c, 7", "sgd": "Fig. 14"}[name]
     which = "all rates" if name == "sgd" else f"rates up to the best, η ≤ {best:.3g}"
     return [
@@ -132,7 +132,7 @@ def _collapses(data: xarray.Dataset, prediction: xarray.Dataset, name: str) -> l
             -math.inf,
             0.10,
             "spread of ln L at equal τ at most 0.10",
-            predicted=collapse(list(tau), list(prediction["loss"].values[cases][:, late])),
+            predicted=relative_spread(list(tau), list(prediction["loss"].values[cases][:, late])),
         )
     ]
 

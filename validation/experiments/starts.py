@@ -14,10 +14,10 @@ from peakedtheory.validation.analysis_starts import shown_rate
 from peakedtheory.validation.cases import Case
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.comparison import (
-    collapse,
-    collapse_error,
     fit_exponent,
     mean_and_error,
+    relative_spread,
+    relative_spread_error,
     steepest_slope,
 )
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
@@ -140,12 +140,12 @@ def _late(data: xarray.Dataset, prediction: xarray.Dataset, rate: float, figure:
         Claim(
             f"{figure}: runs from all {ratios.size} starts collapse late (spread of L in the last half of τ, "
             f"η = {rate:.3g})",
-            collapse(xs, ys),
-            collapse_error(xs, ys),
+            relative_spread(xs, ys),
+            relative_spread_error(xs, ys),
             -math.inf,
             0.10,
             "spread of ln L at most 0.10",
-            predicted=collapse(
+            predicted=relative_spread(
                 xs, [prediction["loss"].values[i][keep] for i, keep in zip(cases, late, strict=True)]
             ),
         )
