@@ -14,7 +14,7 @@ import pytest
 import torch
 import xarray
 
-from peakedtheory.validation import Case, _runs, grid, train, training
+from peakedtheory.validation import Case, _checkpoints, _runs, grid, train, training
 from peakedtheory.validation._observables import recorded_steps
 from peakedtheory.validation._torch_engine import TorchEngine
 
@@ -84,8 +84,8 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("engine", ["compiled", "torch"])
 def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
-    monkeypatch.setattr(_runs, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_runs, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(_checkpoints, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(_checkpoints, "SAVING_SHARE", math.inf)
     monkeypatch.setattr(_runs, "_CHUNK_STEPS", 4)
     options = {"record": 9, "engine": engine, "observe": ["weights", "hessian"], **SMALL}
 
@@ -109,9 +109,9 @@ def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
 
 KILLED = """
 import sys
-from peakedtheory.validation import _runs, train
+from peakedtheory.validation import _checkpoints, _runs, train
 from peakedtheory.validation.cases import grid
-_runs.SAVE_SECONDS, _runs.SAVING_SHARE = 0.0, float("inf")
+_checkpoints.SAVE_SECONDS, _checkpoints.SAVING_SHARE = 0.0, float("inf")
 _runs._CHUNK_STEPS = 7
 train(grid(optimizer=["adam", "sgd"], batch=40), 3000, checkpoint=sys.argv[1], n=12, width=6, test_samples=100)
 """
@@ -252,10 +252,10 @@ def test_resume_files_of_something_else(tmp_path):
     with pytest.raises(ValueError, match=r"same run.*differs in cases"):
         train(Case(batch=9), 4, checkpoint=file, resume=True, **SMALL)
     file.write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(ValueError, match="must be a resume file of train"):
+    with pytest.raises(ValueError, match="must be a resume file of a training run"):
         train(Case(batch=8), 4, checkpoint=file, resume=True, **SMALL)
     np.savez(file, a=np.zeros(3))
-    with pytest.raises(ValueError, match="must be a resume file of train"):
+    with pytest.raises(ValueError, match="must be a resume file of a training run"):
         train(Case(batch=8), 4, checkpoint=file, resume=True, **SMALL)
     assert list(tmp_path.iterdir()) == [file]
 

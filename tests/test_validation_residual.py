@@ -25,17 +25,17 @@ def test_residual_run_resumes_to_the_bit(tmp_path):
             half.advance(1)
         for name, values in half.observe().items():
             records[name][:, place] = values
-    half.store(path, records)
+    half.store(half.file(path), records)
     resumed = train_residual(plan, record, checkpoint=path, resume=True)
     for name in whole:
         np.testing.assert_array_equal(resumed[name], whole[name])
     assert not path.exists()
     other = plan_of(learning_rate=2e-2)
-    half.store(path, records)
-    with pytest.raises(ValueError, match="must belong to this run"):
+    half.store(half.file(path), records)
+    with pytest.raises(ValueError, match="differs in learning_rate"):
         train_residual(other, record, checkpoint=path, resume=True)
     path.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="readable"):
+    with pytest.raises(ValueError, match="must be a resume file"):
         train_residual(plan, record, checkpoint=path, resume=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,36 +13,60 @@ import numpy as np
 from peakedtheory._checks import fail
 from peakedtheory._output import atomic_path
 
+SAVE_SECONDS = 10.0
+SAVING_SHARE = 0.05  # of the time, at most
 _KIND = "peakedtheory training 1"
 _REMEDY = "name another file, or delete it"
 
 
-def save(path: Path, identity: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays with the identity of the run they belong to."""
-    text = json.dumps({"kind": _KIND, **identity})
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, identity=np.array(text), **arrays)  # type: ignore[arg-type]
+class ResumeFile:
+    """The file of one run, replaced every ten seconds or more rarely where that takes long.
 
-
-def load(path: Path, identity: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return the arrays of a file that belongs to the same run.
-
-    Raises
-    ------
-    ValueError
-        If the file is none of these, or of another run; the message names the difference.
+    Parameters
+    ----------
+    path : Path
+    identity : dict
+        What another run must agree with to go on from it; values that JSON holds.
     """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-            found = json.loads(str(arrays.pop("identity")))
-            kind = found.pop("kind")
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        fail("checkpoint", "must be a resume file of train", f"{path} ({error})", _REMEDY)
-    if kind != _KIND:
-        fail("checkpoint", f"must be of the kind {_KIND!r}", f"{path} of {kind!r}", _REMEDY)
-    mine = json.loads(json.dumps(identity))
-    for key in [*mine, *found]:
-        if mine.get(key) != found.get(key):
-            fail("checkpoint", "must belong to the same run", f"{path}, which differs in {key}", _REMEDY)
-    return arrays
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        self.path = path
+        self._identity = {"kind": _KIND, **identity}
+        self._next = time.monotonic() + SAVE_SECONDS
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() >= self._next
+
+    def save(self, arrays: dict[str, np.ndarray]) -> None:
+        """Write the state of the run."""
+        start = time.monotonic()
+        text = json.dumps(self._identity)
+        with atomic_path(self.path) as temporary, temporary.open("wb") as file:
+            np.savez(file, identity=np.array(text), **arrays)  # type: ignore[arg-type]
+        end = time.monotonic()
+        self._next = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
+
+    def load(self) -> dict[str, np.ndarray]:
+        """Return the state that the same run has saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is none of these, or of another run; the message names the difference.
+        """
+        path = self.path
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+                found = json.loads(str(arrays.pop("identity")))
+                kind = found["kind"]
+        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            fail("checkpoint", "must be a resume file of a training run", f"{path} ({error})", _REMEDY)
+        if kind != _KIND:
+            fail("checkpoint", f"must be of the kind {_KIND!r}", f"{path} of {kind!r}", _REMEDY)
+        mine = json.loads(json.dumps(self._identity))
+        for key in [*mine, *found]:
+            if mine.get(key) != found.get(key):
+                fail("checkpoint", "must belong to the same run", f"{path}, which differs in {key}", _REMEDY)
+        return arrays

@@ -8,7 +8,6 @@ have diverged, and a MemoryError leaves the state as it was.
 from __future__ import annotations
 
 import hashlib
-import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,14 +19,12 @@ import numpy as np
 
 from peakedtheory._checks import fail
 from peakedtheory._threads import number_of_threads
-from peakedtheory.validation import _checkpoints
+from peakedtheory.validation._checkpoints import ResumeFile
 from peakedtheory.validation._hessian import Curvature
 from peakedtheory.validation._observables import Records
 from peakedtheory.validation._stacks import Stack, build_stacks
 from peakedtheory.validation.cases import Case
 
-SAVE_SECONDS = 10.0
-SAVING_SHARE = 0.05  # of the time, at most
 _CHUNK_STEPS = 256
 _CHUNK_NUMBERS = 1 << 24  # of inputs drawn at a time
 _CHUNK_CASE_STEPS = 1 << 15
@@ -88,7 +85,7 @@ class Run:
 
     def __init__(self, plan: Plan, checkpoint: Path | None = None, *, resume: bool = False) -> None:
         self.plan = plan
-        self.checkpoint = checkpoint
+        self.file = None if checkpoint is None else ResumeFile(checkpoint, plan.identity())
         self.threads = number_of_threads()
         self.pool = ThreadPoolExecutor(self.threads)
         self.stacks = plan.stacks()
@@ -97,12 +94,11 @@ class Run:
         self.curvatures: dict[int, Curvature] = {}
         self.done = 0
         self.recorded = 0
-        self._next_save = time.monotonic() + SAVE_SECONDS
-        if checkpoint is not None and checkpoint.exists():
+        if self.file is not None and self.file.path.exists():
             if not resume:
                 remedy = "resume it, or name another file"
                 fail("checkpoint", "must not exist unless a run is resumed", str(checkpoint), remedy)
-            self._load(checkpoint)
+            self._take_up(self.file.load())
 
     def _engine(self, stack: Stack) -> Any:
         if self.plan.engine == "compiled":
@@ -121,7 +117,7 @@ class Run:
                 while self.done < step:
                     self._advance(min(self._chunk(), step - self.done))
                     report(self.done)
-                    if time.monotonic() >= self._next_save:
+                    if self.file is not None and self.file.due():
                         self.save()
                 self._record(time_index)
         report(self.plan.steps)
@@ -195,7 +191,7 @@ class Run:
 
     def save(self) -> None:
         """Write the resume file."""
-        if self.checkpoint is None:
+        if self.file is None:
             return
         n, m, cases = self.plan.n, self.plan.width, len(self.plan.cases)
         arrays: dict[str, np.ndarray] = {name: np.zeros((cases, n, m), self.plan.dtype) for name in _STATE}
@@ -204,13 +200,9 @@ class Run:
                 arrays[name][engine.stack.members] = value
         arrays |= {f"record_{name}": value for name, value in self.records.values.items()}
         arrays |= {"diverged": self.records.diverged, "done": np.array([self.done, self.recorded])}
-        start = time.monotonic()
-        _checkpoints.save(self.checkpoint, self.plan.identity(), arrays)
-        end = time.monotonic()
-        self._next_save = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
+        self.file.save(arrays)
 
-    def _load(self, path: Path) -> None:
-        arrays = _checkpoints.load(path, self.plan.identity())
+    def _take_up(self, arrays: dict[str, np.ndarray]) -> None:
         self.done, self.recorded = (int(v) for v in arrays["done"])
         self.records.diverged = arrays["diverged"]
         for name in self.records.values:

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from peakedtheory._checks import fail
-from peakedtheory._output import atomic_path
 from peakedtheory._threads import number_of_threads
+from peakedtheory.validation._checkpoints import ResumeFile
 from peakedtheory.validation._graphs import captured, on_device
 from peakedtheory.validation._inputs import TEST, TRAINING, Inputs, stream_key
-from peakedtheory.validation._runs import SAVE_SECONDS, SAVING_SHARE
 
 _TEACHER, _STUDENT = 1, 2  # streams of seeds
 _CHUNK_ROWS = 1 << 16  # examples of each teacher that are drawn, and labelled, at a time
@@ -63,10 +60,6 @@ class ResidualPlan:
     n: int = 128
     width: int = 32
     test_samples: int = 4096
-
-    def identity(self) -> str:
-        """Return a text that no other plan has."""
-        return repr(self)
 
 
 def rms_norm(v: torch.Tensor) -> torch.Tensor:
@@ -236,27 +229,24 @@ class ResidualRun:
         }
         return {k: v.cpu().numpy() for k, v in found.items()}
 
-    def store(self, path: Path, records: dict[str, np.ndarray]) -> None:
-        """Write weights, moments and what was recorded, atomically and without pickles."""
-        arrays: dict[str, Any] = {f"record_{name}": value for name, value in records.items()}
+    def file(self, path: Path) -> ResumeFile:
+        """Return the resume file of this run."""
+        return ResumeFile(path, asdict(self.plan) | {"device": self.device.type})
+
+    def store(self, file: ResumeFile, records: dict[str, np.ndarray]) -> None:
+        """Write weights, moments and what was recorded."""
+        arrays = {f"record_{name}": value for name, value in records.items()}
         for name, tensors in self._state().items():
             arrays |= {f"{name}_{k}": v.cpu().numpy() for k, v in enumerate(tensors)}
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, identity=np.array(self.plan.identity()), done=np.array(self.done), **arrays)
+        file.save({"done": np.array(self.done), **arrays})
 
     def _state(self) -> dict[str, list[torch.Tensor]]:
         names = {"first": "exp_avg", "second": "exp_avg_sq"}
         return {"parameters": self.parameters, **{k: self.moments(v) for k, v in names.items()}}
 
-    def restore(self, path: Path) -> dict[str, np.ndarray]:
+    def restore(self, file: ResumeFile) -> dict[str, np.ndarray]:
         """Take up a stored run and return what it had recorded."""
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-        except (OSError, ValueError, EOFError) as error:
-            fail("checkpoint", "must be a readable file", f"{path} ({error})", "delete it and start again")
-        if str(arrays.get("identity")) != self.plan.identity():
-            fail("checkpoint", "must belong to this run", f"{path} of another", "delete it or name another")
+        arrays = file.load()
         self.done = int(arrays["done"])
         for name, tensors in self._state().items():
             for k, tensor in enumerate(tensors):
@@ -301,9 +291,9 @@ def train_residual(
     run = ResidualRun(plan, device)
     shape = (len(run.teacher_of), len(record))
     records = {name: np.full(shape, np.nan) for name in ("loss", "loss_standard_error", "beta")}
-    if checkpoint is not None and resume and checkpoint.exists():
-        records = run.restore(checkpoint)
-    next_save = time.monotonic() + SAVE_SECONDS
+    file = None if checkpoint is None else run.file(checkpoint)
+    if file is not None and resume and file.path.exists():
+        records = run.restore(file)
     with run.pool:
         for place, step in enumerate(record):
             if step <= run.done and np.isfinite(records["loss"][0, place]):
@@ -314,11 +304,8 @@ def train_residual(
                     report(run.done)
             for name, values in run.observe().items():
                 records[name][:, place] = values
-            if checkpoint is not None and time.monotonic() >= next_save:
-                start = time.monotonic()
-                run.store(checkpoint, records)
-                end = time.monotonic()
-                next_save = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+            if file is not None and file.due():
+                run.store(file, records)
+    if file is not None:
+        file.path.unlink(missing_ok=True)
     return records
