@@ -162,6 +162,13 @@ def forces_at(d, square, a, started, c, places, drives, cumulants):
 
 
 @cached_njit(error_model="numpy", nogil=True)
+def fill_spread(d, square, a, c, places, drives, cumulants, out):
+    """Fill out with `spread` for arrays of D, ρ² and a."""
+    for k in range(d.size):
+        out[k] = spread(d[k], square[k], a[k], c, places, drives, cumulants)
+
+
+@cached_njit(error_model="numpy", nogil=True)
 def fill_noise(d, rho, v, surface, out):
     """Fill out with V for arrays of D and ρ; return the first cell that is missing, or -1."""
     for k in range(d.size):

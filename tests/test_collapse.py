@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from made_curves import autoregressive
 from matplotlib.figure import Figure
 
 from peakedtheory._losscurves.curve_plots import plot_collapse
@@ -12,20 +13,13 @@ from peakedtheory.collapse import compare_collapse, measure_collapse
 STEP = np.unique(np.geomspace(20, 8000, 120).round())
 
 
-def autoregressive(rng, size, correlation):
-    noise = rng.standard_normal(size)
-    for i in range(1, size):
-        noise[i] = correlation * noise[i - 1] + math.sqrt(1 - correlation**2) * noise[i]
-    return noise
-
-
 def curves(shifts, *, sigma=0.0, correlation=0.0, seed=0, law=lambda t: 2.0 + 3.0 * (1.0 + t) ** -0.5):
     """Runs of rates 1, 2, 4, … whose losses are one function of τ exp(shift), with noise in ln L."""
     rng = np.random.default_rng(seed)
     found = []
     for i, shift in enumerate(shifts):
         rate = 1e-3 * 2**i
-        noise = sigma * autoregressive(rng, STEP.size, correlation)
+        noise = autoregressive(STEP.size, correlation, sigma, rng)
         loss = law(rate * STEP * math.exp(shift)) * np.exp(noise)
         found.append(LossCurve(STEP, loss, np.full(8000, rate), name=f"run {i}"))
     return found

@@ -54,7 +54,6 @@ def test_fourth_cumulant_by_plain_sampling(n):
 
 
 compiled_cumulant = njit(lambda beta, *tables: forces.cumulant(beta, *tables))
-compiled_spread = njit(lambda d, square, a, *tables: forces.spread(d, square, a, *tables))
 
 
 @pytest.mark.parametrize("n", [2, 128, 50304])
@@ -112,14 +111,20 @@ def test_forces_at_finite_width_are_the_slopes_of_the_loss():
             assert stiffness == pytest.approx((grown[1] - grown[0]) / (2 * h) / (n * square), rel=1e-4)
 
 
-def test_heterogeneity_of_class_rates_is_the_same_compiled_and_for_arrays():
+def test_heterogeneity_of_class_rates_is_a_rounded_corner():
+    """Eq. 45: 1 - γ(β) D(D + a)/(γ β²) of a cold student, bounded by 0 and 1."""
     force = WideForce(100.0, 128.0, 32.0)
-    states = np.array(
+    d, square, a = np.array(
         [(0.0, 1.0, 0.0), (0.5, 4.0, 0.2), (3.0, 1.0, 1.0), (40.0, 9.0, 2.0), (400.0, 9.0, 5.0)]
-    )
-    alone = [compiled_spread(*state, *force.tables) for state in states]
-    np.testing.assert_allclose(force.spreads(*states.T), alone, rtol=1e-6, atol=1e-15)
-    assert -1e-15 < min(alone) < 0.1 < 0.9 < max(alone) <= 1.0
+    ).T.copy()
+    beta = np.sqrt(d**2 + square)
+    drive = force.table.drives(beta)
+    sensitivity = 24.0 * force.cumulant.many(beta, drive)[0] / (force.table.slope - drive)
+    below = (1.0 - sensitivity / force.sensitivity * d * (d + a) / beta**2) / forces.CORNER
+    expected = 1.0 - forces.CORNER * np.minimum(np.logaddexp(0.0, below), 1.0 / forces.CORNER)
+    found = force.spreads(d, square, a)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-15)
+    assert -1e-15 < found.min() < 0.1 < 0.9 < found.max() <= 1.0
 
 
 def boundary_moments(n, m, seed, reps):

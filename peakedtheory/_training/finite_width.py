@@ -122,12 +122,10 @@ class WideForce:
 
     def spreads(self, alignment: np.ndarray, square: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
         """Heterogeneity of class rates, in units of that of a cold aligned student, from 0 to 1 (Eq. 45)."""
-        beta = np.maximum(np.sqrt(alignment**2 + square), 1e-9)
-        drive = self.table.drives(beta)
-        sensitivity = 24.0 * self.cumulant.many(beta, drive)[0] / (self.table.slope - drive + 1e-300)
-        relative = alignment * (alignment + amplitude) / beta**2
-        below = (1.0 - sensitivity * relative / self.sensitivity) / kernel.CORNER
-        return 1.0 - kernel.CORNER * np.minimum(np.logaddexp(0.0, below), 1.0 / kernel.CORNER)
+        out = np.empty(alignment.size)
+        states = map(np.ascontiguousarray, (alignment, square, amplitude))
+        kernel.fill_spread(*states, *self.tables, out)
+        return out
 
     def losses(
         self, alignment: np.ndarray, square: np.ndarray, amplitude: np.ndarray, started: np.ndarray
