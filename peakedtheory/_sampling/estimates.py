@@ -326,7 +326,7 @@ class MonteCarloResult:
             "precision": made.precision,
             "samples": self.samples,
             "degrees_of_freedom": self.degrees_of_freedom,
-            "seed": "; ".join(f"entropy={s.entropy} spawn_key={s.spawn_key}" for s in made.seeds),
+            "seed": "; ".join(map(str, made.seeds)),
             "interrupted": int(self.interrupted),
             "converged": int(self.converged),
         }

@@ -134,7 +134,7 @@ class MisalignedEstimates:
             "description": "Monte Carlo averages over a misaligned student, with standard errors",
             "n": self.n,
             "samples": self.samples,
-            "seed": f"entropy={self.seed.entropy} spawn_key={self.seed.spawn_key}",
+            "seed": str(self.seed),
             "interrupted": int(self.interrupted),
             "converged": int(self.converged),
         }

@@ -42,6 +42,10 @@ class Seed:
     entropy: int | tuple[int, ...]
     spawn_key: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        """Return the digits that `estimate --seed` takes; a spawned seed names its key too."""
+        return f"{self.entropy}" + (f" spawn_key={self.spawn_key}" if self.spawn_key else "")
+
     @property
     def sequence(self) -> np.random.SeedSequence:
         """The seed sequence itself."""

@@ -160,7 +160,7 @@ def _exact(result: MonteCarloResult) -> dict[str, Any]:
 def _print(result: MonteCarloResult, exact: dict[str, Any]) -> None:
     made = result.provenance
     title = f"n = {result.n} {result.name} energies: {result.samples} samples, {made.method}"
-    title += f", seed {result.seed.entropy}"
+    title += f", seed {result.seed}"
     _print_columns(result, exact, _TABLES[0], title)
     if result.loss is not None:
         _print_columns(result, exact, _TABLES[1], f"Student at β, teacher at β* = {result.beta_star:g}")
