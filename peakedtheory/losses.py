@@ -23,9 +23,10 @@ from peakedtheory.thermodynamics import thermodynamics
 
 #: The difference of Φ is used where it keeps this relative accuracy, the integral over Φ'' elsewhere.
 _TARGET = 1e-10
-#: Hard labels whose Φ'' does not end as b⁻³: how far beyond β, in ln b, it is integrated.
-_FAR = 1e9
-_WIDE = 2.0
+#: Panels in ln(t/β) of the average of S(t) over the temperatures below 1/β.
+_COLDER = np.array([0.0, 3.0, 9.0, 26.0])
+#: The largest t at which it is taken.
+_COLDEST = 1e149
 
 
 @dataclass(frozen=True, repr=False)
@@ -249,13 +250,16 @@ def _bregman(beta: Any, beta_star: Any, n: Any, energies: Any, *, gradient: bool
     value[b == s] = error[b == s] = 0.0
     poor = (error > _TARGET * np.abs(value)) & (b != s) & (count > 1)
     if poor.any():
-        better, its_error = _by_curvature(b[poor], s[poor], count[poor], least[poor], energies, gradient)
-        value[poor], error[poor] = better, its_error
+        better, its_error = _without_cancellation(
+            b[poor], s[poor], count[poor], least[poor], energies, gradient
+        )
+        value[poor] = np.where(its_error < error[poor], better, value[poor])
+        error[poor] = np.minimum(its_error, error[poor])
     value[count == 1] = 0.0
     return scalar_or_array(value), scalar_or_array(error)
 
 
-def _by_curvature(
+def _without_cancellation(
     beta: np.ndarray,
     beta_star: np.ndarray,
     n: np.ndarray,
@@ -263,47 +267,64 @@ def _by_curvature(
     energies: Any,
     gradient: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """∫ (β - b)Φ''(b) db (or ∫ Φ'' db) from β* to β by Gauss-Legendre panels; nothing cancels.
+    """Hard labels by the entropy of colder students, others and atoms by the curvature of Φ.
 
-    The variable is ln b over wide ranges, and 1/b towards hard labels, where Φ'' ~ b^(-3). Where it does not,
-    S(β) = `least` + ∫_β^∞ b Φ'' db is not met; ln b is taken far out then, and S there is the rest.
+    ∫ (β - b)Φ''(b) db (or ∫ Φ'' db) from β* to β by Gauss-Legendre panels cancels nothing. The variable is
+    ln b over wide ranges, and 1/b towards hard labels, where Φ'' ~ b^(-3). Where it does not,
+    S(β) = `least` + ∫_β^∞ b Φ'' db is missed, and by how much is in the error.
     """
     values, errors = np.empty(beta.size), np.empty(beta.size)
     for i, (start, end, count) in enumerate(zip(beta_star, beta, n, strict=True)):
-        fine, error, moment, noise = _curvature_between(start, end, count, energies, gradient)
-        if np.isinf(start):
-            here = thermodynamics(end, count, energies)
-            total = float(here.entropy) - least[i]
-            if abs(moment - total) > _TARGET * total + noise + float(here.error.entropy):
-                far = min(_FAR * max(end, 1.0 / as_energies(energies).scale), 1e149)
-                fine, error, moment, _ = _curvature_between(far, end, count, energies, gradient, _WIDE)
-                rest = float(thermodynamics(far, count, energies).entropy) - least[i]
-                moment += rest
-                fine += -0.5 * rest / far if gradient else rest * (1.0 - 0.5 * end / far)
-                error += 0.5 * rest / far if gradient else 0.5 * rest * end / far
-            # Where ties of atoms leave an entropy, the difference is known to rounding alone.
-            missed = max(abs(moment - total) - (float(here.error.entropy) if least[i] > 0 else 0.0), 0.0)
-            error += missed / max(end, 1e-300) if gradient else missed
-        values[i], errors[i] = fine, error
+        tried = []
+        if np.isinf(start) and end > 0.0:
+            tried.append(_by_entropy(float(end), count, least[i], energies, gradient))
+        if not tried or tried[0][1] > _TARGET * abs(tried[0][0]):
+            tried.append(_by_curvature(start, end, count, least[i], energies, gradient))
+        values[i], errors[i] = min(tried, key=lambda pair: pair[1])
     return values, errors
 
 
-def _curvature_between(
-    start: float, end: float, n: float, energies: Any, gradient: bool, longest: float = 1.0
-) -> tuple[float, float, float, float]:
-    """Return the integral of `_by_curvature` with its error, and |∫ b Φ'' db| with its error."""
-    nodes, weights = _path(float(start), float(end), longest)
+def _by_entropy(beta: float, n: float, least: float, energies: Any, gradient: bool) -> tuple[float, float]:
+    """Λ(β) = β∫_β^∞ (S(t) - c1) dt/t², or -g = -(S(β) - c1 - Λ(β))/β, with its error.
+
+    S(t) - c1 falls as any power of t, or slower, and the weight (β/t)² dt/β makes an average of it.
+    """
+    distance, weight = _rule(_COLDER)
+    # The last stands for all that is colder.
+    at = np.append(beta * np.exp(distance), beta * np.exp(_COLDER[-1]))
+    colder = thermodynamics(np.append(beta, np.minimum(at, _COLDEST)), n, energies)
+    left = np.asarray(colder.entropy) - least
+    noise = np.asarray(colder.error.entropy) + 4e-16 * (np.abs(left) + least)
+    weight = weight * np.exp(-distance)
+    value, deviation = integrate(left[1:-1], weight)
+    rest = 0.5 * float(np.exp(-_COLDER[-1]) * left[-1])
+    value, error = value + rest, float(weight @ noise[1:-1]) + deviation + abs(rest)
+    if not gradient:
+        return value, error
+    return -(float(left[0]) - value) / beta, (float(noise[0]) + error) / beta
+
+
+def _by_curvature(
+    start: float, end: float, n: float, least: float, energies: Any, gradient: bool
+) -> tuple[float, float]:
+    """∫ (β - b)Φ''(b) db, or ∫ Φ'' db, from `start` to `end`, with its error."""
+    nodes, weights = _path(float(start), float(end))
     curvature = thermodynamics(nodes, n, energies)
     factor = np.ones_like(nodes) if gradient else end - nodes
-    value, deviation = integrate(factor * curvature.energy_variance, weights)
-    noise = float(np.sum(np.abs(weights * factor) * curvature.error.energy_variance))
-    moment = abs(float(np.sum(weights * nodes * curvature.energy_variance)))
-    moment_noise = float(np.sum(np.abs(weights * nodes) * curvature.error.energy_variance))
-    return value, noise + 1e-15 * abs(value) + deviation, moment, moment_noise
+    value, error = integrate(factor * curvature.energy_variance, weights)
+    error += float(np.sum(np.abs(weights * factor) * curvature.error.energy_variance)) + 1e-15 * abs(value)
+    if np.isinf(start):
+        here = thermodynamics(end, n, energies)
+        met = float(np.sum(weights * nodes * curvature.energy_variance))
+        missed = abs(float(here.entropy) - least - abs(met))
+        # Where ties of atoms leave an entropy, the difference is known to rounding alone.
+        missed = max(missed - (float(here.error.entropy) if least > 0 else 0.0), 0.0)
+        error += missed / max(end, 1e-300) if gradient else missed
+    return value, error
 
 
-def _path(start: float, end: float, longest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and signed weights of ∫_start^end db; start may be infinite; panels in ln b up to `longest`."""
+def _path(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and signed weights of ∫_start^end db; start may be infinite."""
     if np.isinf(start):
         split = max(4.0 * end, 30.0)
         u = np.linspace(0.0, 1.0 / split, 3)
@@ -320,9 +341,9 @@ def _path(start: float, end: float, longest: float = 1.0) -> tuple[np.ndarray, n
             )
             return nodes, sign * weights
         first = _path(0.0, 1.0)
-        rest = _path(1.0, high, longest)
+        rest = _path(1.0, high)
         return np.concatenate([first[0], rest[0]]), sign * np.concatenate([first[1], rest[1]])
-    count = int(np.ceil(np.log(high / low) / longest)) + 1
+    count = int(np.ceil(np.log(high / low))) + 1
     nodes, weights = _rule(np.linspace(np.log(low), np.log(high), count))
     return np.exp(nodes), sign * weights * np.exp(nodes)
 

@@ -20,7 +20,6 @@ from peakedtheory._checks import fail
 from peakedtheory._exact.components import Atoms
 from peakedtheory.energies import STANDARD_NORMAL, Energies
 from peakedtheory.gap_law import predict_exponent
-from peakedtheory.losses import loss_with_error
 from peakedtheory.thermodynamics import thermodynamics
 
 #: The dense table has this many quintic cells in each panel.
@@ -53,9 +52,8 @@ _SETTLED = 0.01
 _NOISE = 1e-3
 #: Values of β²Φ'' below this count as zero: the spectrum has a gap and β has passed it.
 _VANISHED = 1e-22
-#: Relative error up to which the exact loss is taken at the top.
-_CLOSE = 1e-4
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(12)
+_LAGUERRE_NODES, _LAGUERRE_WEIGHTS = np.polynomial.laguerre.laggauss(8)
 
 
 class Quintic:
@@ -205,9 +203,9 @@ class Interpolant:
             x = (ratio - 1.0) / (2.0 - ratio)
             loss = entropy * (0.5 + x / 3.0) / (1.0 + x)
             return (entropy - loss) / top, loss
-        loss, error = (float(v) for v in loss_with_error(top, math.inf, self.n, self.energies))
-        if error > _CLOSE * min(loss, entropy - loss):  # Φ'' ~ β^-p with p = 2 + ratio
-            loss = entropy / (1.0 + ratio)
+        # Λ(β) = ∫_0^∞ S(β e^l) e^-l dl
+        colder = thermodynamics(top * np.exp(_LAGUERRE_NODES), self.n, self.energies)
+        loss = float(_LAGUERRE_WEIGHTS @ np.asarray(colder.entropy))
         return (entropy - loss) / top, loss
 
     def _panels_at(self, edges: np.ndarray) -> None:
