@@ -6,10 +6,10 @@ import pytest
 from peakedtheory.validation.claims import FAILS, HOLDS, OPEN, Claim, near
 from peakedtheory.validation.comparison import (
     agreement,
-    collapse,
-    collapse_error,
     fit_exponent,
     mean_and_error,
+    relative_spread,
+    relative_spread_error,
     steepest_slope,
     tuned_minimum,
 )
@@ -111,18 +111,18 @@ def test_agreement_is_signed_and_robust():
 def test_collapse_of_shifted_curves():
     x = np.geomspace(1, 100, 50)
     y = x**-0.3
-    assert collapse([x, x[::2]], [y, y[::2]]) == pytest.approx(0.0, abs=1e-12)
+    assert relative_spread([x, x[::2]], [y, y[::2]]) == pytest.approx(0.0, abs=1e-12)
     # two curves a factor e^0.2 apart deviate by 0.1 from their mean everywhere
-    assert collapse([x, x], [y, y * math.exp(0.2)]) == pytest.approx(0.1, rel=1e-9)
-    assert collapse_error([x, x, x], [y, y, y * math.exp(0.2)]) > 0.01
+    assert relative_spread([x, x], [y, y * math.exp(0.2)]) == pytest.approx(0.1, rel=1e-9)
+    assert relative_spread_error([x, x, x], [y, y, y * math.exp(0.2)]) > 0.01
 
 
 def test_collapse_compares_only_where_curves_overlap():
     early, late = np.geomspace(1, 10, 20), np.geomspace(20, 100, 20)
-    assert math.isnan(collapse([early, late], [early**-1.0, late**-1.0]))
-    assert math.isnan(collapse([early], [early**-1.0]))
+    assert math.isnan(relative_spread([early, late], [early**-1.0, late**-1.0]))
+    assert math.isnan(relative_spread([early], [early**-1.0]))
     middle = np.geomspace(5, 30, 20)
-    assert collapse([early, late, middle], [early**-1.0, late**-1.0, middle**-1.0]) < 1e-3
+    assert relative_spread([early, late, middle], [early**-1.0, late**-1.0, middle**-1.0]) < 1e-3
 
 
 def test_steepest_slope_tells_power_laws_from_exponentials():

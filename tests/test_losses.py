@@ -135,3 +135,24 @@ def test_hard_labels_of_a_sharp_edge_agree_with_plain_sampling():
     slope = -100.0 * gaps / (1.0 + np.exp(100.0 * gaps)) / 100.0
     gradient = loss_gradient(100.0, np.inf, 2, "beta:a=1,b=0.1")
     assert abs(gradient - slope.mean()) < 4.0 * slope.std() / math.sqrt(slope.size)
+
+
+@pytest.mark.parametrize("beta", [1e3, 1e7])
+def test_hard_labels_of_a_sharp_edge_are_exact(beta):
+    """Two energies 1 - u¹⁰, u uniform: Λ = ⟨ln(1 + exp(-β|u¹⁰ - v¹⁰|))⟩, by tanh-sinh over v/u = s and u."""
+
+    def inner(limit):  # ∫_0^limit y^-0.8 ln(1 + e^-y) dy
+        return 5 * mp.quad(
+            lambda t: mp.log1p(mp.exp(-(t**5))), [0, *(e for e in (1, 2, 3) if e**5 < limit), limit**0.2]
+        )
+
+    whole = inner(mp.mpf(10) ** 3)
+
+    def outer(w):  # s = 1 - w
+        drop = -beta * mp.expm1(10 * mp.log1p(-w))
+        return drop ** mp.mpf(-0.2) * (whole if drop > 10**3 else inner(drop))
+
+    edges = [0, *(10.0**k / beta for k in range(-1, 8) if 10.0**k < beta), 1]
+    exact_loss = float(0.2 * mp.quad(outer, edges))
+    value, error = loss_with_error(beta, np.inf, 2, "beta:a=1,b=0.1")
+    assert abs(value - exact_loss) <= error < 1e-6 * value

@@ -370,3 +370,14 @@ def test_two_atoms_are_a_binomial_sum_however_small_the_variance(n, beta):
     expected = (stats.binom.pmf(k, n, 0.3) * ratio / (1 + ratio) ** 2).sum()
     exact = thermodynamics(beta, n, "atoms:0=0.3,1=0.7")
     assert exact.energy_variance == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("beta", [0.1, 10.0, 1e4, 1e8])
+def test_a_divergence_away_from_zero_is_resolved_as_far_as_energies_are_numbers(beta):
+    """Gaps of two energies are the same as for the mirrored density, whose divergence lies at zero."""
+    found, mirrored = (thermodynamics(beta, 2, name) for name in ("beta:a=1,b=0.1", "beta:a=0.1,b=1"))
+    for name in ("entropy", "energy_variance"):
+        value, other = getattr(found, name), getattr(mirrored, name)
+        error = getattr(found.error, name) + getattr(mirrored.error, name)
+        assert abs(value - other) <= error
+        assert error < (1e-12 + 2e-14 * beta) * value

@@ -35,6 +35,10 @@ _KERNEL_EDGES = np.array([-90.0, -65.0, -46.0, -30.0, -18.0, -9.0, -4.0, -1.0, 1
 _RESOLVED = 1e-7
 _SMALLEST = float(np.finfo(float).tiny)
 _SMALLEST_TAIL = 1e-34
+#: Room that the rounding of x asks for at an end of the support, relative to it.
+_COARSE_X = 2e-15
+#: And the kernel's, relative to its width.
+_MARGIN = 1e-13
 _HUGE = 1e290
 _MAX_PANELS = 20_000
 
@@ -212,18 +216,53 @@ class Density:
         """Return the range of x short of its finite ends by `margin`, or by more where x is rounded."""
         bottom, top = self.edges[0], self.edges[-1]
         if bottom == self.lower:
-            bottom += max(margin, 1e-10 * abs(bottom))
+            bottom += max(margin, _COARSE_X * abs(bottom))
         if top == self.upper:
-            top -= max(margin, 1e-13 * abs(top))
+            top -= max(margin, _COARSE_X * abs(top))
         return bottom, top
+
+    def _resolved(self, beta: float) -> tuple[float, float]:
+        """Return the range of x beyond which all is one node."""
+        return self._interior(_MARGIN * min(1.0 / beta, self.width))
+
+    def displaced(self, beta: float, n: np.ndarray, weight: float) -> np.ndarray:
+        """Return how far the mean of x is displaced by these nodes, which stand for all up to a margin.
+
+        It is the margin, times the share of such energies among all of the kernel's width, times the
+        probability that these decide: all n at the bottom of x, at least two at its top.
+        """
+        (bottom, top), kernel = self._resolved(beta), min(1.0 / beta, self.width)
+        distance = np.zeros(n.size)
+        if bottom > self.lower > -np.inf:
+            inner, outer = weight * self.below(np.array([bottom, self.lower + kernel]))
+            distance += (bottom - self.lower) * n * inner * max(inner, outer) ** (n - 1.0)
+        if top < self.upper < np.inf:
+            inner, outer = weight * self.above(np.array([top, self.upper - kernel]))
+            share = inner / max(inner, outer, _SMALLEST)
+            distance += (self.upper - top) * share * np.minimum(1.0, n * max(inner, outer)) ** 2
+        return distance
+
+    def _weights(self, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return the weights of the nodes x of panels from a to b.
+
+        Nodes of panels that are short beside x itself are rounded. There the density errs by more than its
+        integral, about one part in 1e16 of all, if it is large: the panels' masses count.
+        """
+        with np.errstate(all="ignore"):
+            weight = self.pdf(x) * (0.5 * (b - a)[:, None] * WEIGHTS)
+        weight = np.where(np.isfinite(weight), weight, 0.0)
+        found, size = weight.sum(axis=1), np.abs(a)
+        rounded = np.nonzero(((b - a) < 1e-5 * size) & (found * size > b - a))[0]
+        weight[rounded] *= (self._mass(a[rounded], b[rounded]) / found[rounded])[:, None]
+        return weight
 
     def nodes(self, s: np.ndarray, beta: float, v_min: float) -> Nodes:
         """Return nodes for each s: panels of the density and of the kernel, intersected.
 
-        Within 1e-12/beta of a finite edge the kernel is constant: that mass, however singular the
+        Within 1e-13/beta of a finite edge the kernel is constant: that mass, however singular the
         density there, is one more node. Where the edge is not at zero, rounding of x asks for more room.
         """
-        bottom, top = self._interior(min(1e-12 / beta, 1e-6 * self.width))
+        bottom, top = self._resolved(beta)
         low = np.clip((v_min - s) / beta, bottom, top)
         high = np.clip((V_MAX - s) / beta, bottom, top)
         kernel = (_KERNEL_EDGES[v_min <= _KERNEL_EDGES] - s[:, None]) / beta
@@ -235,9 +274,7 @@ class Density:
         a, b = cuts[row, column], cuts[row, column + 1]
         half = 0.5 * (b - a)
         x = (a + half)[:, None] + half[:, None] * NODES
-        with np.errstate(all="ignore"):
-            weight = self.pdf(x) * (half[:, None] * WEIGHTS)
-        weight = np.where(np.isfinite(weight), weight, 0.0)
+        weight = self._weights(a, b, x)
         rows = np.arange(s.size)
         at_top, at_bottom = high == top, low == bottom
         above, below = self.above(high), self.below(low)
@@ -255,7 +292,7 @@ class Density:
         """Return nodes and weights of the density on [low, high], from panels no longer than `longest`.
 
         Runs of panels below `shortest`, which surround singular points, become one node of their
-        mass. Nodes of other panels that are short beside x itself are rounded: there too mass may count.
+        mass.
         """
         first, last = self._interior(0.0)
         bottom, top = max(low, first), min(high, last)
@@ -275,16 +312,9 @@ class Density:
         parts = np.maximum(np.ceil((b - a) / longest), 1.0).astype(int)
         half = np.repeat(0.5 * (b - a) / parts, parts)
         offset = np.arange(half.size) - np.repeat(np.cumsum(parts) - parts, parts)
-        x = (np.repeat(a, parts) + half * (1.0 + 2.0 * offset))[:, None] + half[:, None] * NODES
-        with np.errstate(all="ignore"):
-            weight = self.pdf(x) * (half[:, None] * WEIGHTS)
-        weight = np.where(np.isfinite(weight), weight, 0.0)
-        # There the density errs by more than its integral, about one part in 1e16 of all, if it is large.
-        found, rows = weight.sum(axis=1), np.cumsum(parts) - 1
-        size = np.abs(a)
-        rounded = (parts == 1) & ((b - a) < 1e-5 * size) & (found[rows] * size > b - a)
-        mass = self._mass(a[rounded], b[rounded])
-        weight[rows[rounded]] *= (mass / found[rows[rounded]])[:, None]
+        start = np.repeat(a, parts) + 2.0 * half * offset
+        x = (start + half)[:, None] + half[:, None] * NODES
+        weight = self._weights(start, start + 2.0 * half, x)
         return (
             np.concatenate([x.ravel(), *(p[0] for p in lumps)]),
             np.concatenate([weight.ravel(), *(p[1] for p in lumps)]),
@@ -292,7 +322,7 @@ class Density:
 
     def cost(self, window: float) -> float:
         """Return a bound on the number of nodes in a window of x."""
-        bottom, top = self._interior(min(1e-14 * window, 1e-6 * self.width))
+        bottom, top = self._interior(_MARGIN * min(0.01 * window, self.width))
         edges = self.edges[(self.edges > bottom) & (self.edges < top)]
         inside = np.searchsorted(edges, edges + window) - np.arange(edges.size)
         return float(ORDER * (inside.max(initial=0) + _KERNEL_EDGES.size))

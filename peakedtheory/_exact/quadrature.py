@@ -230,6 +230,11 @@ def general_thermodynamics(
     values, errors = values[:4], errors[:4]
     values[0] -= centre + np.euler_gamma
     errors += (defect + inner) * np.abs(values)
+    for weight, part in components:
+        if isinstance(part, Density):
+            kernel = min(1.0 / beta, part.width)
+            scales = np.array([beta, 1.0, kernel, beta**2 * kernel])[:, None]
+            errors += scales * part.displaced(beta, n, weight)
     errors += np.array([0.0, 0.0, nothing + averages.dropped / beta**2, _ZERO + averages.dropped])[:, None]
     errors[0] += 1e-15 * abs(centre)
     errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(values[2])
