@@ -245,6 +245,8 @@ def _whole_run(
     reached = f"β* = {star:.4g} against c0 = {onset:.4g}"
     if window is not None:
         span = f"β = {window.beta[0]:.3g} to {window.beta[1]:.3g}"
+        if math.isinf(star) and window.beta[1] == path.beta[-1]:
+            span += ", the furthest that could be computed,"
         text = f"L ~ τ^-{prediction.exponent:.3g} from {span} ({reached})"
         return Regime("power law", prediction.exponent, window, text, onset, star, table.n)
     if math.isinf(star):

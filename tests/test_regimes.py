@@ -239,6 +239,12 @@ def test_a_gap_ends_in_an_endless_window():
     assert math.isinf(regime(math.inf, 32000, "atoms:0=0.3,1=0.7").window.decades)
 
 
+def test_a_window_that_ends_with_the_table_says_so():
+    answer = regime(math.inf, 128, "gamma:a=0.25")
+    assert math.isfinite(answer.window.decades)
+    assert "the furthest that could be computed" in answer.explanation
+
+
 def test_the_end_of_the_flow_looks_alike_for_any_cold_teacher():
     rows = phase_diagram([1e5, 1e7], 128, fraction=[0.1, 0.5, 0.9, 0.99]).local_exponent
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-3)
