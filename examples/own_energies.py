@@ -16,7 +16,7 @@ cases = {
     "singular edge (gamma, a = 0.3)": stats.gamma(0.3),
     "two atoms": pt.Discrete([0.0, 1.0], [0.1, 0.9]),
 }
-beta = np.geomspace(1, 1e4, 9)
+beta = np.geomspace(1, 1e4, 17)
 figure, axes = plt.subplots(figsize=(6, 4.2), layout="constrained")
 for name, energies in cases.items():
     prediction = pt.predict_exponent(energies, n)
@@ -25,10 +25,10 @@ for name, energies in cases.items():
     seen = loss > 1e-9
     axes.loglog(beta[seen], loss[seen], label=f"{name}: α = {prediction.exponent:.3f}")
 axes.set(
-    xlabel="β",
+    xlabel="inverse temperature β",
     ylabel="loss against hard labels (nats)",
     title=f"Aligned student of {n} classes",
-    ylim=(1e-4, 5),
+    ylim=(1e-6, 10),
 )
-axes.legend(fontsize=8)
+axes.legend(fontsize=8, loc="lower right")
 figure.savefig("own_energies.png", dpi=150)
