@@ -30,6 +30,6 @@ for i, factor in enumerate((0.1, 1.0, 4.0)):
 left.set(
     xlabel="step", ylabel="loss (nats)", title=f"n = {n}, β* = {beta_star:g}; points: mean of 4 teachers"
 )
-right.set(xlabel="step", ylabel="β", title="lines: theory, nothing fitted")
+right.set(xlabel="step", ylabel="inverse temperature β", title="lines: theory, nothing fitted")
 left.legend()
 figure.savefig("predicted_run.png", dpi=150)

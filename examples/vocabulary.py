@@ -23,12 +23,12 @@ for i, (model, n) in enumerate(VOCABULARIES.items()):
     for series, style in ((low, "--"), (high, ":")):
         error = np.abs(series.free_energy(beta) / exact.free_energy - 1)
         right.loglog(beta, error, style, color=f"C{i}")
-left.set(xlabel="β", ylabel="F", title="Exact free energy", ylim=(-25, 0))
+left.set(xlabel="inverse temperature β", ylabel="free energy F", title="Exact free energy", ylim=(-25, 0))
 left.legend()
 right.set(
-    xlabel="β",
+    xlabel="inverse temperature β",
     ylabel="relative error of F",
-    title="Low (dashed) and high temperature (dotted), order 2",
+    title="Order 2 at low (dashed) and high T (dotted)",
     ylim=(1e-8, 2),
 )
 figure.savefig("vocabulary.png", dpi=150)
