@@ -15,7 +15,8 @@ from scipy.special import beta as beta_function
 from scipy.special import gamma, zeta
 
 from peakedtheory._checks import fail, real_array, real_number, single_number
-from peakedtheory._exact.components import Atoms, Density, gauss_panels
+from peakedtheory._exact.components import Atoms, Density
+from peakedtheory._exact.panels import gauss_panels
 from peakedtheory._results import describe
 from peakedtheory.energies import STANDARD_NORMAL, FiniteWidth, as_energies
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail, inverse_temperature, real_array
-from peakedtheory._exact.components import gauss_panels, integrate
+from peakedtheory._exact.panels import gauss_panels, integrate
 from peakedtheory._results import describe, scalar_or_array
 from peakedtheory.energies import as_energies
 from peakedtheory.expansions import low_temperature_expansion

@@ -20,7 +20,7 @@ from peakedtheory._checks import (
     single_number,
     teacher_temperature,
 )
-from peakedtheory._exact.components import gauss_panels
+from peakedtheory._exact.panels import gauss_panels
 from peakedtheory._results import describe, fields_of, to_dataset
 from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory.energies import as_energies

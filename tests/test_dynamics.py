@@ -6,7 +6,7 @@ import simulator
 from scipy.integrate import solve_ivp
 
 from peakedtheory import loss, misaligned_loss, thermodynamics
-from peakedtheory._exact.components import gauss_panels
+from peakedtheory._exact.panels import gauss_panels
 from peakedtheory._training.boundary import boundary_noise
 from peakedtheory._training.interpolant import Interpolant, interpolant
 from peakedtheory._training.noise import noise_table, noise_variance

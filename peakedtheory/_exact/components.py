@@ -11,23 +11,14 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from peakedtheory._exact.gumbel import V_MAX
+from peakedtheory._exact.panels import NODES, ORDER, TO_LEGENDRE, WEIGHTS
 
 Function = Callable[[np.ndarray], np.ndarray]
 
-_gauss = functools.cache(np.polynomial.legendre.leggauss)
-
-ORDER = 16
-NODES, WEIGHTS = _gauss(ORDER)
-TO_LEGENDRE = (
-    np.polynomial.legendre.legvander(NODES, ORDER - 1).T * WEIGHTS * (np.arange(ORDER)[:, None] + 0.5)
-)
-#: Ratios of the weights of the degree-11 least-squares rule on the same nodes: a coarser look at an integral.
-_COARSE = 2.0 * np.linalg.pinv(np.polynomial.legendre.legvander(NODES, 11))[0] / WEIGHTS
 #: Panels in v on which all Gumbel kernels are resolved by the rule to rounding.
 _KERNEL_EDGES = np.array([-90.0, -65.0, -46.0, -30.0, -18.0, -9.0, -4.0, -1.0, 1.0, 2.4, V_MAX])
 #: Legendre coefficients of degrees 13 to 15, relative, of a resolved density: as these fall geometrically,
@@ -41,13 +32,6 @@ _COARSE_X = 2e-15
 _MARGIN = 1e-13
 _HUGE = 1e290
 _MAX_PANELS = 20_000
-
-
-def gauss_panels(edges: np.ndarray, order: int = ORDER) -> tuple[np.ndarray, np.ndarray]:
-    """Return Gauss-Legendre nodes and weights on the panels between the edges, both (panels, order)."""
-    nodes, weights = _gauss(order)
-    half = 0.5 * np.diff(edges)[:, None]
-    return edges[:-1, None] + half * (1.0 + nodes), half * weights
 
 
 @dataclass(frozen=True)
@@ -332,18 +316,6 @@ class Density:
         return self.pieces(self.edges[0], self.edges[-1], math.inf, 1e-17 * self.width)
 
 
-def integrate(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Return the sum of values * weights over panels of sixteen nodes, and an estimate of its error.
-
-    A rule of about half the degree on the same nodes has about half the correct digits.
-    """
-    terms = (values * weights).reshape(-1, ORDER)
-    total = math.fsum(terms.ravel())
-    change = np.abs(terms @ (1.0 - _COARSE))
-    scale = np.abs(terms).sum(axis=1) + 1e-300
-    return total, float(np.sum(np.minimum(change, change**1.5 / scale**0.5)))
-
-
 Component = tuple[float, Atoms | Density]
 
 
@@ -370,42 +342,6 @@ def _geometric_edges(centre: float, width: float, end: float, tail: Function) ->
     if gone.size:
         return edges[: gone[0] + 1]
     return np.append(edges, end) if np.isfinite(end) else edges
-
-
-def _tail_index(tail: Any, end: float) -> float:
-    """Return α of a tail ~ x^-α, infinite for lighter ones, from its slope far out."""
-    if np.isfinite(end):
-        return math.inf
-    with np.errstate(all="ignore"):
-        near, far, farther = np.log10(tail(np.array([1e20, 1e22, 1e24])))
-        slope = (near - far) / 2.0
-        is_power = np.isfinite(slope) and abs((far - farther) / 2.0 - slope) < 1e-3
-    return float(slope) if is_power else math.inf
-
-
-def tail_indices(part: Atoms | Density) -> tuple[float, float]:
-    """Tail indices of x = -ε upwards (low energies) and downwards (high energies)."""
-    if isinstance(part, Atoms):
-        return math.inf, math.inf
-    return _tail_index(part.above, part.upper), _tail_index(lambda x: part.below(-x), -part.lower)
-
-
-def central_moments(components: tuple[Component, ...], order: int) -> np.ndarray:
-    """Return (mean energy, 0, μ₂, …, μ_order) by quadrature; infinite where a moment does not exist."""
-    nodes = [(w * weight, -x) for w, part in components for x, weight in [part.raw()]]
-    weight = np.concatenate([w for w, _ in nodes])
-    energy = np.concatenate([e for _, e in nodes])
-    ascending = np.argsort(energy)
-    weight, energy = weight[ascending], energy[ascending]
-
-    exists = min((index for _, part in components for index in tail_indices(part)), default=math.inf)
-
-    out = np.zeros(order + 1)
-    out[0] = math.fsum(weight * energy) if exists > 1 else math.inf
-    centred = energy - out[0] if math.isfinite(out[0]) else energy
-    for r in range(2, order + 1):
-        out[r] = math.fsum(weight * centred**r) if r < exists else math.inf
-    return out
 
 
 def moved(part: Atoms | Density, location: float, scale: float) -> Atoms | Density:

@@ -12,7 +12,8 @@ import numpy as np
 import scipy
 
 from peakedtheory._checks import fail
-from peakedtheory._exact.components import Atoms, Component, Density, central_moments, moved, tail_indices
+from peakedtheory._exact.components import Atoms, Component, Density, moved
+from peakedtheory._exact.moments import central_moments, tail_indices
 
 
 class Energies(ABC):

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peakedtheory._exact.components import NODES, WEIGHTS, Atoms, Component, Density
+from peakedtheory._exact.components import Atoms, Component, Density
 from peakedtheory._exact.gumbel import V_MAX, entropy_kernel
+from peakedtheory._exact.panels import NODES, WEIGHTS
 
 _SIZE = 24
 #: Last coefficients, relative to the first, of a density that counts as a polynomial.

@@ -18,16 +18,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from peakedtheory._exact.components import (
-    NODES,
-    TO_LEGENDRE,
-    WEIGHTS,
-    Atoms,
-    Component,
-    Density,
-    Function,
-    integrate,
-)
+from peakedtheory._exact.components import Atoms, Component, Density, Function
+from peakedtheory._exact.panels import NODES, TO_LEGENDRE, WEIGHTS, integrate
 
 #: (x, j) -> j-th derivative of the density.
 Derivatives = Callable[[np.ndarray, int], np.ndarray]

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._checks import fail
-from peakedtheory._exact.components import Atoms, tail_indices
+from peakedtheory._exact.components import Atoms
+from peakedtheory._exact.moments import tail_indices
 from peakedtheory._sampling.moments import Layout
 from peakedtheory._sampling.normal_tables import normal_table
 from peakedtheory._sampling.order_statistics import OrderStatisticsSampler, ScrambledSampler

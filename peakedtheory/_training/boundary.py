@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from peakedtheory._exact.components import gauss_panels
+from peakedtheory._exact.panels import gauss_panels
 
 _SOFT_NODES, _SOFT_WEIGHTS = (a.ravel() for a in gauss_panels(np.linspace(0.0, 40.0, 21)))
 

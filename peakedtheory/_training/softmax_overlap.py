@@ -13,7 +13,7 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
-from peakedtheory._exact.components import gauss_panels
+from peakedtheory._exact.panels import gauss_panels
 from peakedtheory._training.interpolant import interpolant
 from peakedtheory.kernels.overlap import fill_from_tables
 
