@@ -196,6 +196,7 @@ def test_tail_functions_that_overflow():
         ("t:df=5", 30, 2.0),
         ("poisson:mu=3", 50, 1.0),
         ("beta:a=0.3,b=0.4", 20, 6.0),
+        ("gamma:a=0.05", 8, 3.0),
     ],
 )
 def test_against_plain_sampling(name, n, beta):

@@ -161,7 +161,7 @@ class Density:
             done = roughness < resolved + 4e-16 * magnitude / np.maximum(half, _SMALLEST)
             done |= (roughness < 1e-9) & (roughness > 0.25 * previous)  # the density's own rounding noise
             done |= mass <= np.maximum(1e-18 * self.above(a), _SMALLEST_TAIL)
-            done |= half <= 4e-16 * magnitude
+            done |= (half <= 4e-16 * magnitude) | (magnitude < 1.0 / _HUGE)
             split = ~done
             accepted.append(mid[split])
             total += int(split.sum())
