@@ -291,3 +291,11 @@ def test_errors_at_a_bound_are_not_zero():
     assert parts.statistical > 0
     assert parts.profile[0] == 0.0
     assert 0 < parts.profile[1] < 1.0
+
+
+def test_schedules_without_an_end_end_with_the_curve():
+    step = np.arange(10.0, 101.0, 10.0)
+    loss = 3.0 * step**-0.2
+    expected = np.where(np.arange(100) < 50, 1e-3, 1e-4)
+    for schedule in ([(0, 1e-3), (50, 1e-4)], lambda t: 1e-3 if t < 50 else 1e-4, "steps:0=1e-3,50=1e-4"):
+        np.testing.assert_array_equal(LossCurve.from_records(step, loss, schedule=schedule).rates, expected)

@@ -187,7 +187,7 @@ def relative_spread(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
 
 
 def relative_spread_error(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> float:
-    """Return how far the collapse number moves as one curve after another is left out (jackknife)."""
+    """Return how far the relative spread moves as one curve after another is left out (jackknife)."""
     count = len(x)
     keep = [[k for k in range(count) if k != out] for out in range(count)]
     left = np.array([relative_spread([x[k] for k in ks], [y[k] for k in ks]) for ks in keep])

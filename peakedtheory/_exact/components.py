@@ -161,7 +161,7 @@ class Density:
             done = roughness < resolved + 4e-16 * magnitude / np.maximum(half, _SMALLEST)
             done |= (roughness < 1e-9) & (roughness > 0.25 * previous)  # the density's own rounding noise
             done |= mass <= np.maximum(1e-18 * self.above(a), _SMALLEST_TAIL)
-            done |= (half <= 4e-16 * magnitude) | (magnitude < 1.0 / _HUGE)
+            done |= (half <= 4e-16 * magnitude) | (magnitude < 1.0 / _HUGE)  # where numbers end
             split = ~done
             accepted.append(mid[split])
             total += int(split.sum())
@@ -305,7 +305,7 @@ class Density:
         )
 
     def cost(self, window: float) -> float:
-        """Return a bound on the number of nodes in a window of x."""
+        """Return a bound on the number of nodes in a window of x, some hundred kernels wide."""
         bottom, top = self._interior(_MARGIN * min(0.01 * window, self.width))
         edges = self.edges[(self.edges > bottom) & (self.edges < top)]
         inside = np.searchsorted(edges, edges + window) - np.arange(edges.size)

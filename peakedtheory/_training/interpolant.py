@@ -191,15 +191,15 @@ class Interpolant:
         self._panels_at(edges)
 
     def _ends(self, top: float, variance: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
-        """Drive g and loss Λ at the top: from S - c1 = Λ + βg, with Λ or a power law of Φ'' beyond."""
+        """Drive g and loss Λ at the top: from S - c1 = Λ + βg, and S or a power law of Φ'' beyond."""
         if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
             # Φ'' ~ β^-p, with large p behind a gap; c1 is not zero
             power = max(math.log(variance[0] / variance[1]) / math.log(beta[1] / beta[0]), 2.001)
             drive = top * variance[1] / (power - 1.0)
             return drive, top * drive / (power - 2.0)
         entropy = float(thermodynamics(top, self.n, self.energies).entropy)
-        ratio = top**2 * variance[1] / entropy
         if self.energies.core is STANDARD_NORMAL:  # Φ'' ~ β⁻³(1 + 2x·top/β)
+            ratio = top**2 * variance[1] / entropy
             x = (ratio - 1.0) / (2.0 - ratio)
             loss = entropy * (0.5 + x / 3.0) / (1.0 + x)
             return (entropy - loss) / top, loss
