@@ -105,7 +105,8 @@ def _ground_state(beta: float, n: float, energies: Energies) -> float:
     """U >= -c0."""
     t = thermodynamics(beta, n, energies)
     ground = low_temperature_expansion(n, energies, 0)
-    return max(-ground.coefficients[0] - t.internal_energy, 0.0) / (t.error.internal_energy + ground.error[0])
+    error = t.error.internal_energy + ground.error[0] + 1e-300  # one atom at zero is exact
+    return max(-ground.coefficients[0] - t.internal_energy, 0.0) / error
 
 
 def _convexity(beta: float, n: float, energies: Energies) -> float:
