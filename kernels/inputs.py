@@ -29,6 +29,14 @@ def _normalise(x, width):
             row[i] *= squares[i]
 
 
+@inner
+def _fill_block(key, stream, sample, width, normalise, words, x):
+    """Fill x (rows of LANES numbers) with the inputs of LANES samples."""
+    fill_normals(key, stream, sample, 0, x.size // LANES, False, words, x)
+    if normalise:
+        _normalise(x, width)
+
+
 @cached_njit(error_model="numpy", nogil=True)
 def fill_inputs(key, stream, first_step, normalise, lanes, rows):
     """Fill the inputs of consecutive steps twice, with samples in lanes and in rows.
@@ -37,16 +45,28 @@ def fill_inputs(key, stream, first_step, normalise, lanes, rows):
     rows : (steps, blocks LANES, columns), float32; columns beyond the width are left alone
     """
     steps, blocks, width, _ = lanes.shape
-    padded = (width + 3) // 4 * 4
     words = np.empty(BLOCKS * 4 * LANES, np.uint32)
-    x = aligned(padded * LANES, np.empty(1, np.float32))
+    x = aligned((width + 3) // 4 * 4 * LANES, np.empty(1, np.float32))
     for s in range(steps):
         for b in range(blocks):
             sample = ((first_step + np.uint64(s)) << np.uint64(32)) + np.uint64(b * LANES)
-            fill_normals(key, stream, sample, 0, padded, False, words, x)
-            if normalise:
-                _normalise(x, width)
+            _fill_block(key, stream, sample, width, normalise, words, x)
             lanes[s, b] = x[: width * LANES].reshape((width, LANES))
             for i in range(LANES):
                 for k in range(width):
                     rows[s, b * LANES + i, k] = x[k * LANES + i]
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def fill_rows(key, stream, first_step, normalise, rows):
+    """Fill the inputs of consecutive steps, rows (steps, batch, width) in float32."""
+    steps, batch, width = rows.shape
+    words = np.empty(BLOCKS * 4 * LANES, np.uint32)
+    x = aligned((width + 3) // 4 * 4 * LANES, np.empty(1, np.float32))
+    for s in range(steps):
+        for first in range(0, batch, LANES):
+            sample = ((first_step + np.uint64(s)) << np.uint64(32)) + np.uint64(first)
+            _fill_block(key, stream, sample, width, normalise, words, x)
+            for i in range(min(LANES, batch - first)):
+                for k in range(width):
+                    rows[s, first + i, k] = x[k * LANES + i]

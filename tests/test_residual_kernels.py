@@ -44,7 +44,7 @@ def loops_of_interpreted_kernels(monkeypatch):
 
 
 # rows: whole tiles, less than one, and a rest
-@pytest.mark.parametrize(("depth", "rows", "width"), [(3, 128, 32), (2, 40, 16), (1, 70, 32)])
+@pytest.mark.parametrize(("depth", "rows", "width"), [(3, 128, 32), (2, 40, 16), (1, 70, 32), (2, 96, 64)])
 def test_features_and_gradients_are_those_of_the_layers(depth, rows, width):
     torch.manual_seed(3)
     x, stream_of, layers = problem(depth, 3, 2, rows, width)

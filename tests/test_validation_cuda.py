@@ -30,6 +30,7 @@ class OnProcessor(TorchFunctionMode):
         if function is torch.Tensor.pin_memory:
             self.pinned.add(args[0].data_ptr())
             return args[0]
+        pinned = kwargs.pop("pin_memory", False)
         if kwargs.get("non_blocking"):
             assert args[0].data_ptr() in self.pinned, (
                 "a copy that nobody waits for must come from pinned memory"
@@ -38,7 +39,10 @@ class OnProcessor(TorchFunctionMode):
         def moved(value):
             return torch.device("cpu") if isinstance(value, torch.device) else value
 
-        return function(*map(moved, args), **{name: moved(value) for name, value in kwargs.items()})
+        found = function(*map(moved, args), **{name: moved(value) for name, value in kwargs.items()})
+        if pinned:
+            self.pinned.add(found.data_ptr())
+        return found
 
 
 class Recorder(TorchDispatchMode):

@@ -17,6 +17,11 @@ def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
 
 
+def staged(shape: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Return memory of the host for what goes to a device, from where the device copies by itself."""
+    return torch.empty(tuple(shape), pin_memory=device.type == "cuda")
+
+
 def captured(
     step: Callable[[], object], held: Sequence[torch.Tensor], device: torch.device
 ) -> torch.cuda.CUDAGraph | None:

@@ -6,6 +6,7 @@ Everything is drawn on the host, so that the inputs of a run are the same to the
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ import numpy as np
 from peakedtheory.kernels.lanes import LANES
 
 TRAINING, TEST = 0, 1  # streams
-_TASK_NUMBERS = 1 << 15  # drawn by a thread at a time
+_TASK_NUMBERS = 1 << 15  # drawn by a thread at a time, at least
+_TASKS = 128  # of all threads, about
 
 
 def stream_key(*seeds: int) -> int:
@@ -74,20 +76,40 @@ class Inputs:
         lanes = np.empty((len(self.keys), steps, blocks, self.width, LANES), np.float32)
         rows = np.zeros((len(self.keys), steps, blocks * LANES, columns), np.float32)
 
-        share = max(1, _TASK_NUMBERS // (blocks * LANES * self.width))  # steps of a task
-
-        def fill(task: tuple[int, int]) -> None:
-            g, s = task
-            key, step = np.uint64(self.keys[g]), np.uint64(first + s)
-            here = slice(s, s + share)
+        def fill(g: int, here: slice) -> None:
+            key, step = np.uint64(self.keys[g]), np.uint64(first + here.start)
             fill_inputs(key, np.uint64(stream), step, self.normalise, lanes[g, here], rows[g, here])
 
-        tasks = itertools.product(range(len(self.keys)), range(0, steps, share))
-        list((map if pool is None else pool.map)(fill, tasks))
+        self._share(fill, steps, blocks * LANES, pool)
         return lanes, rows
 
     def rows(
-        self, stream: int, first: int, steps: int, batch: int, pool: Executor | None = None
+        self,
+        stream: int,
+        first: int,
+        steps: int,
+        batch: int,
+        pool: Executor | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return batches as (streams, steps, batch, m)."""
-        return self.draw(stream, first, steps, batch, pool)[1][:, :, :batch]
+        """Return batches as (streams, steps, batch, m), in `out` if it is given."""
+        from peakedtheory.kernels.inputs import fill_rows
+
+        rows = np.empty((len(self.keys), steps, batch, self.width), np.float32) if out is None else out
+
+        def fill(g: int, here: slice) -> None:
+            key, step = np.uint64(self.keys[g]), np.uint64(first + here.start)
+            fill_rows(key, np.uint64(stream), step, self.normalise, rows[g, here])
+
+        self._share(fill, steps, batch, pool)
+        return rows
+
+    def _share(
+        self, fill: Callable[[int, slice], None], steps: int, batch: int, pool: Executor | None
+    ) -> None:
+        """Let threads fill the steps of all streams, in tasks of a useful size."""
+        numbers = max(_TASK_NUMBERS, len(self.keys) * steps * batch * self.width // _TASKS)
+        share = max(1, numbers // (batch * self.width))  # steps of a task
+        tasks = itertools.product(range(len(self.keys)), range(0, steps, share))
+        starts = [(g, slice(s, min(s + share, steps))) for g, s in tasks]
+        list((map if pool is None else pool.map)(fill, *zip(*starts, strict=True)))

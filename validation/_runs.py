@@ -26,7 +26,7 @@ from peakedtheory.validation._stacks import Stack, build_stacks
 from peakedtheory.validation.cases import Case
 
 _CHUNK_STEPS = 256
-_CHUNK_NUMBERS = 1 << 24  # of inputs drawn at a time
+_CHUNK_NUMBERS = 1 << 23  # of inputs drawn at a time
 _CHUNK_CASE_STEPS = 1 << 15
 _STATE = ("weights", "moment0", "moment1")
 
@@ -126,7 +126,7 @@ class Run:
 
     def _chunk(self) -> int:
         """Return how many steps to train at a time: the inputs fit in memory, progress shows."""
-        drawn = sum(len(s.inputs.keys) * s.batch * self.plan.width for s in self.stacks)
+        drawn = max(len(s.inputs.keys) * s.batch * self.plan.width for s in self.stacks)
         cases = len(self.plan.cases)
         return max(1, min(_CHUNK_STEPS, _CHUNK_NUMBERS // drawn, _CHUNK_CASE_STEPS // cases))
 

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from peakedtheory.kernels.training import ADAM_EPSILON, MUON_COEFFICIENTS, MUON_EPSILON, MUON_ITERATIONS
-from peakedtheory.validation._graphs import captured, on_device
+from peakedtheory.validation._graphs import captured, on_device, staged
 from peakedtheory.validation._inputs import TEST, TRAINING
 from peakedtheory.validation._stacks import Stack
 
-_TEST_BLOCK = 1024
+_TEST_NUMBERS = 1 << 24  # logits of the test inputs at a time
 
 
 def newton_schulz(gradient: torch.Tensor) -> torch.Tensor:
@@ -90,9 +90,12 @@ class TorchEngine:
 
     def _advance(self, first: int, stop: int) -> None:
         stack = self.stack
-        rows = self._tensor(stack.inputs.rows(TRAINING, first, stop - first, stack.batch, self.pool))
+        steps, (streams, batch, width) = stop - first, self._x.shape
+        host = staged((streams, steps, batch, width), self.device)
+        stack.inputs.rows(TRAINING, first, steps, batch, self.pool, host.numpy())
+        rows = host.to(self.device, non_blocking=True)
         coefficients = self._tensor(stack.coefficients(first, stop))
-        for s in range(stop - first):
+        for s in range(steps):
             self._x.copy_(rows[:, s])
             self._coefficients.copy_(coefficients[s])
             if self._capture and self._graph is None:
@@ -167,8 +170,9 @@ class TorchEngine:
         names = ("loss", "loss_squares", "radial_loss", "variance")
         sums = {name: torch.zeros(stack.size, dtype=double, device=self.device) for name in names}
         gradient = torch.zeros_like(weights)
-        for start in range(0, stack.test_samples, _TEST_BLOCK):
-            x = self._tests[:, start : start + _TEST_BLOCK].index_select(0, test_of)
+        block = max(1, _TEST_NUMBERS // (stack.size * stack.shape[0]))
+        for start in range(0, stack.test_samples, block):
+            x = self._tests[:, start : start + block].index_select(0, test_of)
             y, y_star = torch.bmm(x, weights.mT), torch.bmm(x, teachers.mT)
             loss, error = self._losses(y, y_star)
             gradient += torch.bmm(error.mT, x)

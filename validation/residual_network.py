@@ -19,7 +19,7 @@ import torch
 
 from peakedtheory._threads import number_of_threads
 from peakedtheory.validation._checkpoints import ResumeFile
-from peakedtheory.validation._graphs import captured, on_device
+from peakedtheory.validation._graphs import captured, on_device, staged
 from peakedtheory.validation._inputs import TEST, TRAINING, Inputs, stream_key
 
 _TEACHER, _STUDENT = 1, 2  # streams of seeds
@@ -193,7 +193,9 @@ class ResidualRun:
     def advance(self, steps: int) -> None:
         """Train some steps on fresh inputs."""
         batch, m = self.plan.batch, self.plan.width
-        rows = self._tensor(self.inputs.rows(TRAINING, self.done, steps, batch, self.pool))
+        host = staged((len(self.each), steps, batch, m), self.device)
+        self.inputs.rows(TRAINING, self.done, steps, batch, self.pool, host.numpy())
+        rows = host.to(self.device, non_blocking=True)
         known = features(rows.reshape(len(self.each), -1, m), self.each, self.teacher)[0].view_as(rows)
         for s in range(steps):
             self._x.copy_(rows[:, s])
