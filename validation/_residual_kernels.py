@@ -6,9 +6,8 @@ student; its share of the weights' gradients is stored by itself and summed in o
 the same to the bit every time.
 
 On the way forth examples are the rows of all products, unit·a and hidden·out; on the way back hidden entries
-are, aᵀ·unitᵀ. So a product's result is the first factor of the next one in the very registers where it lies,
-if the terms of that next sum are taken in the order of the registers (`_turned`). Second factors come from
-shared memory, where they lie along the sum: weights are copied once a step for the direction that needs them.
+are, aᵀ·unitᵀ and so on. So a product's result is the first factor of the next one in the very registers where
+it lies, if the terms of that next sum are taken in the order of the registers (`_turned`).
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ import triton
 import triton.language as tl
 
 #: Examples of a tile, and entries of the hidden layer at a time.
-_FORWARD = {"TILE": 64, "BLOCK": 64, "num_warps": 4, "num_stages": 1}
-_BACKWARD = {"TILE": 64, "BLOCK": 64, "num_warps": 4, "num_stages": 1}
+_OPTIONS = {"TILE": 64, "BLOCK": 64, "num_warps": 4, "num_stages": 1}
 _SMALLEST_WIDTH, _LARGEST_WIDTH = 16, 64  # the matrix units' tiles, and the registers
 
 
@@ -113,7 +111,7 @@ def _through_norm(gradient, unit, inverse_root):
 
 @triton.jit
 def _backward(
-    gradient, inputs, a, a_turned, b, out, a_shares, b_shares, out_shares, layers, students, rows,
+    gradient, inputs, a, b, out, a_shares, b_shares, out_shares, layers, students, rows,
     WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     tile, student = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
@@ -130,29 +128,27 @@ def _backward(
         share = tile * layers * students + here
         v = tl.load(inputs + here * rows * WIDTH + place, mask=inside, other=0.0)
         inverse = _inverse_root(v)
-        # the zero brings unit into the registers in which dv lies: stored from there, no two words collide
-        unit = v * inverse + 0.0 * dv
+        unit = v * inverse
         u_high, u_low = _halves(unit)
         d_high, d_low = _halves(dv)
         du = tl.zeros_like(v)
         for first in tl.range(0, HIDDEN, BLOCK):
             wide = first + tl.arange(0, BLOCK)
-            tall = wide[:, None] * WIDTH + narrow[None, :]
-            w_high, w_low = _halves(tl.load(a_turned + here * WIDTH * HIDDEN + tall))
+            place_in = narrow[None, :] * HIDDEN + wide[:, None]
+            place_out = wide[:, None] * WIDTH + narrow[None, :]
+            w_high, w_low = _halves(tl.load(a + here * WIDTH * HIDDEN + place_in))
             positive = _product(w_high, w_low, tl.trans(u_high), tl.trans(u_low))
             positive = tl.maximum(positive + tl.load(b + here * HIDDEN + wide)[:, None], 0.0)
             h_high, h_low = _halves(_turned(positive * positive))
             change = _product(h_high, h_low, _turned_rows(d_high), _turned_rows(d_low))
-            tl.store(out_shares + share * WIDTH * HIDDEN + tall, change)
-            w_high, w_low = _halves(tl.load(out + here * WIDTH * HIDDEN + tall))
-            hidden = 2.0 * positive * _product(w_high, w_low, tl.trans(d_high), tl.trans(d_low))
+            tl.store(out_shares + share * WIDTH * HIDDEN + place_out, change)
+            o_high, o_low = _halves(tl.load(out + here * WIDTH * HIDDEN + place_out))
+            hidden = 2.0 * positive * _product(o_high, o_low, tl.trans(d_high), tl.trans(d_low))
             tl.store(b_shares + share * HIDDEN + wide, tl.sum(hidden, 1))
             h_high, h_low = _halves(hidden)
             change = _product(_turned(h_high), _turned(h_low), _turned_rows(u_high), _turned_rows(u_low))
-            tl.store(a_shares + share * WIDTH * HIDDEN + tall, change)
-            weights = tl.load(a + here * WIDTH * HIDDEN + narrow[:, None] * HIDDEN + wide[None, :])
-            w_high, w_low = _halves(weights)
-            du += _product(tl.trans(h_high), tl.trans(h_low), tl.trans(w_high), tl.trans(w_low))
+            tl.store(a_shares + share * WIDTH * HIDDEN + place_in, change)
+            du += _product(tl.trans(h_high), tl.trans(h_low), w_high, w_low)
         dv += _through_norm(du, unit, inverse)
 
 
@@ -177,26 +173,20 @@ def features(
     rows = x.shape[-2]
     found = x.new_empty((students, rows, width))
     inputs = x.new_empty((depth + 1, students, rows, width) if keep else (1,))
-    numbers = (depth, students, rows)
-    sizes = {"WIDTH": width, "HIDDEN": hidden}
-    a_turned = a.mT.contiguous()
-    out_turned = (
-        out.mT.unflatten(3, (hidden // 8, 4, 2)).transpose(4, 5).reshape(depth, students, width, hidden)
-    )
-    grid = (triton.cdiv(rows, _FORWARD["TILE"]), students)
-    _forward[grid](
-        x, stream_of, a_turned, b, out_turned, inputs, found, *numbers, KEEP=keep, **sizes, **_FORWARD
+    sizes = {"layers": depth, "students": students, "rows": rows, "WIDTH": width, "HIDDEN": hidden}
+    tiles = triton.cdiv(rows, _OPTIONS["TILE"])
+    # three programs of the usual width on every multiprocessor
+    registers = {"maxnreg": 168} if width <= 32 else {}
+    turned = (a.mT.contiguous(), b, out.mT.unflatten(3, (hidden // 8, 4, 2)).transpose(4, 5).flatten(3))
+    _forward[tiles, students](
+        x, stream_of, *turned, inputs, found, KEEP=keep, **sizes, **_OPTIONS, **registers
     )
     if not keep:
         return found, None
 
     def back(gradient: torch.Tensor) -> list[torch.Tensor]:
-        tiles = triton.cdiv(rows, _BACKWARD["TILE"])
-        shares = [x.new_empty((tiles, *v.shape)) for v in (a_turned, b, out)]
-        _backward[tiles, students](
-            gradient, inputs, a, a_turned, b, out, *shares, *numbers, **sizes, **_BACKWARD
-        )
-        da, db, dout = (share.sum(0) for share in shares)
-        return [da.mT.contiguous(), db, dout]
+        shares = [x.new_empty((tiles, *v.shape)) for v in layers]
+        _backward[tiles, students](gradient, inputs, *layers, *shares, **sizes, **_OPTIONS)
+        return [share.sum(0) for share in shares]
 
     return found, back
