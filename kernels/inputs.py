@@ -30,6 +30,13 @@ def _normalise(x, width):
 
 
 @inner
+def _scratch(width):
+    """Words and numbers of LANES samples; the generator fills whole blocks of four features."""
+    words = np.empty(BLOCKS * 4 * LANES, np.uint32)
+    return words, aligned((width + 3) // 4 * 4 * LANES, np.empty(1, np.float32))
+
+
+@inner
 def _fill_block(key, stream, sample, width, normalise, words, x):
     """Fill x (rows of LANES numbers) with the inputs of LANES samples."""
     fill_normals(key, stream, sample, 0, x.size // LANES, False, words, x)
@@ -45,8 +52,7 @@ def fill_inputs(key, stream, first_step, normalise, lanes, rows):
     rows : (steps, blocks LANES, columns), float32; columns beyond the width are left alone
     """
     steps, blocks, width, _ = lanes.shape
-    words = np.empty(BLOCKS * 4 * LANES, np.uint32)
-    x = aligned((width + 3) // 4 * 4 * LANES, np.empty(1, np.float32))
+    words, x = _scratch(width)
     for s in range(steps):
         for b in range(blocks):
             sample = ((first_step + np.uint64(s)) << np.uint64(32)) + np.uint64(b * LANES)
@@ -61,8 +67,7 @@ def fill_inputs(key, stream, first_step, normalise, lanes, rows):
 def fill_rows(key, stream, first_step, normalise, rows):
     """Fill the inputs of consecutive steps, rows (steps, batch, width) in float32."""
     steps, batch, width = rows.shape
-    words = np.empty(BLOCKS * 4 * LANES, np.uint32)
-    x = aligned((width + 3) // 4 * 4 * LANES, np.empty(1, np.float32))
+    words, x = _scratch(width)
     for s in range(steps):
         for first in range(0, batch, LANES):
             sample = ((first_step + np.uint64(s)) << np.uint64(32)) + np.uint64(first)

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
+
+import triton.language as tl  # noqa: E402
 
 from peakedtheory.validation import _residual_kernels as kernels  # noqa: E402
 from peakedtheory.validation.residual_network import draw_layers, rms_norm  # noqa: E402
@@ -59,6 +61,27 @@ def test_features_and_gradients_are_those_of_the_layers(depth, rows, width):
     again, nothing = kernels.features(x, stream_of, layers)
     torch.testing.assert_close(again, found, rtol=1e-6, atol=1e-6)
     assert nothing is None
+
+
+halves = kernels._halves
+
+
+@triton.jit
+def split(x, high, low, SIZE: tl.constexpr):
+    place = tl.arange(0, SIZE)
+    upper, lower = halves(tl.load(x + place))
+    tl.store(high + place, upper)
+    tl.store(low + place, lower)
+
+
+def test_halves_fit_the_short_floats_and_add_up():
+    torch.manual_seed(5)
+    x = torch.randn(1024, device=DEVICE) * torch.logspace(-30, 30, 1024, device=DEVICE)
+    high, low = torch.empty_like(x), torch.empty_like(x)
+    split[(1,)](x, high, low, SIZE=1024)
+    assert not (high.view(torch.int32) & 0x1FFF).any()  # eleven bits, one of them not written
+    assert (low.double().abs() <= 2.0**-11 * x.double().abs()).all()
+    assert torch.equal(high.double() + low.double(), x.double())
 
 
 def test_what_the_kernels_do_not_take_is_left_to_torch():

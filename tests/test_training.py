@@ -1,6 +1,7 @@
 """Both training engines against autograd, torch.optim and each other."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -219,6 +220,14 @@ def test_inputs_are_normal_and_belong_to_their_step_and_row():
     for power, expected, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs((flat**power).mean() - expected) < 4 * math.sqrt(variance / flat.size)
     np.testing.assert_array_equal(inputs.rows(TRAINING, 8, 1, 70)[:, 0], x[:, 1, :70])
+    # drawn by threads into given memory, and beside the same samples in lanes
+    with ThreadPoolExecutor(2) as pool:
+        given = np.empty((2, 40, 100, 32), np.float32)
+        inputs.rows(TRAINING, 7, 40, 100, pool, given)
+        lanes, rows = inputs.draw(TRAINING, 7, 40, 100, pool)
+    np.testing.assert_array_equal(given[:, :3], x[:, :, :100])
+    np.testing.assert_array_equal(given, rows[:, :, :100])
+    np.testing.assert_array_equal(lanes.swapaxes(3, 4).reshape(rows.shape), rows)
     others = (x[0, 1], x[1, 0], inputs.rows(TEST, 7, 1, 1000)[0, 0])
     for other in others:
         assert abs(np.corrcoef(x[0, 0].ravel(), other.ravel())[0, 1]) < 4 / np.sqrt(32000)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 import torch
+
+from peakedtheory.validation._inputs import Inputs
 
 _WARM_UP = 3  # steps before a capture, so that libraries have set up their workspaces
 
@@ -17,9 +20,20 @@ def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
 
 
-def staged(shape: Sequence[int], device: torch.device) -> torch.Tensor:
-    """Return memory of the host for what goes to a device, from where the device copies by itself."""
-    return torch.empty(tuple(shape), pin_memory=device.type == "cuda")
+def drawn(
+    inputs: Inputs,
+    stream: int,
+    first: int,
+    steps: int,
+    batch: int,
+    pool: Executor | None,
+    device: torch.device,
+) -> torch.Tensor:
+    """Return batches of inputs (streams, steps, batch, m) on a device, drawn where it can copy from."""
+    shape = (len(inputs.keys), steps, batch, inputs.width)
+    host = torch.empty(shape, pin_memory=device.type == "cuda")
+    inputs.rows(stream, first, steps, batch, pool, host.numpy())
+    return host.to(device, non_blocking=device.type == "cuda")
 
 
 def captured(

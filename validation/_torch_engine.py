@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from peakedtheory.kernels.training import ADAM_EPSILON, MUON_COEFFICIENTS, MUON_EPSILON, MUON_ITERATIONS
-from peakedtheory.validation._graphs import captured, on_device, staged
+from peakedtheory.validation._graphs import captured, drawn, on_device
 from peakedtheory.validation._inputs import TEST, TRAINING
 from peakedtheory.validation._stacks import Stack
 
@@ -90,10 +90,8 @@ class TorchEngine:
 
     def _advance(self, first: int, stop: int) -> None:
         stack = self.stack
-        steps, (streams, batch, width) = stop - first, self._x.shape
-        host = staged((streams, steps, batch, width), self.device)
-        stack.inputs.rows(TRAINING, first, steps, batch, self.pool, host.numpy())
-        rows = host.to(self.device, non_blocking=True)
+        steps = stop - first
+        rows = drawn(stack.inputs, TRAINING, first, steps, stack.batch, self.pool, self.device)
         coefficients = self._tensor(stack.coefficients(first, stop))
         for s in range(steps):
             self._x.copy_(rows[:, s])
@@ -160,9 +158,8 @@ class TorchEngine:
     def _observe(self) -> dict[str, np.ndarray]:
         stack, double = self.stack, torch.float64
         if self._tests is None:
-            self._tests = self._tensor(
-                stack.tests.rows(TEST, 0, 1, stack.test_samples, self.pool)[:, 0], double
-            )
+            tests = drawn(stack.tests, TEST, 0, 1, stack.test_samples, self.pool, self.device)
+            self._tests = tests[:, 0].to(double)
         test_of = torch.as_tensor(stack.test_of, device=self.device)
         weights = self.weights.to(double)
         teachers = self._tensor(stack.teachers[stack.teacher_of], double)

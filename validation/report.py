@@ -205,9 +205,8 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
 
 
 def _remarks(section: Section) -> str:
-    """Return the experiment's notes, and what these results of it lack."""
-    missing = section.attributes.get("missing")
-    return " ".join(filter(None, (section.experiment.notes, missing and f"Not in these results: {missing}.")))
+    """Return the experiment's notes, and those on these results of it."""
+    return " ".join(filter(None, (section.experiment.notes, section.attributes.get("remarks"))))
 
 
 def _label(key: str) -> str:

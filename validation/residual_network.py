@@ -19,7 +19,7 @@ import torch
 
 from peakedtheory._threads import number_of_threads
 from peakedtheory.validation._checkpoints import ResumeFile
-from peakedtheory.validation._graphs import captured, on_device, staged
+from peakedtheory.validation._graphs import captured, drawn, on_device
 from peakedtheory.validation._inputs import TEST, TRAINING, Inputs, stream_key
 
 _TEACHER, _STUDENT = 1, 2  # streams of seeds
@@ -192,11 +192,8 @@ class ResidualRun:
 
     def advance(self, steps: int) -> None:
         """Train some steps on fresh inputs."""
-        batch, m = self.plan.batch, self.plan.width
-        host = staged((len(self.each), steps, batch, m), self.device)
-        self.inputs.rows(TRAINING, self.done, steps, batch, self.pool, host.numpy())
-        rows = host.to(self.device, non_blocking=True)
-        known = features(rows.reshape(len(self.each), -1, m), self.each, self.teacher)[0].view_as(rows)
+        rows = drawn(self.inputs, TRAINING, self.done, steps, self.plan.batch, self.pool, self.device)
+        known = features(rows.flatten(1, 2), self.each, self.teacher)[0].view_as(rows)
         for s in range(steps):
             self._x.copy_(rows[:, s])
             self._known.copy_(known[:, s])
@@ -215,7 +212,7 @@ class ResidualRun:
         """Return the test loss with its standard error, and β from the logits, of every student."""
         samples = self.plan.test_samples
         losses, variance = [], torch.zeros(len(self.teacher_of), dtype=torch.float64, device=self.device)
-        tests = self._tensor(self.inputs.rows(TEST, 0, 1, samples, self.pool)[:, 0])
+        tests = drawn(self.inputs, TEST, 0, 1, samples, self.pool, self.device)[:, 0]
         *body, head = self.parameters
         for x in tests.split(_TEST_ROWS, dim=1):
             target = self._targets(features(x.contiguous(), self.each, self.teacher)[0])

@@ -216,8 +216,7 @@ def draw_curves(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
 def draw_exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw the final exponents against β* for every depth."""
     figure, ((axes,),) = new_figure(1, width=5.4)
-    trained = data.isel(case=np.isfinite(data["loss"].values).all(axis=1))
-    depths, stars = levels(trained, "depth"), levels(data, "beta_star")
+    depths, stars = levels(data, "depth"), levels(data, "beta_star")
     for color, depth in zip(shades(len(depths)), depths, strict=True):
         fits = [final_exponent(data, float(star), int(depth)) for star in stars]
         axes.errorbar(
@@ -236,7 +235,7 @@ def draw_exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         ylabel="final exponent of L",
         title="Final exponents",
     )
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
