@@ -53,6 +53,42 @@ def end_to_end(name, folder):
     return data, prediction, claims
 
 
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "share"),
+    [
+        ("other-energies", {"steps": 300}, 2 / 3),
+        ("residual-network", {"depths": [1, 2]}, 0.4),  # the first depth is done
+        ("hard-labels", {"optimizers": ["sgd"]}, 0.5),
+    ],
+)
+def test_an_interrupted_experiment_goes_on_where_it_was(name, changes, share, tmp_path, monkeypatch):
+    monkeypatch.setattr("peakedtheory.validation._checkpoints.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("peakedtheory.validation._checkpoints.SAVING_SHARE", math.inf)
+    monkeypatch.setattr("peakedtheory.validation._runs._CHUNK_STEPS", 10)
+    monkeypatch.setattr("peakedtheory.validation.residual_network._CHUNK_ROWS", 32)
+    chosen = experiment(name).at(**changes)
+    if chosen.packages(chosen.settings["tiny"]):
+        pytest.importorskip("torch")
+
+    def stop(done, planned):
+        if done >= share * planned:
+            raise StopError
+
+    with pytest.raises(StopError):
+        chosen.run("tiny", output=tmp_path, progress=stop)
+    parts = []
+    resumed = chosen.run(
+        "tiny", output=tmp_path, resume=True, progress=lambda done, planned: parts.append(done / planned)
+    )
+    assert 0.8 * share < parts[0] <= parts[-1] == 1.0
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}-tiny.nc"]
+    xarray.testing.assert_equal(resumed, chosen.run("tiny"))
+
+
 @pytest.mark.parametrize("names", FAST, ids="+".join)
 def test_end_to_end_at_a_tiny_scale(names, tmp_path):
     for name in names:

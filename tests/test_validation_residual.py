@@ -1,9 +1,12 @@
 """Stacks of residual students against single ones, and their resume files."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from peakedtheory.validation import _checkpoints, residual_network
 from peakedtheory.validation._inputs import TRAINING
 from peakedtheory.validation.residual_network import ResidualPlan, ResidualRun, rms_norm, train_residual
 
@@ -13,27 +16,33 @@ def plan_of(learning_rate=1e-2, **changes):
     return ResidualPlan((5.0, 50.0), 2, 3, learning_rate, 8, 12, **settings)
 
 
-def test_residual_run_resumes_to_the_bit(tmp_path):
+class StopError(Exception):
+    pass
+
+
+def test_residual_run_resumes_to_the_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(_checkpoints, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(_checkpoints, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(residual_network, "_CHUNK_ROWS", 8)  # a step at a time
     plan = plan_of()
     record = np.array([1, 4, 8, 12])
     whole = train_residual(plan, record)
     path = tmp_path / "run.npz"
-    half = ResidualRun(plan, "cpu")
-    records = {name: np.full((4, 4), np.nan) for name in ("loss", "loss_standard_error", "beta")}
-    for place, step in enumerate(record[:2]):
-        while half.done < step:
-            half.advance(1)
-        for name, values in half.observe().items():
-            records[name][:, place] = values
-    half.store(half.file(path), records)
-    resumed = train_residual(plan, record, checkpoint=path, resume=True)
-    for name in whole:
-        np.testing.assert_array_equal(resumed[name], whole[name])
-    assert not path.exists()
-    other = plan_of(learning_rate=2e-2)
-    half.store(half.file(path), records)
+
+    def stop(done):
+        if done == 7:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train_residual(plan, record, checkpoint=path, report=stop)
+    for first in (7, None):  # between two records; then from the end
+        done = []
+        resumed = train_residual(plan, record, checkpoint=path, resume=True, report=done.append)
+        assert done[:1] == ([] if first is None else [first])
+        for name in whole:
+            np.testing.assert_array_equal(resumed[name], whole[name])
     with pytest.raises(ValueError, match="differs in learning_rate"):
-        train_residual(other, record, checkpoint=path, resume=True)
+        train_residual(plan_of(learning_rate=2e-2), record, checkpoint=path, resume=True)
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="must be a resume file"):
         train_residual(plan, record, checkpoint=path, resume=True)

@@ -276,7 +276,7 @@ def train_residual(
     device : str
         ``cpu`` or a CUDA device.
     checkpoint : path, optional
-        File that is replaced at a record, every ten seconds at most; removed at the end.
+        File that is replaced every ten seconds at most, and at the end.
     resume : bool
         Go on from it where it exists. The result is the same to the bit on the same device.
     report : callable, optional
@@ -301,10 +301,10 @@ def train_residual(
                 run.advance(min(run.chunk(), int(step) - run.done))
                 if report is not None:
                     report(run.done)
+                if file is not None and file.due():
+                    run.store(file, records)
             for name, values in run.observe().items():
                 records[name][:, place] = values
-            if file is not None and file.due():
-                run.store(file, records)
     if file is not None:
-        file.path.unlink(missing_ok=True)
+        run.store(file, records)
     return records
