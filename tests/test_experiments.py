@@ -57,11 +57,15 @@ class StopError(Exception):
     pass
 
 
+OPTIMA = {"optimizer": "sgd", "beta_star": None, "families": ["constant", "optimal"], "shifts": [0]}
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "share"),
     [
         ("other-energies", {"steps": 300}, 2 / 3),
         ("residual-network", {"depths": [1, 2]}, 0.4),  # the first depth is done
+        ("schedules", {"budgets": [16, 24], "parts": [OPTIMA]}, 0.5),  # of the optima
         ("hard-labels", {"optimizers": ["sgd"]}, 0.5),
     ],
 )

@@ -106,6 +106,7 @@ def _reproduce(
     plot_format: str,
     json: bool,
 ) -> None:
+    from peakedtheory._progress import reporter
     from peakedtheory.validation.experiments import EXPERIMENTS
     from peakedtheory.validation.report import as_dict, make_section, verdicts, write_report
 
@@ -120,7 +121,9 @@ def _reproduce(
             data = experiment.load(data_folder(), stored)
         else:
             data = experiment.run(scale, device=device, output=output, resume=resume, progress=True)
-        sections.append(make_section(experiment, data, keys=keys, folder=output, plot_format=plot_format))
+        with reporter(True, "theory, claims and figures"):
+            section = make_section(experiment, data, keys=keys, folder=output, plot_format=plot_format)
+        sections.append(section)
     paths = write_report(output, sections, plot_format)
     if json:
         print_json(as_dict(sections))

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory._progress import reporter
 from peakedtheory.validation import figures_budgets as draw
+from peakedtheory.validation._checkpoints import ResumeFile
 from peakedtheory.validation.analysis_budgets import POWERS, asymptotic, exponents, families_of, groups
 from peakedtheory.validation.cases import Case, theory_of
 from peakedtheory.validation.claims import Claim, near
@@ -44,21 +46,31 @@ def middle_height(optimizer: str, family: str, budget: int, batch: int) -> float
     return _ADAM_HEIGHTS[family] * (batch / 64.0) ** 0.76 * (budget / 1000.0) ** (growth - 0.35)
 
 
-def optima(settings: Settings) -> dict[tuple[str, float, int], np.ndarray]:
+def optima(settings: Settings, context: RunContext) -> dict[tuple[str, float, int], np.ndarray]:
     """Return the computed optimum's rates by optimizer, teacher's β* and budget."""
     from peakedtheory.optimal_control import optimal_schedule
 
-    found = {}
-    for part in settings["parts"]:
-        if "optimal" not in part["families"]:
-            continue
-        optimizer, star = part["optimizer"], _star(part)
-        families = ("annealing", "square") if optimizer == "sgd" else ("linear", "square")
-        for budget in settings["budgets"]:
-            found[optimizer, star, budget] = optimal_schedule(
+    wanted = [
+        (part["optimizer"], _star(part), budget)
+        for part in settings["parts"]
+        if "optimal" in part["families"]
+        for budget in settings["budgets"]
+    ]
+    path = context.checkpoint("optima") if wanted else None
+    file = None if path is None else ResumeFile(path, {"experiment": "schedules", **settings})
+    known = file.load() if file is not None and context.resume and file.path.exists() else {}
+    with reporter(context.progress, "computing optimal schedules") as report:
+        for i, (optimizer, star, budget) in enumerate(wanted):
+            if str(i) in known:
+                continue
+            families = ("annealing", "square") if optimizer == "sgd" else ("linear", "square")
+            known[str(i)] = optimal_schedule(
                 budget, settings["batch"], WIDTH, CLASSES, optimizer, beta_star=star, families=families
             ).schedule.rates
-    return found
+            if file is not None and (file.due() or i + 1 == len(wanted)):
+                file.save(known)
+            report(i + 1, len(wanted))
+    return {key: known[str(i)] for i, key in enumerate(wanted)}
 
 
 def _star(part: dict[str, Any]) -> float:
@@ -106,7 +118,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     import xarray
 
     teachers = settings["teachers"]
-    best = optima(settings)
+    best = optima(settings, context)
     everything = plans(settings, best)
     rows: dict[str, list[Any]] = {
         name: [] for name in ("optimizer", "beta_star", "family", "budget", "height", "teacher")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory._progress import reporter
 from peakedtheory._threads import number_of_threads
 from peakedtheory.energies import as_energies
 from peakedtheory.plotting import new_figure
@@ -37,8 +38,6 @@ _RECORDED = ("beta", "loss", "loss_standard_error")
 def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train β for every distribution, several seeds side by side."""
     import xarray
-
-    from peakedtheory._progress import reporter
 
     names, steps = settings["energies"], settings["steps"]
     scales = [_LogitScale(name, settings) for name in names]
