@@ -65,7 +65,7 @@ OPTIMA = {"optimizer": "sgd", "beta_star": None, "families": ["constant", "optim
     [
         ("other-energies", {"steps": 300}, 2 / 3),
         ("residual-network", {"depths": [1, 2]}, 0.4),  # the first depth is done
-        ("schedules", {"budgets": [16, 24], "parts": [OPTIMA]}, 0.5),  # of the optima
+        ("schedules", {"budgets": [16, 24], "parts": [OPTIMA]}, 0.5),  # of the tuning
         ("hard-labels", {"optimizers": ["sgd"]}, 0.5),
     ],
 )

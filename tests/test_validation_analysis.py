@@ -242,15 +242,33 @@ def test_settings_of_a_copy_differ_at_every_scale():
     assert experiment("sgd-scan").settings["paper"]["steps"] == 2000
 
 
-def test_the_computed_optimum_is_scanned_about_its_own_height():
+def test_schedules_are_scanned_about_the_heights_that_theory_holds_best():
     rates = np.array([1.0, 4.0, 2.0])
-    part = {"optimizer": "sgd", "beta_star": None, "families": ["optimal"], "shifts": [-3, 3]}
+    part = {"optimizer": "sgd", "beta_star": None, "families": ["constant", "optimal"], "shifts": [-3, 3]}
     settings = {"batch": 16, "budgets": [3], "parts": [part]}
-    plans = budgets.plans(settings, {("sgd", math.inf, 3): rates})
-    assert [plan["height"] for plan in plans] == [2.0, 4.0, 8.0]
-    for plan in plans:
+    best = budgets.Tuned({"constant": 5.0}, rates)
+    plans = budgets.plans(settings, {("sgd", math.inf, 3): best})
+    assert [(plan["family"], plan["height"]) for plan in plans] == [
+        ("constant", 0.625), ("constant", 40.0), ("optimal", 0.5), ("optimal", 32.0),
+    ]  # fmt: skip
+    for plan in plans[2:]:
         np.testing.assert_allclose(plan["schedule"].rates, plan["height"] / 4 * rates)
-    assert len({plan["schedule"].name for plan in plans}) == 3
+    assert len({plan["schedule"].name for plan in plans}) == 4
+
+
+@pytest.mark.parametrize(("optimizer", "star"), [("sgd", None), ("adam", 10.0)])
+def test_tuned_heights_lie_within_the_scan(optimizer, star):
+    part = {"optimizer": optimizer, "beta_star": star, "families": ["constant", "wsd"], "shifts": [-1, 0, 1]}
+    settings = {"parts": [part], "budgets": [100], "batch": 16, "teachers": 2, "test_samples": 2048}
+    ((key, best),) = budgets.tune(settings, RunContext()).items()
+    assert key == (optimizer, math.inf if star is None else star, 100)
+    assert list(best.heights) == ["constant", "wsd"]
+    assert best.rates is None
+    data = budgets.simulate(settings, RunContext())
+    for values in (data["loss"].values, budgets.predict(data)["loss"].values):
+        for family in best.heights:
+            _, _, inside = analysis_budgets.tuned(data, values, *key[:2], family)
+            assert inside
 
 
 def test_predictions_from_results_use_the_optima_that_were_trained(monkeypatch):
@@ -264,27 +282,18 @@ def test_predictions_from_results_use_the_optima_that_were_trained(monkeypatch):
         "test_samples": 64,
     }
     shape = {12: np.linspace(2.0, 0.5, 12), 20: np.linspace(3.0, 0.2, 20)}
-    known = {("sgd", math.inf, budget): rates for budget, rates in shape.items()}
-    monkeypatch.setattr(budgets, "optima", lambda settings: known)
+    known = {
+        ("sgd", math.inf, budget): budgets.Tuned({"constant": 2.0}, rates) for budget, rates in shape.items()
+    }
+    monkeypatch.setattr(budgets, "tune", lambda settings, context: known)
     data = budgets.simulate(settings, RunContext())
-    monkeypatch.delattr(budgets, "optima")  # nothing is computed again
+    monkeypatch.delattr(budgets, "tune")  # nothing is computed again
     assert budgets._restored(data).keys() == known.keys()
     for key, rates in budgets._restored(data).items():
-        np.testing.assert_array_equal(rates, known[key])
+        np.testing.assert_array_equal(rates, known[key].rates)
     found = budgets.predict(data)["loss"].values
     chosen = (data["family"].values == "optimal") & (data["budget"].values == 20)
     for height, loss in zip(data["height"].values[chosen], found[chosen], strict=True):
         plan = Schedule("same", shape[20] * height / 3.0)
         flow = student_flow([plan.tau[-1]], math.inf, 128, optimizer=SGD(height, 16, 32), schedule=plan)
         assert loss == pytest.approx(float(flow.loss[0]), rel=1e-6)
-
-
-def test_heights_of_adam_follow_batch_and_budget():
-    """B^0.76 T^-0.35 for constant rates; a family that decays grows by T^(2p/3(p+1)) beside them."""
-    reference = budgets.middle_height("adam", "constant", 1000, 64)
-    assert budgets.middle_height("adam", "constant", 1000, 128) / reference == pytest.approx(2**0.76)
-    assert budgets.middle_height("adam", "constant", 2000, 64) / reference == pytest.approx(2**-0.35)
-    growth = budgets.middle_height("adam", "linear", 2000, 64) / budgets.middle_height(
-        "adam", "linear", 1000, 64
-    )
-    assert growth == pytest.approx(2 ** (1 / 3 - 0.35))

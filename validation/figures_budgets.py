@@ -30,7 +30,7 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw one panel per optimizer and teacher."""
     groups = study.groups(data)
     columns = columns_for(len(groups))
-    figure, axes = new_figure(columns, math.ceil(len(groups) / columns), width=3.8, height=3.4)
+    figure, axes = new_figure(columns, math.ceil(len(groups) / columns), width=3.8, height=3.9)
     colours = _colours()
     for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
         for family in study.families_of(data, optimizer, star):
@@ -47,7 +47,7 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                 anchor = (float(steps[last]), 1.25 * float(mean[last]))
                 guide(place, np.asarray(steps, dtype=float), anchor, -1 / 3)
         place.set(xscale="log", yscale="log", title=_title(optimizer, star))
-        place.legend(fontsize=7, loc="lower left")
+        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     for place in axes.ravel()[len(groups) :]:
         place.set_axis_off()
     for place in axes[-1]:

@@ -8,6 +8,7 @@ flow itself, evaluated at the same heights and tuned in the same way, for everyt
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from peakedtheory._progress import reporter
 from peakedtheory.validation import figures_budgets as draw
 from peakedtheory.validation._checkpoints import ResumeFile
-from peakedtheory.validation.analysis_budgets import POWERS, asymptotic, exponents, families_of, groups
+from peakedtheory.validation.analysis_budgets import asymptotic, exponents, families_of, groups
 from peakedtheory.validation.cases import Case, theory_of
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
@@ -26,51 +27,46 @@ if TYPE_CHECKING:
 
     from peakedtheory.schedules import Schedule
 
-#: A height near the best of Adam at 1000 steps in batches of 64, by family.
-_ADAM_HEIGHTS = {
-    "constant": 0.03,
-    "linear": 0.15,
-    "square": 0.25,
-    "cosine": 0.15,
-    "wsd": 0.06,
-    "optimal": 0.15,
-}
+#: Optimizer, teacher's β* and budget.
+_Setting = tuple[str, float, int]
 
 
-def middle_height(optimizer: str, family: str, budget: int, batch: int) -> float:
-    """Return a height near the best one, about which the scan is laid."""
-    power = min(POWERS[family], 2.0)
-    growth = 2.0 * power / (3.0 * (power + 1.0))
-    if optimizer == "sgd":
-        return 4.0 * batch / WIDTH * (budget / 30.0) ** growth
-    return _ADAM_HEIGHTS[family] * (batch / 64.0) ** 0.76 * (budget / 1000.0) ** (growth - 0.35)
+@dataclass(frozen=True)
+class Tuned:
+    """What theory holds best: every family's height, and the computed optimum's rates where asked for."""
+
+    heights: dict[str, float]
+    rates: np.ndarray | None
 
 
-def optima(settings: Settings, context: RunContext) -> dict[tuple[str, float, int], np.ndarray]:
-    """Return the computed optimum's rates by optimizer, teacher's β* and budget."""
+def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
+    """Return what each setting's scan is laid about: heights, and optima, that minimise the flow's loss."""
     from peakedtheory.optimal_control import optimal_schedule
 
-    wanted = [
-        (part["optimizer"], _star(part), budget)
-        for part in settings["parts"]
-        if "optimal" in part["families"]
-        for budget in settings["budgets"]
-    ]
-    path = context.checkpoint("optima") if wanted else None
+    wanted = [(part, budget) for part in settings["parts"] for budget in settings["budgets"]]
+    path = context.checkpoint("tuning")
     file = None if path is None else ResumeFile(path, {"experiment": "schedules", **settings})
     known = file.load() if file is not None and context.resume and file.path.exists() else {}
-    with reporter(context.progress, "computing optimal schedules") as report:
-        for i, (optimizer, star, budget) in enumerate(wanted):
-            if str(i) in known:
-                continue
-            families = ("annealing", "square") if optimizer == "sgd" else ("linear", "square")
-            known[str(i)] = optimal_schedule(
-                budget, settings["batch"], WIDTH, CLASSES, optimizer, beta_star=star, families=families
-            ).schedule.rates
-            if file is not None and (file.due() or i + 1 == len(wanted)):
-                file.save(known)
-            report(i + 1, len(wanted))
-    return {key: known[str(i)] for i, key in enumerate(wanted)}
+    out = {}
+    with reporter(context.progress, "tuning schedules by theory") as report:
+        for i, (part, budget) in enumerate(wanted):
+            optimizer, star = part["optimizer"], _star(part)
+            families = [name for name in part["families"] if name != "optimal"]
+            free = "optimal" in part["families"]
+            if f"heights_{i}" not in known:
+                found = optimal_schedule(
+                    budget, settings["batch"], WIDTH, CLASSES, optimizer, beta_star=star, refine=free,
+                    families=(*families, "annealing"),
+                )  # fmt: skip
+                peaks = {family.name: family.peak for family in found.families}
+                known[f"heights_{i}"] = np.array([peaks[name] for name in families])
+                known[f"rates_{i}"] = found.schedule.rates
+                if file is not None and (file.due() or i + 1 == len(wanted)):
+                    file.save(known)
+                report(i + 1, len(wanted))
+            heights = dict(zip(families, known[f"heights_{i}"].tolist(), strict=True))
+            out[optimizer, star, budget] = Tuned(heights, known[f"rates_{i}"] if free else None)
+    return out
 
 
 def _star(part: dict[str, Any]) -> float:
@@ -87,18 +83,17 @@ def build(family: str, budget: int, height: float, best: np.ndarray | None = Non
     return Schedule(f"optimal:steps={budget},height={height:.6g}", best * (height / best.max()))
 
 
-def plans(settings: Settings, best: dict[tuple[str, float, int], np.ndarray]) -> list[dict[str, Any]]:
+def plans(settings: Settings, best: dict[_Setting, Tuned]) -> list[dict[str, Any]]:
     """Return every run without its teacher: optimizer, teacher's β*, family, budget, height and schedule."""
     out = []
     for part in settings["parts"]:
         optimizer, star = part["optimizer"], _star(part)
         for budget in settings["budgets"]:
+            found = best[optimizer, star, budget]
             for family in part["families"]:
-                rates = best[optimizer, star, budget] if family == "optimal" else None
-                middle, shifts = middle_height(optimizer, family, budget, settings["batch"]), part["shifts"]
-                if rates is not None:
-                    middle, shifts = float(rates.max()), [-1, 0, 1]
-                for shift in shifts:
+                rates = found.rates if family == "optimal" else None
+                middle = found.heights[family] if rates is None else float(rates.max())
+                for shift in part["shifts"]:
                     height = middle * 2.0**shift
                     out.append(
                         {
@@ -118,7 +113,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     import xarray
 
     teachers = settings["teachers"]
-    best = optima(settings, context)
+    best = tune(settings, context)
     everything = plans(settings, best)
     rows: dict[str, list[Any]] = {
         name: [] for name in ("optimizer", "beta_star", "family", "budget", "height", "teacher")
@@ -155,20 +150,21 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     )
 
 
-def _stored(best: dict[tuple[str, float, int], np.ndarray]) -> dict[str, Any]:
+def _stored(best: dict[_Setting, Tuned]) -> dict[str, Any]:
     """Return the computed optima as variables: predicting from results need not compute them again."""
-    if not best:
+    optima = {key: tuned.rates for key, tuned in best.items() if tuned.rates is not None}
+    if not optima:
         return {}
-    rates = np.full((len(best), max(r.size for r in best.values())), np.nan)
-    for row, known in zip(rates, best.values(), strict=True):
+    rates = np.full((len(optima), max(r.size for r in optima.values())), np.nan)
+    for row, known in zip(rates, optima.values(), strict=True):
         row[: known.size] = known
-    keys = zip(("optimizer", "beta_star", "budget"), zip(*best, strict=True), strict=True)
+    keys = zip(("optimizer", "beta_star", "budget"), zip(*optima, strict=True), strict=True)
     return {"optimal_rates": (("optimum", "step"), rates)} | {
         f"optimal_{name}": ("optimum", np.array(values)) for name, values in keys
     }
 
 
-def _restored(data: xarray.Dataset) -> dict[tuple[str, float, int], np.ndarray]:
+def _restored(data: xarray.Dataset) -> dict[_Setting, np.ndarray]:
     if "optimal_rates" not in data:
         return {}
     columns = [data[f"optimal_{name}"].values for name in ("optimizer", "beta_star", "budget")]
@@ -274,7 +270,7 @@ def _figures() -> tuple[FigureSpec, ...]:
 _ALL = ["constant", "linear", "square", "cosine", "wsd", "optimal"]
 
 
-def _parts(shifts: list[int], soft: list[float | None], soft_families: list[str]) -> list[dict[str, Any]]:
+def _parts(shifts: list[float], soft: list[float | None], soft_families: list[str]) -> list[dict[str, Any]]:
     hard = [{"optimizer": o, "beta_star": None, "families": _ALL, "shifts": shifts} for o in ("sgd", "adam")]
     return hard + [
         {"optimizer": o, "beta_star": star, "families": soft_families, "shifts": shifts}
@@ -290,11 +286,11 @@ EXPERIMENTS = (
         source="beyond the papers",
         settings={
             "paper": {
-                "parts": _parts([-2, -1, 0, 1, 2, 3], [100.0, 10.0], _ALL), "budgets": [300, 1000, 3000,
+                "parts": _parts([-1.5, -0.75, 0, 0.75, 1.5], [100.0, 10.0], _ALL), "budgets": [300, 1000, 3000,
                 10000, 30000], "batch": 64, "teachers": 8, "test_samples": 16384,
             },
             "quick": {
-                "parts": _parts([-1, 0, 1, 2], [100.0, 10.0], ["constant", "linear", "cosine", "optimal"]),
+                "parts": _parts([-1, 0, 1], [100.0, 10.0], ["constant", "linear", "cosine", "optimal"]),
                 "budgets": [64, 160, 400, 1000], "batch": 64, "teachers": 8, "test_samples": 2048,
             },
             "tiny": {
