@@ -84,6 +84,8 @@ def test_an_interrupted_experiment_goes_on_where_it_was(name, changes, share, tm
 
     with pytest.raises(StopError):
         chosen.run("tiny", output=tmp_path, progress=stop)
+    with pytest.raises(ValueError, match="must not exist unless a run is resumed"):
+        chosen.run("tiny", output=tmp_path)
     parts = []
     resumed = chosen.run(
         "tiny", output=tmp_path, resume=True, progress=lambda done, planned: parts.append(done / planned)

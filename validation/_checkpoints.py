@@ -24,22 +24,25 @@ class ResumeFile:
 
     Parameters
     ----------
-    path : Path
+    path : Path or None
+        None is a run without a file: nothing is due, nothing is saved, nothing is left.
     identity : dict
         What another run must agree with to go on from it; values that JSON holds.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
         self.path = path
         self._identity = {"kind": _KIND, **identity}
         self._next = time.monotonic() + SAVE_SECONDS
 
     def due(self) -> bool:
         """Whether it is time to save."""
-        return time.monotonic() >= self._next
+        return self.path is not None and time.monotonic() >= self._next
 
     def save(self, arrays: dict[str, np.ndarray]) -> None:
         """Write the state of the run."""
+        if self.path is None:
+            return
         start = time.monotonic()
         text = json.dumps(self._identity)
         with atomic_path(self.path) as temporary, temporary.open("wb") as file:
@@ -47,15 +50,21 @@ class ResumeFile:
         end = time.monotonic()
         self._next = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
 
-    def load(self) -> dict[str, np.ndarray]:
-        """Return the state that the same run has saved.
+    def left(self, resume: bool) -> dict[str, np.ndarray] | None:
+        """Return the state that the same run has left, None where there is none.
 
         Raises
         ------
         ValueError
-            If the file is none of these, or of another run; the message names the difference.
+            If there is a file and the run is not to be resumed, or the file is none of these, or of another
+            run; the message names the difference.
         """
         path = self.path
+        if path is None or not path.exists():
+            return None
+        if not resume:
+            remedy = "resume it, or name another file"
+            fail("checkpoint", "must not exist unless a run is resumed", str(path), remedy)
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
 from peakedtheory._threads import number_of_threads
 from peakedtheory.validation._checkpoints import ResumeFile
 from peakedtheory.validation._hessian import Curvature
@@ -85,7 +84,7 @@ class Run:
 
     def __init__(self, plan: Plan, checkpoint: Path | None = None, *, resume: bool = False) -> None:
         self.plan = plan
-        self.file = None if checkpoint is None else ResumeFile(checkpoint, plan.identity())
+        self.file = ResumeFile(checkpoint, plan.identity())
         self.threads = number_of_threads()
         self.pool = ThreadPoolExecutor(self.threads)
         self.stacks = plan.stacks()
@@ -94,11 +93,9 @@ class Run:
         self.curvatures: dict[int, Curvature] = {}
         self.done = 0
         self.recorded = 0
-        if self.file is not None and self.file.path.exists():
-            if not resume:
-                remedy = "resume it, or name another file"
-                fail("checkpoint", "must not exist unless a run is resumed", str(checkpoint), remedy)
-            self._take_up(self.file.load())
+        arrays = self.file.left(resume)
+        if arrays is not None:
+            self._take_up(arrays)
 
     def _engine(self, stack: Stack) -> Any:
         if self.plan.engine == "compiled":
@@ -117,7 +114,7 @@ class Run:
                 while self.done < step:
                     self._advance(min(self._chunk(), step - self.done))
                     report(self.done)
-                    if self.file is not None and self.file.due():
+                    if self.file.due():
                         self.save()
                 self._record(time_index)
         report(self.plan.steps)
@@ -191,7 +188,7 @@ class Run:
 
     def save(self) -> None:
         """Write the resume file."""
-        if self.file is None:
+        if self.file.path is None:
             return
         n, m, cases = self.plan.n, self.plan.width, len(self.plan.cases)
         arrays: dict[str, np.ndarray] = {name: np.zeros((cases, n, m), self.plan.dtype) for name in _STATE}

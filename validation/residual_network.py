@@ -228,7 +228,7 @@ class ResidualRun:
         }
         return {k: v.cpu().numpy() for k, v in found.items()}
 
-    def file(self, path: Path) -> ResumeFile:
+    def file(self, path: Path | None) -> ResumeFile:
         """Return the resume file of this run."""
         return ResumeFile(path, asdict(self.plan) | {"device": self.device.type})
 
@@ -243,9 +243,8 @@ class ResidualRun:
         names = {"first": "exp_avg", "second": "exp_avg_sq"}
         return {"parameters": self.parameters, **{k: self.moments(v) for k, v in names.items()}}
 
-    def restore(self, file: ResumeFile) -> dict[str, np.ndarray]:
+    def restore(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Take up a stored run and return what it had recorded."""
-        arrays = file.load()
         self.done = int(arrays["done"])
         for name, tensors in self._state().items():
             for k, tensor in enumerate(tensors):
@@ -285,14 +284,15 @@ def train_residual(
     Raises
     ------
     ValueError
-        If the checkpoint is unreadable or of another run.
+        If the checkpoint is unreadable, of another run, or exists and is not to be resumed.
     """
     run = ResidualRun(plan, device)
     shape = (len(run.teacher_of), len(record))
     records = {name: np.full(shape, np.nan) for name in ("loss", "loss_standard_error", "beta")}
-    file = None if checkpoint is None else run.file(checkpoint)
-    if file is not None and resume and file.path.exists():
-        records = run.restore(file)
+    file = run.file(checkpoint)
+    left = file.left(resume)
+    if left is not None:
+        records = run.restore(left)
     with run.pool:
         for place, step in enumerate(record):
             if step <= run.done and np.isfinite(records["loss"][0, place]):
@@ -301,10 +301,9 @@ def train_residual(
                 run.advance(min(run.chunk(), int(step) - run.done))
                 if report is not None:
                     report(run.done)
-                if file is not None and file.due():
+                if file.due():
                     run.store(file, records)
             for name, values in run.observe().items():
                 records[name][:, place] = values
-    if file is not None:
-        run.store(file, records)
+    run.store(file, records)
     return records

@@ -41,13 +41,11 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
 
     names, steps = settings["energies"], settings["steps"]
     scales = [_LogitScale(name, settings) for name in names]
-    path = context.checkpoint()
-    file = None if path is None else ResumeFile(path, {"experiment": "other-energies", **settings})
-    done = 0
-    if file is not None and context.resume and file.path.exists():
-        stored = file.load()
-        done = int(stored["done"])
-        for scale, beta, records in zip(scales, stored["beta"], stored["records"], strict=True):
+    file = ResumeFile(context.checkpoint(), {"experiment": "other-energies", **settings})
+    done, left = 0, file.left(context.resume)
+    if left is not None:
+        done = int(left["done"])
+        for scale, beta, records in zip(scales, left["beta"], left["records"], strict=True):
             scale.beta, scale.records = beta, records
     with (
         reporter(context.progress, "training logit scales") as report,
@@ -57,7 +55,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
             deque(pool.map(_LogitScale.advance, scales, [done] * len(scales)), maxlen=0)
             done = min(done + _BLOCK, steps)
             report(done, steps)
-            if file is not None and file.due():
+            if file.due():
                 state = {
                     name: np.array([getattr(scale, name) for scale in scales]) for name in ("beta", "records")
                 }
