@@ -43,8 +43,7 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             _, theory, _ = study.tuned(data, prediction["loss"].values, optimizer, star, family)
             place.plot(steps, theory[0], "-", lw=1.2, color=colours[family])
             if family == "constant":
-                last = np.flatnonzero(np.isfinite(mean))[-1]
-                anchor = (float(steps[last]), 1.25 * float(mean[last]))
+                anchor = (float(steps[0]), 1.25 * float(mean[0]))
                 guide(place, np.asarray(steps, dtype=float), anchor, -1 / 3)
         place.set(xscale="log", yscale="log", title=_title(optimizer, star))
         place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
