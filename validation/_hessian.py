@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from peakedtheory.kernels.lanes import LANES
 from peakedtheory.validation._inputs import TEST
@@ -70,10 +71,13 @@ class Curvature:
         drawn = stack.tests.draw(TEST, 0, 1, samples, pool, padded_width(stack.shape[1]))
         self.lanes, self.rows = (a[:, 0].astype(float) for a in drawn)
         self.samples = samples
+        self.libraries = ThreadpoolController()
 
     def measure(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Return eigenvalues and error bounds (C, 3), traces and their standard errors (C,)."""
-        results = list(self.pool.map(self._case, range(self.stack.size), weights))
+        # cases share the processors already: threads of the linear algebra would fight over them
+        with self.libraries.limit(limits=1, user_api="blas"):
+            results = list(self.pool.map(self._case, range(self.stack.size), weights))
         names = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
         return dict(zip(names, (np.array(a) for a in zip(*results, strict=True)), strict=True))
 

@@ -80,6 +80,7 @@ def make_section(
         figure.savefig(picture, dpi=_DPI, format="png")
         figures.append((spec.key, spec.title, spec.caption, picture.getvalue()))
         if folder is not None:
+            figure.set_layout_engine("none")  # it stays as it has just been laid out
             with atomic_path(folder / f"{file_name(spec.key)}.{plot_format}") as path:
                 figure.savefig(path, dpi=160, format=plot_format)
     claims = tuple(experiment.judge(data, prediction))

@@ -9,9 +9,10 @@ few thousand steps span many decades of τ.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,8 +52,15 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
         reporter(context.progress, "training logit scales") as report,
         ThreadPoolExecutor(number_of_threads()) as pool,
     ):
+        # drawing takes longest and needs no β: blocks are drawn ahead, as many as keep the threads at work
+        ahead: deque[list[Future[np.ndarray]]] = deque()
+        starts = iter(range(done, steps, _BLOCK))
+        depth = 2 + number_of_threads() // len(scales)
         while done < steps:
-            deque(pool.map(_LogitScale.advance, scales, [done] * len(scales)), maxlen=0)
+            for start in itertools.islice(starts, depth - len(ahead)):
+                ahead.append([pool.submit(scale.draw, start) for scale in scales])
+            drawn = [future.result() for future in ahead.popleft()]
+            deque(pool.map(_LogitScale.advance, scales, [done] * len(scales), drawn), maxlen=0)
             done = min(done + _BLOCK, steps)
             report(done, steps)
             if file.due():
@@ -102,12 +110,16 @@ class _LogitScale:
         x = self.energies.sample(rng, shape)
         return x - x.min(axis=0)
 
-    def advance(self, done: int) -> None:
-        """Train the block of steps that begins after `done` of them."""
-        n, _, batch = self.shape
+    def draw(self, done: int) -> np.ndarray:
+        """Return the gaps of the block of steps that begins after `done` of them."""
         rng = self._generator(1 + done // _BLOCK)
-        for step, rate in enumerate(self.rates[done : done + _BLOCK], start=done + 1):
-            gaps = self._gaps(rng, self.shape)
+        count = min(_BLOCK, self.rates.size - done)
+        return np.stack([self._gaps(rng, self.shape) for _ in range(count)])
+
+    def advance(self, done: int, drawn: np.ndarray) -> None:
+        """Train the block of steps that begins after `done` of them, on its gaps."""
+        n, _, batch = self.shape
+        for step, (rate, gaps) in enumerate(zip(self.rates[done:], drawn, strict=False), start=done + 1):
             weight = np.exp(-self.beta[:, None] * gaps)
             # dL/dβ = -Σ p gap, the mean of the excess energy under the softmax
             drive = ((weight * gaps).sum(axis=0) / weight.sum(axis=0)).sum(axis=1) / batch
