@@ -266,14 +266,15 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: 
             amplitudes = [weight * a if abs(side_k - k) < 1e-3 else 0.0 for side_k, a in sides]
             amplitude, together = math.hypot(*amplitudes), 2.0
             if x0 - lowest < 1e-12 * max(abs(x0), part.width) and not atoms:
-                together, survives = n, k ** (2.0 - n)
+                # F = (A/k) δ^k of all others: their power is taken of a ratio of order one
+                together, strength, survives = n, k * k * (amplitude / k) ** n, 1.0
             else:
                 below = sum(w * p.below(np.array([x0]))[0] for w, p in parts)
+                strength = amplitude**2
                 survives = math.exp((n - 2.0) * math.log(below)) if below > 0 else float(n == 2)
             kappa = together * k
             if kappa > 1.0 + 2e-3 or survives <= 1e-300:
                 continue
-            strength = amplitude**together
             if kappa < 1.0 - 2e-3:
                 strength *= beta_function(kappa - k, 1.0 - kappa)
                 strength += amplitudes[0] * amplitudes[1] * beta_function(k, k)

@@ -222,6 +222,15 @@ def test_coefficients_of_several_edges_add_up():
     assert prediction.coefficient == pytest.approx(1 / 3, rel=1e-6)
 
 
+@pytest.mark.parametrize("n", [128, 50304, 10**12])
+def test_of_two_singular_edges_the_lower_one_decides_at_any_size(n):
+    # at the higher edge all n would have to meet; f ~ 1/(π√δ) at the lower: n(n-1) A² π²/12 = n(n-1)/12
+    prediction = predict_exponent("arcsine", n)
+    assert prediction.logarithmic
+    assert prediction.coefficient == pytest.approx(n * (n - 1) / 12, rel=1e-6)
+    assert predict_exponent("beta:a=0.3,b=0.3", n).gap_exponent == pytest.approx(0.6, rel=1e-4)
+
+
 def test_other_energies_reach_their_power_law_at_any_size():
     answer = regime(math.inf, 32000, "uniform")
     assert math.isinf(answer.window.decades)
