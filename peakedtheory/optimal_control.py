@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from peakedtheory._checks import fail, number_of_energies, number_of_steps
+from peakedtheory._progress import Report, reporter
 from peakedtheory._results import describe
 from peakedtheory.dynamics import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
 from peakedtheory.late_time import annealing, annealing_limit, asymptotic_rate, decay_exponent
@@ -307,6 +308,7 @@ def optimal_schedule(
     beta_star: float = math.inf,
     families: tuple[str, ...] = tuple(FAMILIES),
     refine: bool = True,
+    progress: bool | Report = False,
 ) -> OptimalSchedule:
     """Return the learning-rate schedule with the lowest predicted final loss, from zero.
 
@@ -324,6 +326,9 @@ def optimal_schedule(
         Families whose best members are compared.
     refine : bool
         Whether to free the shape altogether; otherwise the best family member is returned.
+    progress : bool or callable
+        Show a bar on a terminal, or be called with the numbers of families done and planned; the free shape
+        counts as one.
 
     Returns
     -------
@@ -348,13 +353,17 @@ def optimal_schedule(
         fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
     if not families:
         fail("families", f"must be some of {', '.join(FAMILIES)}", "none", "name one")
-    optima = sorted(
-        (best_of_family(name, steps, batch, width, n, kind, beta_star) for name in families),
-        key=lambda f: f.loss,
-    )
-    plan = optima[0].schedule
-    if refine:
-        plan = _free_shape(plan, optima[0].loss, kind, batch, width, n, beta_star)
+    planned = len(families) + refine
+    with reporter(progress, "tuning schedules") as report:
+        optima = []
+        for done, name in enumerate(families, start=1):
+            optima.append(best_of_family(name, steps, batch, width, n, kind, beta_star))
+            report(done, planned)
+        optima.sort(key=lambda f: f.loss)
+        plan = optima[0].schedule
+        if refine:
+            plan = _free_shape(plan, optima[0].loss, kind, batch, width, n, beta_star)
+            report(planned, planned)
     times = plan.tau[np.unique(np.round(np.geomspace(1, steps, 200)).astype(int))]
     flow = student_flow(
         times, beta_star, n, optimizer=kind(float(plan.rates.max()), batch, width), schedule=plan

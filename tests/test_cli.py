@@ -143,6 +143,14 @@ def test_help_of_every_command():
     assert run("--version").output.strip() == "0.1.0"
 
 
+def test_the_module_runs_as_the_command_does():
+    call = [sys.executable, "-m", "peakedtheory", "entropy", "--vocab", "100", "--entropy", "-1"]
+    found = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: entropy: must")
+    assert found.stderr.count("\n") == 1
+
+
 def test_import_is_light():
     code = (
         "import sys, peakedtheory; "

@@ -183,6 +183,15 @@ def test_free_schedule_beats_every_family():
     assert "annealing" in repr(result)
 
 
+def test_tuning_reports_every_family_and_the_free_shape():
+    seen = []
+    result = optimal_schedule(
+        20, 64, 32, 128, families=("constant", "linear"), progress=lambda *both: seen.append(both)
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert result.loss <= result.families[0].loss
+
+
 def test_a_teacher_that_is_reached_to_all_digits_has_a_schedule_too():
     # the flow ends at rounding, or at zero, for many schedules: nothing tells them apart, nothing fails
     result = optimal_schedule(200, 1e5, 8, 8, beta_star=0.5, families=("square",))

@@ -70,14 +70,16 @@ def command(
 
     For N classes: the exponent of the gap law, the window over which it holds, or why there is none.
     """
+    from peakedtheory._progress import reporter
     from peakedtheory.energies import as_energies
     from peakedtheory.regimes import predict_exponent, regime
 
     if beta_star is None and entropy is None:
         beta_star = math.inf
     distribution = as_energies(energies)
-    prediction = predict_exponent(distribution, vocab)
-    answer = regime(beta_star, vocab, distribution, entropy=entropy, beta=beta, tau=tau)
+    with reporter(True, "following the flow"):
+        prediction = predict_exponent(distribution, vocab)
+        answer = regime(beta_star, vocab, distribution, entropy=entropy, beta=beta, tau=tau)
     window = answer.window
     if json:
         print_json(
@@ -103,7 +105,7 @@ def command(
             ["local exponent", number(answer.exponent, 4)],
             ["asymptotic exponent α", number(prediction.exponent, 4)],
             ["gap exponent κ", number(prediction.gap_exponent, 4)],
-            ["coefficient", "–" if prediction.coefficient is None else number(prediction.coefficient)],
+            ["coefficient", "–" if prediction.coefficient is None else f"{prediction.coefficient:.8g}"],
             ["onset, β ≈ c0", number(answer.onset, 4)],
             ["end, β ≈ β*", number(answer.beta_star, 4)],
         ]

@@ -46,7 +46,9 @@ def command(
 
     star = teacher(beta_star, entropy, vocab)
     length: Any = steps  # checked there
-    best = optimal_schedule(length, batch, width, vocab, optimizer, beta_star=star, refine=refine)
+    best = optimal_schedule(
+        length, batch, width, vocab, optimizer, beta_star=star, refine=refine, progress=True
+    )
     free = best.schedule is not best.families[0].schedule
     if json:
         families = [
