@@ -189,15 +189,16 @@ def test_tuned_losses_of_schedules_are_read_at_the_best_height():
     )  # fmt: skip
     assert analysis_budgets.groups(data) == [("sgd", math.inf)]
     assert analysis_budgets.families_of(data, "sgd", math.inf) == ["linear"]
-    steps, tuned, inside = analysis_budgets.tuned(data, loss, "sgd", math.inf, "linear")
-    assert inside
-    np.testing.assert_allclose(tuned, steps**-0.7 * np.array([[1.0], [1.1]]), rtol=0.02)
+    found = analysis_budgets.tuned(data, data, "sgd", math.inf, "linear")
+    assert found.inside
+    np.testing.assert_allclose(found.trained, found.budgets**-0.7 * np.array([[1.0], [1.1]]), rtol=0.02)
+    np.testing.assert_array_equal(found.flow, found.trained[0])
     both = analysis_budgets.exponents(data, data, "sgd", math.inf, "linear")
     assert both.trained.value == pytest.approx(-0.7, abs=1e-6)
     assert both.predicted.value == pytest.approx(-0.7, abs=1e-6)
     assert (both.span, both.inside) == ((100, 400), True)
     lowest = data.isel(case=height <= 1)
-    assert not analysis_budgets.tuned(lowest, lowest["loss"].values, "sgd", math.inf, "linear")[2]
+    assert not analysis_budgets.tuned(lowest, lowest, "sgd", math.inf, "linear").inside
 
 
 def test_budgets_at_which_the_teacher_is_reached_have_no_part_in_exponents():
@@ -217,8 +218,45 @@ def test_budgets_at_which_the_teacher_is_reached_have_no_part_in_exponents():
     both = analysis_budgets.exponents(data, flow, "sgd", 10.0, "linear")
     assert both.span == (100, 400)
     assert both.predicted.value == pytest.approx(-0.7, abs=1e-6)
-    reached = data.assign(loss=("case", np.where(budget >= 400, 1e-8, loss)))
-    assert analysis_budgets.exponents(reached, flow, "sgd", 10.0, "linear") is None
+    # a dip: beside the best height the flow loses twelve times as much
+    dip = flow.assign(
+        loss=("case", np.where((budget == 400) & (height == 1), loss / 12, flow["loss"].values))
+    )
+    assert np.isnan(analysis_budgets.tuned(data, dip, "sgd", 10.0, "linear").trained[0]).tolist() == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert analysis_budgets.exponents(data, dip, "sgd", 10.0, "linear") is None
+
+
+def test_a_dip_of_the_loss_is_judged_by_the_height_at_which_beta_meets_its_teacher():
+    """The students' β is 10 (h/h*)^.8, h* = 1.1 of the flow's; each teacher's β* is its own."""
+    heights, teachers = np.array([0.5, 1.0, 2.0]), np.array([0.97, 1.0, 1.03])
+    height, teacher = (v.ravel() for v in np.meshgrid(heights, np.arange(3), indexing="ij"))
+    count = height.size
+    data = xarray.Dataset(
+        {"loss": ("case", np.log(height / 1.1) ** 2), "beta": ("case", 10 * (height / 1.1) ** 0.8 * teachers[teacher])},
+        coords={
+            "budget": ("case", np.full(count, 100)), "height": ("case", height), "teacher": ("case", teacher),
+            "family": ("case", np.full(count, "linear")), "beta_star": ("case", np.full(count, 10.0)),
+            "optimizer": ("case", np.full(count, "sgd")),
+        },
+    )  # fmt: skip
+    flow = xarray.Dataset(
+        {
+            "loss": ("case", np.log(height) ** 2 + 1e-4), "beta": ("case", 10 * height**0.8),
+            "beta_sensitivity": ("case", np.full(count, 0.8)),
+        }
+    )  # fmt: skip
+    (place,) = analysis_budgets.matched_heights(data, flow, "sgd", 10.0)
+    assert (place.family, place.budget, place.reached) == ("linear", 100, True)
+    np.testing.assert_allclose(np.exp(place.log_ratios), 1.1 * teachers ** (-1 / 0.8), rtol=1e-12)
+    (claim,) = (one for one in budgets.claims(data, flow) if "β meets β*" in one.text)
+    assert claim.measured == pytest.approx(1.1, rel=1e-3)
+    assert claim.error == pytest.approx(1.1 * 0.0375 / math.sqrt(3), rel=0.02)
+    assert claim.verdict == "cannot be told at this scale"
+    still = flow.assign(beta_sensitivity=("case", np.full(count, 0.01)))
+    assert analysis_budgets.matched_heights(data, still, "sgd", 10.0) == []
+    assert not [one for one in budgets.claims(data, still) if "β meets β*" in one.text]
 
 
 @pytest.mark.parametrize(("family", "exponent"), [("constant", 1 / 3), ("linear", 2 / 3), ("optimal", 1.0)])
@@ -265,10 +303,21 @@ def test_tuned_heights_lie_within_the_scan(optimizer, star):
     assert list(best.heights) == ["constant", "wsd"]
     assert best.rates is None
     data = budgets.simulate(settings, RunContext())
-    for values in (data["loss"].values, budgets.predict(data)["loss"].values):
-        for family in best.heights:
-            _, _, inside = analysis_budgets.tuned(data, values, *key[:2], family)
-            assert inside
+    flow = budgets.predict(data)
+    for family in best.heights:
+        assert analysis_budgets.tuned(data, flow, *key[:2], family).inside
+    assert np.isnan(flow["beta_sensitivity"]).all() == (star is None)
+    if star is not None:
+        # β against height, between the heights of the scan and at their middle one
+        chosen = data["family"].values == "constant"
+        (low, middle, high), x = (
+            np.unique(flow["beta"].values[chosen]),
+            np.unique(data["height"].values[chosen]),
+        )
+        slopes = np.diff(np.log([low, middle, high])) / np.diff(np.log(x))
+        at_middle = chosen & np.isclose(data["height"].values, x[1])
+        slope = float(flow["beta_sensitivity"].values[at_middle][0])
+        assert slopes.min() < slope < slopes.max()
 
 
 def test_predictions_from_results_use_the_optima_that_were_trained(monkeypatch):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from peakedtheory.plotting import EXACT, new_figure
 from peakedtheory.validation import analysis_budgets as study
 from peakedtheory.validation.figures import columns_for, guide, shades
@@ -34,17 +32,16 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     colours = _colours()
     for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
         for family in study.families_of(data, optimizer, star):
-            steps, losses, _ = study.tuned(data, data["loss"].values, optimizer, star, family)
-            mean = losses.mean(axis=0)
-            error = losses.std(axis=0, ddof=1) / math.sqrt(len(losses))
+            found = study.tuned(data, prediction, optimizer, star, family)
+            mean = found.trained.mean(axis=0)
+            error = found.trained.std(axis=0, ddof=1) / math.sqrt(len(found.trained))
             fit = study.exponents(data, prediction, optimizer, star, family)
             label = f"{family}: {-fit.trained.value:.2f} ± {fit.trained.error:.2f}" if fit else family
-            place.errorbar(steps, mean, error, fmt="o", ms=3.5, color=colours[family], label=label)
-            _, theory, _ = study.tuned(data, prediction["loss"].values, optimizer, star, family)
-            place.plot(steps, theory[0], "-", lw=1.2, color=colours[family])
+            place.errorbar(found.budgets, mean, error, fmt="o", ms=3.5, color=colours[family], label=label)
+            place.plot(found.budgets, found.flow, "_-", lw=1.2, ms=9, color=colours[family])
             if family == "constant":
-                anchor = (float(steps[0]), 1.25 * float(mean[0]))
-                guide(place, np.asarray(steps, dtype=float), anchor, -1 / 3)
+                anchor = (float(found.budgets[0]), 1.25 * float(mean[0]))
+                guide(place, found.budgets.astype(float), anchor, -1 / 3)
         place.set(xscale="log", yscale="log", title=_title(optimizer, star))
         place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     for place in axes.ravel()[len(groups) :]:
@@ -75,9 +72,39 @@ def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                 place.plot([k], [study.asymptotic(family)], "x", color=EXACT)
         place.axhline(1 / 3, color="0.6", ls="--", lw=1)
         place.set_xticks(range(len(names)), names, rotation=30)
+        place.set_xlim(-0.6, len(names) - 0.4)
         place.set(title=_title(optimizer, star))
     for place in axes.ravel()[len(groups) :]:
         place.set_axis_off()
     for place in axes[:, 0]:
         place.set_ylabel("exponent α of T^-α")
+    return figure
+
+
+def heights(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
+    """Draw for every soft teacher how far apart heights of training and flow lie that end with one β."""
+    groups = [pair for pair in study.groups(data) if math.isfinite(pair[1])]
+    count = max(len(groups), 1)
+    columns = columns_for(count)
+    figure, axes = new_figure(columns, math.ceil(count / columns), width=3.8, height=3.2)
+    colours = _colours()
+    for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
+        place.axhline(1.0, color=EXACT, lw=1)
+        for one in study.matched_heights(data, prediction, optimizer, star):
+            mean = math.exp(one.log_ratios.mean())
+            error = mean * float(one.log_ratios.std(ddof=1)) / math.sqrt(one.log_ratios.size)
+            shift = 1.06 ** (list(study.POWERS).index(one.family) - 2.5)
+            place.errorbar(
+                [one.budget * shift], [mean], [error], fmt="o", ms=4, color=colours[one.family],
+                mfc=colours[one.family] if one.reached else "white",
+            )  # fmt: skip
+        place.set(xscale="log", title=_title(optimizer, star), xlabel="budget T (steps)")
+        names = study.families_of(data, optimizer, star)
+        for family in names:
+            place.plot([], [], "o", color=colours[family], label=family)
+        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+    for place in axes.ravel()[len(groups) :]:
+        place.set_axis_off()
+    for place in axes[:, 0]:
+        place.set_ylabel("height of training / of the flow")
     return figure

@@ -16,7 +16,13 @@ import numpy as np
 from peakedtheory._progress import reporter
 from peakedtheory.validation import figures_budgets as draw
 from peakedtheory.validation._checkpoints import ResumeFile
-from peakedtheory.validation.analysis_budgets import asymptotic, exponents, families_of, groups
+from peakedtheory.validation.analysis_budgets import (
+    asymptotic,
+    exponents,
+    families_of,
+    groups,
+    matched_heights,
+)
 from peakedtheory.validation.cases import Case, theory_of
 from peakedtheory.validation.claims import Claim, near
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 
     from peakedtheory.schedules import Schedule
 
+#: Factor between two heights from which the slope of ln β is taken.
+_ASIDE = 1.01
 #: Optimizer, teacher's β* and budget.
 _Setting = tuple[str, float, int]
 
@@ -174,30 +182,35 @@ def _restored(data: xarray.Dataset) -> dict[_Setting, np.ndarray]:
 
 
 def predict(data: xarray.Dataset) -> xarray.Dataset:
-    """Return the final loss of every schedule, by the flow, with nothing fitted."""
+    """Return final loss and β of every schedule by the flow, nothing fitted, and d ln β/d ln(height).
+
+    The last for soft teachers alone; NaN against hard labels.
+    """
     import xarray
 
     from peakedtheory.dynamics import student_flow
 
     batch, best = int(data.attrs["batch"]), _restored(data)
-    known: dict[Any, float] = {}
-    out = np.empty(data.sizes["case"])
+
+    def run(optimizer: str, star: float, family: str, budget: int, height: float) -> tuple[float, float]:
+        plan = build(family, budget, height, best[optimizer, star, budget] if family == "optimal" else None)
+        rule = theory_of(optimizer, float(plan.rates.max()), batch, WIDTH)
+        flow = student_flow([plan.tau[-1]], star, CLASSES, optimizer=rule, schedule=plan)
+        return float(flow.loss[0]), float(flow.beta[0])
+
+    known: dict[Any, tuple[float, float, float]] = {}
+    out = np.empty((3, data.sizes["case"]))
     columns = [data[name].values for name in ("optimizer", "beta_star", "family", "budget", "height")]
     for i, (optimizer, star, family, budget, height) in enumerate(zip(*columns, strict=True)):
-        key = (str(optimizer), float(star), str(family), int(budget), round(float(height), 9))
+        setting = (str(optimizer), float(star), str(family), int(budget))
+        key = (*setting, round(float(height), 9))
         if key not in known:
-            rates = best[key[0], key[1], key[3]] if key[2] == "optimal" else None
-            plan = build(key[2], key[3], float(height), rates)
-            flow = student_flow(
-                [plan.tau[-1]],
-                key[1],
-                CLASSES,
-                optimizer=theory_of(key[0], float(plan.rates.max()), batch, WIDTH),
-                schedule=plan,
-            )
-            known[key] = float(flow.loss[0])
-        out[i] = known[key]
-    return xarray.Dataset({"loss": (("case",), out)})
+            loss, beta = run(*setting, float(height))
+            higher = run(*setting, float(height) * _ASIDE)[1] if math.isfinite(star) else math.nan
+            known[key] = (loss, beta, math.log(higher / beta) / math.log(_ASIDE))
+        out[:, i] = known[key]
+    names = ("loss", "beta", "beta_sensitivity")
+    return xarray.Dataset({name: (("case",), row) for name, row in zip(names, out, strict=True)})
 
 
 def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
@@ -240,7 +253,29 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
                     published=0.0,
                 )
             )
+        out += _meeting(data, prediction, optimizer, star)
     return out
+
+
+def _meeting(data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str, star: float) -> list[Claim]:
+    """Judge the heights at which β meets the β* of a soft teacher, where budgets suffice for that."""
+    places = [one for one in matched_heights(data, prediction, optimizer, star) if one.reached]
+    if not places:
+        return []
+    ratios = np.average([p.log_ratios for p in places], axis=0, weights=[p.sensitivity**2 for p in places])
+    height = math.exp(ratios.mean())
+    return [
+        near(
+            f"{optimizer}, β* = {star:g}: β meets β* at the flow's height (height of training over the "
+            f"flow's; {len(places)} pairs of family and budget)",
+            height,
+            height * float(ratios.std(ddof=1)) / math.sqrt(ratios.size),
+            1.0,
+            0.06,
+            "within 6 %; weighted by how much β depends on the height; error over teachers",
+            predicted=1.0,
+        )
+    ]
 
 
 def _figures() -> tuple[FigureSpec, ...]:
@@ -249,10 +284,9 @@ def _figures() -> tuple[FigureSpec, ...]:
             "schedules",
             "Tuned loss against budget for every family of schedules",
             "Points: training, mean and standard error over teachers, at the best height; lines: the flow, "
-            "tuned alike, "
-            "nothing fitted; dashed: T^-1/3. Published (Lee et al. 2026): 1/3 for constant rates, expected "
-            "to survive "
-            "schedules.",
+            "tuned alike, nothing fitted; dashed: T^-1/3. Left out: budgets at which a soft teacher is "
+            "reached, where the loss has a dip as deep as a scanned height is close to it. Published "
+            "(Lee et al. 2026): 1/3 for constant rates, expected to survive schedules.",
             draw.budgets,
         ),
         FigureSpec(
@@ -262,6 +296,13 @@ def _figures() -> tuple[FigureSpec, ...]:
             "hard labels, "
             "1/3 + 2p/(3(p+1)).",
             draw.exponents,
+        ),
+        FigureSpec(
+            "schedule-heights",
+            "Heights of schedules at which training ends with the flow's β",
+            "Height of training over that of the flow for one final β, at the flow's best height; mean and "
+            "standard error over teachers, nothing fitted. Filled: β meets β* there, and the loss has a dip.",
+            draw.heights,
         ),
     )
 
@@ -294,6 +335,7 @@ EXPERIMENTS = (
             },
             "tiny": {
                 "parts": [{"optimizer": "sgd", "beta_star": None, "families": ["constant", "linear"],
+                "shifts": [-1, 0, 1]}, {"optimizer": "sgd", "beta_star": 3.0, "families": ["linear"],
                 "shifts": [-1, 0, 1]}], "budgets": [16, 24, 36], "batch": 16, "teachers": 2,
                 "test_samples": 256,
             },
