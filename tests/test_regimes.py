@@ -63,6 +63,15 @@ def test_singular_coefficient_is_the_limit_of_the_loss(energies, n):
     assert abs(ratios[1] - 1) < 0.3 * abs(ratios[0] - 1)
 
 
+@pytest.mark.parametrize("n", [10**9, 10**12])
+def test_losses_of_far_tails_reach_their_coefficient(n):
+    # levels are so far apart and so high that rounding of the energies tells no parts of 1/β apart
+    coefficient = predict_exponent("dweibull:c=0.3", n).coefficient
+    losses = loss([5.0, 50.0], math.inf, n, "dweibull:c=0.3") * [5.0, 50.0]
+    assert losses[1] == pytest.approx(coefficient, rel=1e-5)
+    assert abs(losses[1] - coefficient) < 0.2 * abs(losses[0] - coefficient)
+
+
 def test_logarithmic_edge_is_flagged():
     prediction = predict_exponent("beta:a=0.5,b=1", 4)
     assert prediction.logarithmic

@@ -293,7 +293,9 @@ class Density:
         if top == last < high:
             lumps.append((np.array([top]), self.above(np.array([top]))))
         a, b = a[~point], b[~point]
-        parts = np.maximum(np.ceil((b - a) / longest), 1.0).astype(int)
+        # parts that rounding of x cannot tell apart would have no length, and no mass
+        shortest_part = 8.0 * np.spacing(np.maximum(np.abs(a), np.abs(b)))
+        parts = np.maximum(np.ceil((b - a) / np.maximum(longest, shortest_part)), 1.0).astype(int)
         half = np.repeat(0.5 * (b - a) / parts, parts)
         offset = np.arange(half.size) - np.repeat(np.cumsum(parts) - parts, parts)
         start = np.repeat(a, parts) + 2.0 * half * offset

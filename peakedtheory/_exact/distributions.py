@@ -221,6 +221,16 @@ class Continuous(Energies):
             quartiles = np.asarray(self._quantile(np.array([0.25, 0.5, 0.75])), dtype=float)
         if not np.isfinite(quartiles).all() or quartiles[2] <= quartiles[0]:
             fail("energies", "must have finite, distinct quartiles", self.name, "check the parameters")
+        far = quartiles[1] + np.array([-1e3, 1e3]) * (quartiles[2] - quartiles[0])
+        with np.errstate(all="ignore"):
+            outside = [p for p in np.asarray(d.cdf(far), dtype=float) if not -1e-9 <= p <= 1.0 + 1e-9]
+        if outside:
+            fail(
+                "energies",
+                "must have probabilities from 0 to 1",
+                f"{self.name} (P = {outside[0]:.4g} far from its median)",
+                "take a law on the line: of angles, `vonmises_line`",
+            )
         density = Density(
             lambda x: self._pdf(-x),
             lambda x: d.cdf(-x),
