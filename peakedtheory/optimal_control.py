@@ -213,12 +213,7 @@ def optimal_learning_rate(
     kind = _optimizer(optimizer)
     if steps is None:
         if kind is not SGD or math.isfinite(beta_star):
-            fail(
-                "steps",
-                "must be given, as only SGD on hard labels has a limit",
-                "None",
-                "say how long the run is",
-            )
+            fail("steps", "must be given, as only SGD on hard labels has a limit", "None", "give a length")
         SGD(1.0, batch, width)
         ratio, rho, share = asymptotic_rate()
         return OptimalRate(ratio * batch / width, None, share, rho, 1.0 / 3.0)
