@@ -271,8 +271,8 @@ def _meeting(data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str, s
             height,
             height * float(ratios.std(ddof=1)) / math.sqrt(ratios.size),
             1.0,
-            0.06,
-            "within 6 %; weighted by how much β depends on the height; error over teachers",
+            0.05,
+            "within 5 %; weighted by how much β depends on the height; error over teachers",
             predicted=1.0,
         )
     ]
