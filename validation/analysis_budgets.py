@@ -157,6 +157,12 @@ class MatchedHeight:
     reached: bool
 
 
+def ratio(log_ratios: np.ndarray) -> tuple[float, float]:
+    """Return the geometric mean of ratios over teachers, and its standard error."""
+    mean = math.exp(log_ratios.mean())
+    return mean, mean * float(log_ratios.std(ddof=1)) / math.sqrt(log_ratios.size)
+
+
 def matched_heights(
     data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str, star: float
 ) -> list[MatchedHeight]:

@@ -91,16 +91,14 @@ def heights(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     for place, (optimizer, star) in zip(axes.ravel(), groups, strict=False):
         place.axhline(1.0, color=EXACT, lw=1)
         for one in study.matched_heights(data, prediction, optimizer, star):
-            mean = math.exp(one.log_ratios.mean())
-            error = mean * float(one.log_ratios.std(ddof=1)) / math.sqrt(one.log_ratios.size)
-            shift = 1.06 ** (list(study.POWERS).index(one.family) - 2.5)
+            mean, error = study.ratio(one.log_ratios)
+            shift = 1.06 ** (list(study.POWERS).index(one.family) - 2.5)  # families side by side
             place.errorbar(
                 [one.budget * shift], [mean], [error], fmt="o", ms=4, color=colours[one.family],
                 mfc=colours[one.family] if one.reached else "white",
             )  # fmt: skip
         place.set(xscale="log", title=_title(optimizer, star), xlabel="budget T (steps)")
-        names = study.families_of(data, optimizer, star)
-        for family in names:
+        for family in study.families_of(data, optimizer, star):
             place.plot([], [], "o", color=colours[family], label=family)
         place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
     for place in axes.ravel()[len(groups) :]:

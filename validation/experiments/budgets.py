@@ -22,6 +22,7 @@ from peakedtheory.validation.analysis_budgets import (
     families_of,
     groups,
     matched_heights,
+    ratio,
 )
 from peakedtheory.validation.cases import Case, theory_of
 from peakedtheory.validation.claims import Claim, near
@@ -263,13 +264,13 @@ def _meeting(data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str, s
     if not places:
         return []
     ratios = np.average([p.log_ratios for p in places], axis=0, weights=[p.sensitivity**2 for p in places])
-    height = math.exp(ratios.mean())
+    height, error = ratio(ratios)
     return [
         near(
             f"{optimizer}, β* = {star:g}: β meets β* at the flow's height (height of training over the "
             f"flow's; {len(places)} pairs of family and budget)",
             height,
-            height * float(ratios.std(ddof=1)) / math.sqrt(ratios.size),
+            error,
             1.0,
             0.05,
             "within 5 %; weighted by how much β depends on the height; error over teachers",
