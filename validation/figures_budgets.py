@@ -43,7 +43,7 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                 anchor = (float(found.budgets[0]), 1.25 * float(mean[0]))
                 guide(place, found.budgets.astype(float), anchor, -1 / 3)
         place.set(xscale="log", yscale="log", title=_title(optimizer, star))
-        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     for place in axes.ravel()[len(groups) :]:
         place.set_axis_off()
     for place in axes[-1]:
@@ -100,7 +100,7 @@ def heights(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.set(xscale="log", title=_title(optimizer, star), xlabel="budget T (steps)")
         for family in study.families_of(data, optimizer, star):
             place.plot([], [], "o", color=colours[family], label=family)
-        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3)
     for place in axes.ravel()[len(groups) :]:
         place.set_axis_off()
     for place in axes[:, 0]:
