@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from peakedtheory import schedules
-from peakedtheory.losscurves import LAWS, LossCurve, compare_laws, fit_loss_curve, forecast, parse_law
+from peakedtheory.curves.comparison import compare_laws
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.fits import fit_loss_curve
+from peakedtheory.curves.forecasts import forecast
+from peakedtheory.curves.law_registry import LAWS
+from peakedtheory.curves.laws import parse_law
 
 SIZES = (25, 100, 400)
 TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -79,7 +84,7 @@ def across_schedules(root):
 
 
 def _records(curve):
-    from peakedtheory._losscurves.laws import Records
+    from peakedtheory.curves.laws import Records
 
     return Records.of(curve.window(curve.warmup))
 

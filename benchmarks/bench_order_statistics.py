@@ -11,11 +11,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from peakedtheory import thermodynamics
-from peakedtheory._sampling.qmc import scramblings, sobol_exponentials
-from peakedtheory._sampling.tails import order_statistics_tables
-from peakedtheory._threads import share
+from peakedtheory._common.threads import share
 from peakedtheory.kernels.lanes import LANES
 from peakedtheory.kernels.order_statistics import order_statistics
+from peakedtheory.sampling.qmc import scramblings, sobol_exponentials
+from peakedtheory.sampling.tails import order_statistics_tables
 
 ROUNDS = 11
 REPEATS = 4

@@ -27,9 +27,9 @@ from _timing import timed
 from numba import njit
 
 from peakedtheory import estimate
-from peakedtheory._sampling.samplers import CACHED
-from peakedtheory._threads import share
+from peakedtheory._common.threads import share
 from peakedtheory.kernels import accumulate, lanes, sampling
+from peakedtheory.sampling.samplers import CACHED
 
 U = np.uint64
 CASES = [  # n, β, arithmetic

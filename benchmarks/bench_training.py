@@ -117,9 +117,9 @@ def engine_rates(cases, device, threads, clock):
     """Functions (steps) -> case-steps per second, one for each engine."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from peakedtheory.validation._compiled_engine import CompiledEngine
-    from peakedtheory.validation._stacks import build_stacks
-    from peakedtheory.validation._torch_engine import TorchEngine
+    from peakedtheory.validation.training.compiled_engine import CompiledEngine
+    from peakedtheory.validation.training.stacks import build_stacks
+    from peakedtheory.validation.training.torch_engine import TorchEngine
 
     pool = ThreadPoolExecutor(threads)
     (stack,) = build_stacks(

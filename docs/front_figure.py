@@ -10,9 +10,9 @@ import matplotlib as mpl
 import numpy as np
 
 from peakedtheory import SGD, student_flow
-from peakedtheory.plotting import GUIDE, new_figure
-from peakedtheory.validation.analysis_budgets import tuned
-from peakedtheory.validation.experiments import experiment
+from peakedtheory.figures.exact import GUIDE, new_figure
+from peakedtheory.validation.experiments.registry import experiment
+from peakedtheory.validation.experiments.schedules.analysis import tuned
 
 ROOT = Path(__file__).resolve().parent
 DATA = ROOT.parent / "validation" / "data"

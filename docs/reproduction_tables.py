@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from peakedtheory.validation.experiments import experiment
+from peakedtheory.validation.experiments.registry import experiment
 from peakedtheory.validation.report import number
 
 ROOT = Path(__file__).resolve().parent

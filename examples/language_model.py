@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from peakedtheory import match_entropy
-from peakedtheory.losscurves import compare_laws
-from peakedtheory.regimes import regime
+from peakedtheory.curves.comparison import compare_laws
+from peakedtheory.dynamics.regimes import regime
 from peakedtheory.validation.language.analysis import (
     collapse,
     law_comparison,

@@ -7,91 +7,126 @@ follow, Monte Carlo where no closed form exists, scaling regimes, training dynam
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from peakedtheory.energies import (
+from peakedtheory.energies.laws import (
     Discrete,
     Energies,
-    FiniteWidth,
     Gaussian,
-    Mixture,
     Sample,
+)
+from peakedtheory.energies.mixtures import (
+    FiniteWidth,
+    Mixture,
+)
+from peakedtheory.energies.reading import (
     as_energies,
     parse_energies,
 )
-from peakedtheory.entropy import EntropyMatch, match_entropy
-from peakedtheory.expansions import (
-    HighTemperatureExpansion,
-    LowTemperatureExpansion,
+from peakedtheory.exact.entropy import EntropyMatch, match_entropy
+from peakedtheory.exact.expansions import (
     high_temperature_expansion,
     low_temperature_expansion,
 )
-from peakedtheory.losses import MisalignedLoss, loss, loss_gradient, loss_with_error, misaligned_loss
-from peakedtheory.thermodynamics import Thermodynamics, thermodynamics
+from peakedtheory.exact.losses import (
+    MisalignedLoss,
+    loss,
+    loss_gradient,
+    loss_with_error,
+    misaligned_loss,
+)
+from peakedtheory.exact.series import (
+    HighTemperatureExpansion,
+    LowTemperatureExpansion,
+)
+from peakedtheory.exact.thermodynamics import Thermodynamics, thermodynamics
 
 if TYPE_CHECKING:
-    from peakedtheory.collapse import compare_collapse, measure_collapse
-    from peakedtheory.curve_readers import read_loss_curve
-    from peakedtheory.curve_regimes import curve_regime
-    from peakedtheory.dynamics import SGD, Adam, GradientFlow, SignGD, StudentFlow, student_flow
-    from peakedtheory.expansion_fits import ExpansionFit, fit_high_temperature, fit_low_temperature
-    from peakedtheory.gap_law import predict_exponent
-    from peakedtheory.losscurves import (
-        Forecast,
+    from peakedtheory.curves.collapse import compare_collapse, measure_collapse
+    from peakedtheory.curves.comparison import (
         LawComparison,
-        LossCurve,
-        LossCurveFit,
         compare_laws,
+    )
+    from peakedtheory.curves.curve import (
+        LossCurve,
+    )
+    from peakedtheory.curves.fits import (
         fit_loss_curve,
+    )
+    from peakedtheory.curves.forecasts import (
+        Forecast,
         forecast,
     )
-    from peakedtheory.montecarlo import (
-        Estimate,
+    from peakedtheory.curves.readers import read_loss_curve
+    from peakedtheory.curves.regime import curve_regime
+    from peakedtheory.curves.results import (
+        LossCurveFit,
+    )
+    from peakedtheory.dynamics.gap_law import predict_exponent
+    from peakedtheory.dynamics.regimes import phase_diagram, regime
+    from peakedtheory.dynamics.student import (
+        SGD,
+        Adam,
+        GradientFlow,
+        SignGD,
+        StudentFlow,
+        student_flow,
+    )
+    from peakedtheory.dynamics.tuning import optimal_learning_rate, optimal_schedule
+    from peakedtheory.sampling.expansion_fits import (
+        ExpansionFit,
+        fit_high_temperature,
+        fit_low_temperature,
+    )
+    from peakedtheory.sampling.misaligned import (
         MisalignedEstimates,
-        MonteCarloResult,
-        estimate,
-        estimate_from_logits,
         estimate_misaligned,
     )
-    from peakedtheory.optimal_control import optimal_learning_rate, optimal_schedule
-    from peakedtheory.regimes import phase_diagram, regime
+    from peakedtheory.sampling.montecarlo import (
+        estimate,
+        estimate_from_logits,
+    )
+    from peakedtheory.sampling.results import (
+        Estimate,
+        MonteCarloResult,
+    )
     from peakedtheory.schedules import dynamic_time, parse_schedule
 
 __version__ = "0.1.0"
 
 #: Names whose modules are loaded when first asked for.
 _LAZY = {
-    "Adam": "dynamics",
-    "Estimate": "montecarlo",
-    "ExpansionFit": "expansion_fits",
-    "Forecast": "losscurves",
-    "GradientFlow": "dynamics",
-    "LawComparison": "losscurves",
-    "LossCurve": "losscurves",
-    "LossCurveFit": "losscurves",
-    "MisalignedEstimates": "montecarlo",
-    "MonteCarloResult": "montecarlo",
-    "SGD": "dynamics",
-    "SignGD": "dynamics",
-    "StudentFlow": "dynamics",
-    "compare_collapse": "collapse",
-    "compare_laws": "losscurves",
-    "curve_regime": "curve_regimes",
+    "Adam": "dynamics.student",
+    "Estimate": "sampling.results",
+    "ExpansionFit": "sampling.expansion_fits",
+    "Forecast": "curves.forecasts",
+    "GradientFlow": "dynamics.student",
+    "LawComparison": "curves.comparison",
+    "LossCurve": "curves.curve",
+    "LossCurveFit": "curves.results",
+    "MisalignedEstimates": "sampling.misaligned",
+    "MonteCarloResult": "sampling.results",
+    "SGD": "dynamics.student",
+    "SignGD": "dynamics.student",
+    "StudentFlow": "dynamics.student",
+    "compare_collapse": "curves.collapse",
+    "compare_laws": "curves.comparison",
+    "curve_regime": "curves.regime",
     "dynamic_time": "schedules",
-    "estimate": "montecarlo",
-    "estimate_from_logits": "montecarlo",
-    "estimate_misaligned": "montecarlo",
-    "fit_high_temperature": "expansion_fits",
-    "fit_loss_curve": "losscurves",
-    "fit_low_temperature": "expansion_fits",
-    "forecast": "losscurves",
-    "measure_collapse": "collapse",
-    "optimal_learning_rate": "optimal_control",
-    "optimal_schedule": "optimal_control",
+    "estimate": "sampling.montecarlo",
+    "estimate_from_logits": "sampling.montecarlo",
+    "estimate_misaligned": "sampling.misaligned",
+    "fit_high_temperature": "sampling.expansion_fits",
+    "fit_loss_curve": "curves.fits",
+    "fit_low_temperature": "sampling.expansion_fits",
+    "forecast": "curves.forecasts",
+    "measure_collapse": "curves.collapse",
+    "optimal_learning_rate": "dynamics.tuning",
+    "optimal_schedule": "dynamics.tuning",
     "parse_schedule": "schedules",
-    "phase_diagram": "regimes",
-    "predict_exponent": "gap_law",
-    "read_loss_curve": "curve_readers",
-    "regime": "regimes",
-    "student_flow": "dynamics",
+    "phase_diagram": "dynamics.regimes",
+    "predict_exponent": "dynamics.gap_law",
+    "read_loss_curve": "curves.readers",
+    "regime": "dynamics.regimes",
+    "student_flow": "dynamics.student",
 }
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._checks import fail, number_of_steps, real_array, real_number
+from peakedtheory._common.checks import fail, number_of_steps, real_array, real_number
 
 
 @dataclass(frozen=True)

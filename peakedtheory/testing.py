@@ -16,11 +16,17 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from peakedtheory._exact.components import moved
-from peakedtheory.energies import Discrete, Energies, Gaussian, Mixture, as_energies
-from peakedtheory.expansions import high_temperature_expansion, longest_expansion, low_temperature_expansion
-from peakedtheory.losses import loss_gradient, loss_with_error
-from peakedtheory.thermodynamics import thermodynamics
+from peakedtheory.energies.components import moved
+from peakedtheory.energies.laws import Discrete, Energies, Gaussian
+from peakedtheory.energies.mixtures import Mixture
+from peakedtheory.energies.reading import as_energies
+from peakedtheory.exact.expansions import (
+    high_temperature_expansion,
+    longest_expansion,
+    low_temperature_expansion,
+)
+from peakedtheory.exact.losses import loss_gradient, loss_with_error
+from peakedtheory.exact.thermodynamics import thermodynamics
 
 Check = Callable[[float, float, Energies], float]
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from peakedtheory import schedules
-from peakedtheory.losscurves import LossCurve, parse_law
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.laws import parse_law
 
 STEPS = 12000
 PLANS = {

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from peakedtheory import Gaussian
-from peakedtheory._exact import quadrature
+from peakedtheory.exact import quadrature
 from peakedtheory.testing import (
     IDENTITIES,
     counts,

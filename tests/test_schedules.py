@@ -6,13 +6,15 @@ import simulator
 from scipy.integrate import quad
 
 from peakedtheory import schedules
-from peakedtheory.optimal_control import (
-    FAMILIES,
+from peakedtheory.dynamics.late_time import (
     annealing,
     annealing_limit,
     asymptotic_rate,
-    best_of_family,
     decay_exponent,
+)
+from peakedtheory.dynamics.tuning import (
+    FAMILIES,
+    best_of_family,
     optimal_learning_rate,
     optimal_schedule,
 )
@@ -115,13 +117,13 @@ def naive_boundary_noise(rho):
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 2.0])
 def test_boundary_noise_by_its_definition(rho):
-    from peakedtheory._training.boundary import boundary_noise
+    from peakedtheory.dynamics.boundary import boundary_noise
 
     assert boundary_noise(rho) == pytest.approx(naive_boundary_noise(rho), rel=1e-7)
 
 
 def test_best_constant_rate_minimises_the_late_loss():
-    from peakedtheory._training.boundary import boundary_noise
+    from peakedtheory.dynamics.boundary import boundary_noise
 
     ratio, rho, share = asymptotic_rate()
 
@@ -135,7 +137,7 @@ def test_best_constant_rate_minimises_the_late_loss():
 
 
 def test_annealing_limit_by_naive_quadrature():
-    from peakedtheory._training.boundary import boundary_noise
+    from peakedtheory.dynamics.boundary import boundary_noise
 
     constant, final, rate = annealing_limit()
 

@@ -4,11 +4,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from peakedtheory.validation.cases import Case, grid
-    from peakedtheory.validation.training import train
+    from peakedtheory.validation.training.cases import Case, grid
+    from peakedtheory.validation.training.train import train
 
 #: Names whose modules are loaded when first asked for.
-_LAZY = {"Case": "cases", "grid": "cases", "train": "training"}
+_LAZY = {"Case": "training.cases", "grid": "training.cases", "train": "training.train"}
 
 __all__ = ["Case", "grid", "train"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from peakedtheory._checks import fail
-from peakedtheory._output import atomic_path, check_target, save_dataset
+from peakedtheory._common.checks import fail
+from peakedtheory._common.output import atomic_path, check_target, save_dataset
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 
 if TYPE_CHECKING:
-    from peakedtheory._losscurves.curves import LossCurve
+    from peakedtheory.curves.curve import LossCurve
 
 ScheduleOption = Annotated[
     list[str] | None,
@@ -73,8 +73,8 @@ def read_curves(
     bytes_per_token: float | None,
 ) -> list[LossCurve]:
     """Return the curve of each file, with warnings as single lines on standard error."""
-    from peakedtheory._progress import reporter
-    from peakedtheory.curve_readers import read_loss_curve
+    from peakedtheory._common.progress import reporter
+    from peakedtheory.curves.readers import read_loss_curve
 
     plans = _for_each(schedules, files)
     named = dict(_pair(text) for text in columns or [])

@@ -10,9 +10,10 @@ import typer
 from peakedtheory.cli._common import print_table
 
 if TYPE_CHECKING:
-    from peakedtheory.collapse import CollapseComparison
-    from peakedtheory.curve_regimes import CurveRegime
-    from peakedtheory.losscurves import LawComparison, LossCurveFit
+    from peakedtheory.curves.collapse import CollapseComparison
+    from peakedtheory.curves.comparison import LawComparison
+    from peakedtheory.curves.regime import CurveRegime
+    from peakedtheory.curves.results import LossCurveFit
 
 
 def print_fit(fit: LossCurveFit) -> None:

@@ -42,8 +42,8 @@ def command(
 
     The inverse temperature at which the softmax of N independent energies has the mean entropy asked for.
     """
-    from peakedtheory.entropy import match_entropy
-    from peakedtheory.expansions import longest_expansion, low_temperature_expansion
+    from peakedtheory.exact.entropy import match_entropy
+    from peakedtheory.exact.expansions import longest_expansion, low_temperature_expansion
 
     targets = parse_grid("entropy", entropy)
     match = match_entropy(targets, vocab, energies)
@@ -79,7 +79,7 @@ def command(
             f"c0 = {series.coefficients[0]:.10f}; low temperatures begin at β = {series.crossover:.6g}"
         )
     if output is not None:
-        from peakedtheory._results import to_dataset
+        from peakedtheory._common.results import to_dataset
 
         dataset = to_dataset(
             {"beta_star": match.beta_star, "beta_star_error": match.error},
@@ -89,6 +89,6 @@ def command(
         )
         save_results(ctx, dataset, output, energies=match.energies.name)
     if plot is not None:
-        from peakedtheory.plotting import plot_entropy
+        from peakedtheory.figures.exact import plot_entropy
 
         save_figure(plot_entropy(match, series.crossover), plot)

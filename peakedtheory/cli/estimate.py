@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     EnergiesOption,
     JsonFlag,
@@ -26,7 +26,7 @@ from peakedtheory.cli._common import (
 )
 
 if TYPE_CHECKING:
-    from peakedtheory.montecarlo import Estimate, MonteCarloResult
+    from peakedtheory.sampling.results import Estimate, MonteCarloResult
 
 NAME = "estimate"
 _TABLES = (
@@ -80,7 +80,7 @@ def command(
 
     Every estimate comes with its standard error, beside the exact value where there is one.
     """
-    from peakedtheory.montecarlo import estimate
+    from peakedtheory.sampling.montecarlo import estimate
 
     grid = parse_grid("beta", beta)
     with _processes(workers) as executor:
@@ -115,7 +115,7 @@ def command(
             dataset[f"{name}_exact"] = (dataset.beta.dims, np.asarray(values))
         save_results(ctx, dataset, output, seed=result.attributes()["seed"])
     if plot is not None:
-        from peakedtheory._sampling.estimate_plots import plot_estimate
+        from peakedtheory.figures.estimates import plot_estimate
 
         save_figure(plot_estimate(result), plot)
 
@@ -145,7 +145,7 @@ def _processes(workers: int) -> Iterator[Any]:
 
 def _exact(result: MonteCarloResult) -> dict[str, Any]:
     """Return the exact values; L = Φ(β) - Φ(β*) - (β - β*)Φ'(β*) from them, far below the standard errors."""
-    from peakedtheory.thermodynamics import QUANTITIES, thermodynamics
+    from peakedtheory.exact.thermodynamics import QUANTITIES, thermodynamics
 
     here = thermodynamics(result.beta, result.n, result.energies)
     exact = {name: getattr(here, name) for name in QUANTITIES}
@@ -170,7 +170,7 @@ def _print(result: MonteCarloResult, exact: dict[str, Any]) -> None:
 def _print_columns(
     result: MonteCarloResult, exact: dict[str, Any], names: dict[str, str], title: str
 ) -> None:
-    from peakedtheory._sampling.estimates import with_error
+    from peakedtheory.sampling.results import with_error
 
     header = ["β"]
     for symbol in names.values():

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peakedtheory.cli._common import JsonFlag, OutputFile, PlotFile, print_json, print_table, save_figure
+from peakedtheory.cli._common import (
+    JsonFlag,
+    OutputFile,
+    PlotFile,
+    print_json,
+    print_table,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -100,7 +107,7 @@ def command(
 
 
 def _print(model: str, result: xarray.Dataset) -> None:
-    from peakedtheory._sampling.estimates import with_error
+    from peakedtheory.sampling.results import with_error
 
     rows = []
     for revision in result.revision.values:

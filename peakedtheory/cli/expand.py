@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from peakedtheory._checks import fail
-from peakedtheory._exact.series import extreme_value_coefficient
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     EnergiesOption,
     JsonFlag,
@@ -24,12 +23,13 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
+from peakedtheory.exact.series import extreme_value_coefficient
 
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.expansions import HighTemperatureExpansion, LowTemperatureExpansion
-    from peakedtheory.thermodynamics import Thermodynamics
+    from peakedtheory.exact.series import HighTemperatureExpansion, LowTemperatureExpansion
+    from peakedtheory.exact.thermodynamics import Thermodynamics
 
 NAME = "expand"
 
@@ -53,12 +53,13 @@ def command(
 
     The coefficients of both series for N independent energies, and their sums beside the exact values.
     """
-    from peakedtheory import as_energies, thermodynamics
-    from peakedtheory.expansions import (
+    from peakedtheory.energies.reading import as_energies
+    from peakedtheory.exact.expansions import (
         high_temperature_expansion,
         longest_expansion,
         low_temperature_expansion,
     )
+    from peakedtheory.exact.thermodynamics import thermodynamics
 
     if not 2 <= order <= 8:
         fail("order", "must be a whole number from 2 to 8", str(order), "six are plenty for most uses")
@@ -80,7 +81,7 @@ def command(
     if output is not None:
         save_results(ctx, _as_dataset(exact, low, high), output, energies=distribution.name)
     if plot is not None:
-        from peakedtheory.plotting import plot_expansion
+        from peakedtheory.figures.exact import plot_expansion
 
         save_figure(plot_expansion(low, high), plot)
 
@@ -162,7 +163,7 @@ def _free_energy(series: Any, beta: float) -> float:
 def _as_json(
     exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion
 ) -> dict[str, Any]:
-    from peakedtheory.thermodynamics import QUANTITIES
+    from peakedtheory.exact.thermodynamics import QUANTITIES
 
     return {
         "n": int(low.n),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     JsonFlag,
     OutputFile,
@@ -29,13 +29,20 @@ from peakedtheory.cli._curves import (
     parse_window,
     read_curves,
 )
-from peakedtheory.cli._fit_report import as_dictionary, print_comparison, print_fit, print_single, sentences
+from peakedtheory.cli._fit_report import (
+    as_dictionary,
+    print_comparison,
+    print_fit,
+    print_single,
+    sentences,
+)
 
 if TYPE_CHECKING:
-    from peakedtheory._losscurves.curves import LossCurve
-    from peakedtheory.collapse import CollapseComparison
-    from peakedtheory.curve_regimes import CurveRegime
-    from peakedtheory.losscurves import LawComparison, LossCurveFit
+    from peakedtheory.curves.collapse import CollapseComparison
+    from peakedtheory.curves.comparison import LawComparison
+    from peakedtheory.curves.curve import LossCurve
+    from peakedtheory.curves.regime import CurveRegime
+    from peakedtheory.curves.results import LossCurveFit
 
 NAME = "fit"
 
@@ -110,7 +117,7 @@ def command(
     Prints each parameter with every part of its uncertainty, what each law predicts of records not seen,
     how several runs collapse, and with --vocab the regime that the theory sees.
     """
-    from peakedtheory.losscurves import fit_loss_curve
+    from peakedtheory.curves.fits import fit_loss_curve
 
     curves = read_curves(files, schedule, column, validation, bits, bytes_per_token)
     choices: dict[str, Any] = {"window": parse_window(window), "origin": parse_origin(origin)}
@@ -136,7 +143,7 @@ def command(
     if output is not None:
         save_results(ctx, fit.to_xarray(), output, law=fit.law.name)
     if plot is not None:
-        from peakedtheory._losscurves.curve_plots import draw_collapse, draw_fits
+        from peakedtheory.figures.curves import draw_collapse, draw_fits
 
         if collapse and apart is not None:
             figure = draw_collapse(curves, apart)
@@ -149,8 +156,8 @@ def command(
 
 def _comparison(curves: list[LossCurve], held_out: float, choices: dict[str, Any]) -> LawComparison | None:
     """Return all laws side by side; None, with a warning, where the fitted part holds none of them."""
-    from peakedtheory._progress import reporter
-    from peakedtheory.losscurves import compare_laws
+    from peakedtheory._common.progress import reporter
+    from peakedtheory.curves.comparison import compare_laws
 
     if not 0.0 < held_out < 1.0:
         fail("held_out", "must be a fraction between 0 and 1", f"{held_out:g}", "0.5 is common")
@@ -166,7 +173,7 @@ def _collapse(
     curves: list[LossCurve], wanted: bool | None, timed: bool, seed: int
 ) -> CollapseComparison | None:
     """Return the collapse where it is wanted; unasked, curves that share no loss get a warning only."""
-    from peakedtheory.collapse import compare_collapse
+    from peakedtheory.curves.collapse import compare_collapse
 
     if wanted is False or (wanted is None and (len(curves) < 2 or not timed)):
         return None
@@ -183,7 +190,7 @@ def _one_by_one(
     curves: list[LossCurve], fit: LossCurveFit, choices: dict[str, Any]
 ) -> list[LossCurveFit | None]:
     """Return the same law fitted to each curve, None where a curve alone cannot hold it."""
-    from peakedtheory.losscurves import fit_loss_curve
+    from peakedtheory.curves.fits import fit_loss_curve
 
     found: list[LossCurveFit | None] = []
     for curve in curves:
@@ -199,7 +206,7 @@ def _regime(
     curve: LossCurve, fit: LossCurveFit, vocab: float, entropy: float | None, optimizer: str
 ) -> CurveRegime:
     """Return the regime of the fitted stretch; labels have the entropy L∞ unless told otherwise."""
-    from peakedtheory.curve_regimes import curve_regime
+    from peakedtheory.curves.regime import curve_regime
 
     if entropy is None and 0.0 < fit.parameters.get("loss_floor", 0.0) < math.log(max(vocab, 1.0)):
         entropy = fit.parameters["loss_floor"]

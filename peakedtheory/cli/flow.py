@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     JsonFlag,
     OutputFile,
@@ -79,7 +79,7 @@ def command(
     Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide.
     """
     from peakedtheory.cli._common import parse_grid
-    from peakedtheory.dynamics import FIELDS, student_flow
+    from peakedtheory.dynamics.student import FIELDS, student_flow
 
     if learning_rate is not None and schedule is not None:
         fail("lr", "must be left out where a schedule has the rates", f"{learning_rate:g}", "drop one")
@@ -106,14 +106,14 @@ def command(
     if output is not None:
         save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
     if plot is not None:
-        from peakedtheory._training.flow_plots import draw_run
+        from peakedtheory.figures.flows import draw_run
 
         save_figure(draw_run(flow), plot)
 
 
 def build_optimizer(name: str, learning_rate: float | None, batch: float, width: float | None) -> Any:
     """Return the optimizer of that name."""
-    from peakedtheory.dynamics import OPTIMIZERS, GradientFlow
+    from peakedtheory.dynamics.student import OPTIMIZERS, GradientFlow
 
     if name == "gradient-flow" and learning_rate is not None:
         fail("lr", "must be left out for gradient flow", f"{learning_rate:g}", "name an optimizer or drop it")

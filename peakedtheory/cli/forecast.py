@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     JsonFlag,
     OutputFile,
@@ -32,8 +32,8 @@ from peakedtheory.cli._curves import (
 from peakedtheory.cli._fit_report import left_out
 
 if TYPE_CHECKING:
-    from peakedtheory._losscurves.curves import LossCurve
-    from peakedtheory.losscurves import Forecast
+    from peakedtheory.curves.curve import LossCurve
+    from peakedtheory.curves.forecasts import Forecast
 
 NAME = "forecast"
 _ROWS = 8
@@ -93,8 +93,8 @@ def command(
 
     Predicts the loss at more steps or under another schedule; the interval is tested on the run's own past.
     """
-    from peakedtheory._progress import reporter
-    from peakedtheory.losscurves import forecast
+    from peakedtheory._common.progress import reporter
+    from peakedtheory.curves.forecasts import forecast
 
     if steps is None and schedule is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
@@ -117,15 +117,15 @@ def command(
     if output is not None:
         save_results(ctx, best.to_xarray(), output, law=best.law)
     if plot is not None:
-        from peakedtheory._losscurves.curve_plots import draw_forecasts
+        from peakedtheory.figures.curves import draw_forecasts
 
         save_figure(draw_forecasts([best, *others]), plot)
 
 
 def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarray | None:
     """Return the steps to predict; one number stands for the way there, which tables and figures show."""
-    from peakedtheory._losscurves.forecasts import first_step
     from peakedtheory.cli._common import parse_grid
+    from peakedtheory.curves.forecasts import first_step
 
     if text is None:
         return None
@@ -147,7 +147,8 @@ def _others(
     choices: dict[str, Any],
 ) -> list[Forecast]:
     """Return the forecasts of the other laws, without those that cannot be fitted."""
-    from peakedtheory.losscurves import LAWS, forecast
+    from peakedtheory.curves.forecasts import forecast
+    from peakedtheory.curves.law_registry import LAWS
 
     found, failures = [], []
     for name in LAWS:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     EnergiesOption,
     JsonFlag,
@@ -38,7 +38,7 @@ EntropyOption = Annotated[
 
 def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:
     """Return the β* that two options give; infinite, hard labels, without either."""
-    from peakedtheory.entropy import match_entropy
+    from peakedtheory.exact.entropy import match_entropy
 
     if beta_star is not None and entropy is not None:
         fail(
@@ -70,9 +70,10 @@ def command(
 
     For N classes: the exponent of the gap law, the window over which it holds, or why there is none.
     """
-    from peakedtheory._progress import reporter
-    from peakedtheory.energies import as_energies
-    from peakedtheory.regimes import predict_exponent, regime
+    from peakedtheory._common.progress import reporter
+    from peakedtheory.dynamics.gap_law import predict_exponent
+    from peakedtheory.dynamics.regimes import regime
+    from peakedtheory.energies.reading import as_energies
 
     if beta_star is None and entropy is None:
         beta_star = math.inf
@@ -119,17 +120,17 @@ def command(
         typer.echo(answer.explanation)
     if plot is None and output is None:
         return
-    from peakedtheory._training.interpolant import interpolant
-    from peakedtheory.regimes import aligned_path
+    from peakedtheory.dynamics.interpolant import interpolant
+    from peakedtheory.dynamics.regimes import aligned_path
 
     path = aligned_path(interpolant(vocab, distribution), answer.beta_star)
     if output is not None:
-        from peakedtheory._results import to_dataset
+        from peakedtheory._common.results import to_dataset
 
         columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
         dataset = to_dataset(columns, {"beta": path.beta}, {}, {})
         save_results(ctx, dataset, output, energies=distribution.name, beta_star=answer.beta_star)
     if plot is not None:
-        from peakedtheory._training.flow_plots import draw_path
+        from peakedtheory.figures.flows import draw_path
 
         save_figure(draw_path(path, answer.beta_star, answer.onset, prediction.exponent), plot)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import JsonFlag, print_json, print_table
 
 NAME = "reproduce"
@@ -49,7 +49,8 @@ def command(
     json: JsonFlag = False,
 ) -> None:
     """Train, predict, compare and draw: one report with figures and a verdict on every claim."""
-    from peakedtheory.validation.experiments import EXPERIMENTS, SCALES, find
+    from peakedtheory.validation.experiments.base import SCALES
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS, find
 
     if list_them:
         _list(json)
@@ -80,7 +81,7 @@ def _possible(
     wanted: dict[str, tuple[str, ...]], scale: str, finished: Path | None, *, everything: bool
 ) -> dict[str, tuple[str, ...]]:
     """Leave out of everything what needs a package that is missing, and say so; refuse it of a choice."""
-    from peakedtheory.validation.experiments import EXPERIMENTS
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS
 
     kept = {}
     for name, keys in wanted.items():
@@ -106,8 +107,8 @@ def _reproduce(
     plot_format: str,
     json: bool,
 ) -> None:
-    from peakedtheory._progress import reporter
-    from peakedtheory.validation.experiments import EXPERIMENTS
+    from peakedtheory._common.progress import reporter
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS
     from peakedtheory.validation.report import as_dict, make_section, verdicts, write_report
 
     sections = []
@@ -149,7 +150,7 @@ def data_folder() -> Path:
 
 def _stored(name: str) -> str | None:
     """Return the largest scale at which an experiment's results come with the package."""
-    from peakedtheory.validation.experiments import EXPERIMENTS
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS
 
     for scale in ("paper", "quick"):
         if EXPERIMENTS[name].path(data_folder(), scale).is_file():
@@ -160,13 +161,13 @@ def _stored(name: str) -> str | None:
 def _check_device(device: str | None) -> None:
     if device is None:
         return
-    from peakedtheory.validation.training import resolve_machine
+    from peakedtheory.validation.training.train import resolve_machine
 
     resolve_machine("auto", device, "float32")
 
 
 def _list(json: bool) -> None:
-    from peakedtheory.validation.experiments import EXPERIMENTS
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS
 
     if json:
         print_json(

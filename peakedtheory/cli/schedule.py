@@ -42,7 +42,7 @@ def command(
 
     Each family at its best height, beside the schedule that minimises the final loss.
     """
-    from peakedtheory.optimal_control import optimal_schedule
+    from peakedtheory.dynamics.tuning import optimal_schedule
 
     star = teacher(beta_star, entropy, vocab)
     length: Any = steps  # checked there
@@ -103,14 +103,14 @@ def command(
         )
         print_table(title, ["family", "best peak", "final loss", "L_t/L", "predicted α"], rows)
     if output is not None:
-        from peakedtheory._results import to_dataset
+        from peakedtheory._common.results import to_dataset
 
         dataset = to_dataset(
             {"learning_rate": best.schedule.rates}, {"step": np.arange(1, best.schedule.steps + 1)}, {}, {}
         )
         save_results(ctx, dataset, output, beta_star=star)
     if plot is not None:
-        from peakedtheory._training.flow_plots import draw_schedule
+        from peakedtheory.figures.flows import draw_schedule
 
         plans = {"free": best.schedule} if free else {}
         save_figure(draw_schedule(plans | {f.name: f.schedule for f in best.families}), plot)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
     JsonFlag,
     OutputFile,
@@ -22,7 +22,7 @@ from peakedtheory.cli._common import (
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.validation.cases import Case
+    from peakedtheory.validation.training.cases import Case
 
 NAME = "train"
 _SETTINGS = (
@@ -145,13 +145,13 @@ def command(
     if output is not None:
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory.validation._training_plots import draw_training
+        from peakedtheory.validation.training.figures import draw_training
 
         save_figure(draw_training(dataset, cases), plot)
 
 
 def _trained(cases: list[Case], steps: Any, **options: Any) -> xarray.Dataset:
-    from peakedtheory.validation import train
+    from peakedtheory.validation.training.train import train
 
     try:
         return train(cases, steps, **options)
@@ -164,7 +164,7 @@ def _cases(
 ) -> list[Case]:
     """Return all cases; a schedule without a peak is given each learning rate as its peak."""
     from peakedtheory.schedules import parse_schedule
-    from peakedtheory.validation import grid
+    from peakedtheory.validation.training.cases import grid
 
     if schedule is None:
         rates = parse_grid("lr", learning_rate or "0.1")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
-from peakedtheory._output import atomic_path, provenance
-from peakedtheory.validation.claims import Claim
+from peakedtheory._common.checks import fail
+from peakedtheory._common.output import atomic_path, provenance
+from peakedtheory.validation.experiments.claims import Claim
 
 if TYPE_CHECKING:
     import xarray
@@ -75,7 +75,7 @@ class RunContext:
 
     def train(self, cases: Sequence[Any], steps: int, *, part: str = "", **options: Any) -> xarray.Dataset:
         """Train stacked cases; `part` tells the parts of one experiment apart."""
-        from peakedtheory.validation import train
+        from peakedtheory.validation.training.train import train
 
         path = self.checkpoint(part)
         if path is not None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory.validation.cases import Case, theory_of
-from peakedtheory.validation.claims import Claim
-from peakedtheory.validation.comparison import agreement
 from peakedtheory.validation.experiments.base import RunContext, Settings
-from peakedtheory.validation.selection import CLASSES, WIDTH
+from peakedtheory.validation.experiments.claims import Claim
+from peakedtheory.validation.experiments.comparison import agreement
+from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
+from peakedtheory.validation.training.cases import Case, theory_of
 
 if TYPE_CHECKING:
     import xarray
@@ -57,7 +57,7 @@ def predict_cases(data: xarray.Dataset, schedule_of: Callable[[int], Any] | None
     """
     import xarray
 
-    from peakedtheory.dynamics import student_flow
+    from peakedtheory.dynamics.student import student_flow
 
     tau = np.asarray(data["tau"], dtype=float)
     out = {name: np.full(tau.shape, np.nan) for name in FIELDS}
@@ -101,8 +101,8 @@ class AlignedFlow:
 
 def aligned_flow(beta_star: float) -> AlignedFlow:
     """Return the aligned flow of the toy model towards a teacher."""
-    from peakedtheory._training.interpolant import interpolant
-    from peakedtheory.regimes import aligned_path
+    from peakedtheory.dynamics.interpolant import interpolant
+    from peakedtheory.dynamics.regimes import aligned_path
 
     path = aligned_path(interpolant(CLASSES), beta_star)
     return AlignedFlow(path.tau, path.loss)

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from peakedtheory._checks import fail
-from peakedtheory.validation.experiments import (
-    budgets,
-    controls,
-    hard_labels,
-    language_models,
-    numerics,
-    other_energies,
-    residual,
-    scans,
-    starts,
-    weight_decay,
-    weights,
-)
+from peakedtheory._common.checks import fail
 from peakedtheory.validation.experiments.base import Experiment
+from peakedtheory.validation.experiments.controls import (
+    experiment as controls,
+)
+from peakedtheory.validation.experiments.hard_labels import (
+    experiment as hard_labels,
+)
+from peakedtheory.validation.experiments.language_models import (
+    experiment as language_models,
+)
+from peakedtheory.validation.experiments.numerics import (
+    experiment as numerics,
+)
+from peakedtheory.validation.experiments.other_energies import (
+    experiment as other_energies,
+)
+from peakedtheory.validation.experiments.residual import (
+    experiment as residual,
+)
+from peakedtheory.validation.experiments.scans import (
+    experiment as scans,
+)
+from peakedtheory.validation.experiments.schedules import (
+    experiment as budgets,
+)
+from peakedtheory.validation.experiments.starts import (
+    experiment as starts,
+)
+from peakedtheory.validation.experiments.weight_decay import (
+    experiment as weight_decay,
+)
+from peakedtheory.validation.experiments.weights import (
+    experiment as weights,
+)
 
 _MODULES = (
     scans,

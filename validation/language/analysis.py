@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
-from peakedtheory.collapse import compare_collapse
-from peakedtheory.entropy import match_entropy
-from peakedtheory.losscurves import LossCurve, LossCurveFit, compare_laws, fit_loss_curve
+from peakedtheory._common.checks import fail
+from peakedtheory.curves.collapse import compare_collapse
+from peakedtheory.curves.comparison import compare_laws
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.fits import fit_loss_curve
+from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.schedules import parse_schedule
 from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS
 
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.collapse import CollapseComparison
-    from peakedtheory.losscurves import LawComparison
+    from peakedtheory.curves.collapse import CollapseComparison
+    from peakedtheory.curves.comparison import LawComparison
     from peakedtheory.schedules import Schedule
 
 #: The runs that come with the package.
@@ -214,9 +217,9 @@ def summarise(table: xarray.Dataset) -> xarray.Dataset:
     """
     import xarray
 
-    from peakedtheory.expansions import low_temperature_expansion
-    from peakedtheory.regimes import regime
-    from peakedtheory.thermodynamics import thermodynamics
+    from peakedtheory.dynamics.regimes import regime
+    from peakedtheory.exact.expansions import low_temperature_expansion
+    from peakedtheory.exact.thermodynamics import thermodynamics
 
     n = int(table.attrs["vocabulary"])
     c0 = float(low_temperature_expansion(n, order=1).coefficients[0])

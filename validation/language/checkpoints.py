@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 
 _CONFIG = "config.json"
 _STEP = re.compile(r"step[_-]?(\d+)")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 
 #: Packages read by default and the licences of their text.
 PACKAGES = {

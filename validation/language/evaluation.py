@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from peakedtheory._checks import fail
-from peakedtheory._progress import Report
-from peakedtheory.expansions import low_temperature_expansion
-from peakedtheory.thermodynamics import thermodynamics
+from peakedtheory._common.checks import fail
+from peakedtheory._common.progress import Report
+from peakedtheory.exact.expansions import low_temperature_expansion
+from peakedtheory.exact.thermodynamics import thermodynamics
 from peakedtheory.validation.language.statistics import logit_statistics
 from peakedtheory.validation.language.totals import Totals
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.plotting import COLD, EXACT, EXTRA, GUIDE, WARM, new_figure
+from peakedtheory.figures.exact import COLD, EXACT, EXTRA, GUIDE, WARM, new_figure
 
 if TYPE_CHECKING:
     import xarray

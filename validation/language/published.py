@@ -9,7 +9,7 @@ steps, linear to 10 % at 2·10¹² tokens. OLMo's warmup starts at 10 % of the p
 
 from __future__ import annotations
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 from peakedtheory.schedules import Schedule, parse_schedule, power_decay, warmup_cosine
 
 _PYTHIA_STEPS = 143_000

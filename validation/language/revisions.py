@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory._checks import fail
-from peakedtheory._output import save_dataset
-from peakedtheory._progress import Report, reporter
-from peakedtheory.entropy import match_entropy
-from peakedtheory.expansions import low_temperature_expansion
-from peakedtheory.thermodynamics import thermodynamics
+from peakedtheory._common.checks import fail
+from peakedtheory._common.output import save_dataset
+from peakedtheory._common.progress import Report, reporter
+from peakedtheory.exact.entropy import match_entropy
+from peakedtheory.exact.expansions import low_temperature_expansion
+from peakedtheory.exact.thermodynamics import thermodynamics
 from peakedtheory.validation.language.checkpoints import load_encoder, load_model, step_of
 from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
 from peakedtheory.validation.language.texts import TextSource, tokenised
@@ -25,7 +25,7 @@ from peakedtheory.validation.language.totals import GAP_BANDWIDTH, HISTOGRAM_BIN
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.losscurves import LossCurve
+    from peakedtheory.curves.curve import LossCurve
     from peakedtheory.schedules import Schedule
 
 
@@ -212,7 +212,7 @@ def loss_curve(dataset: xarray.Dataset, schedule: Schedule, name: str = "") -> L
     ValueError
         If a revision's name gives no step, or a step lies beyond the schedule.
     """
-    from peakedtheory.losscurves import LossCurve
+    from peakedtheory.curves.curve import LossCurve
 
     step = dataset.step.values
     if np.isnan(step).any():

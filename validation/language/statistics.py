@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from peakedtheory._threads import share
+from peakedtheory._common.threads import share
 from peakedtheory.kernels import logit_statistics as kernel
 
 _SECONDS_PER_LOGIT = 5e-10

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peakedtheory._checks import fail
+from peakedtheory._common.checks import fail
 
 FORMATS = {".txt", ".jsonl", ".parquet"}
 

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from peakedtheory._output import save_dataset
-from peakedtheory._progress import reporter
+from peakedtheory._common.output import save_dataset
+from peakedtheory._common.progress import reporter
 from peakedtheory.validation.language.corpus import PACKAGES, load_corpus
 from peakedtheory.validation.language.training import RunSettings, train
 

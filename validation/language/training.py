@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from peakedtheory._checks import fail
-from peakedtheory._output import atomic_path
-from peakedtheory._progress import Report
+from peakedtheory._common.checks import fail
+from peakedtheory._common.output import atomic_path
+from peakedtheory._common.progress import Report
 from peakedtheory.schedules import parse_schedule
 from peakedtheory.validation.language.checkpoints import without_bars
 from peakedtheory.validation.language.corpus import END_OF_TEXT, Corpus

@@ -1,0 +1,1 @@
+"""What every room needs: checks of input, results, files, progress, threads, Gauss panels."""

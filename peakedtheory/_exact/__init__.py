@@ -1,1 +1,0 @@
-"""Exact averages over the energies: distributions, quadratures and series coefficients."""

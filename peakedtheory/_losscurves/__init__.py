@@ -1,1 +1,0 @@
-"""Laws of loss curves, their fits and uncertainty, and the formats of training logs."""

@@ -1,0 +1,1 @@
+"""Real loss curves: laws side by side, robust fits, honest uncertainty, forecasts (docs/losscurves.md)."""

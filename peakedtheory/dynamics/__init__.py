@@ -1,0 +1,1 @@
+"""Training as the theory predicts it: interpolants, gap law, regimes, flows, tuning."""

@@ -1,0 +1,323 @@
+"""Training of a softmax student on a softmax teacher, as flows of a few variables, with nothing fitted.
+
+The student's logits are D z + ρ w, the teacher's β* z; D is the alignment, ρ the residual, β² = D² + ρ².
+The flow for gradient descent, its noise and its closed forms are Eqs. 1-26 of docs/dynamics.md, its
+corrections at finite input width Eqs. 34-50; the aligned flow is Liu et al. 2026, Eq. 9, and the split of the
+loss that of Lee et al. 2026. Adam and sign descent are integrated by `dynamics.adaptive`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from peakedtheory._common.checks import (
+    fail,
+    positive_number,
+    real_array,
+    real_number,
+    single_number,
+    teacher_temperature,
+)
+from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
+from peakedtheory.dynamics.closed_forms import (
+    exponential_end,
+    finite_beta_star_law,
+    linear_start,
+    power_law,
+)
+from peakedtheory.dynamics.flow import Force, descend, noise_of, observe
+from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.schedules import Schedule, as_schedule
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import xarray
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "GradientFlow",
+    "SignGD",
+    "StudentFlow",
+    "exponential_end",
+    "finite_beta_star_law",
+    "linear_start",
+    "power_law",
+    "student_flow",
+]
+
+
+@dataclass(frozen=True)
+class _MiniBatches:
+    """What the optimizers that draw batches share."""
+
+    learning_rate: float
+    batch: float
+    width: float
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "batch", "width"):
+            positive_number(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """Noiseless gradient descent in the limit of small steps, dW/dτ = -c_eff ∇L (Liu et al. 2026, Eq. 22).
+
+    Parameters
+    ----------
+    c_eff : float
+        Factor on the gradient.
+    width : float, optional
+        Input width m; None for its limit of infinity, where two variables suffice.
+    """
+
+    c_eff: float = 1.0
+    width: float | None = None
+
+    def __post_init__(self) -> None:
+        positive_number("c_eff", self.c_eff)
+        if self.width is not None:
+            positive_number("width", self.width)
+
+
+@dataclass(frozen=True)
+class SGD(_MiniBatches):
+    """Stochastic gradient descent.
+
+    Parameters
+    ----------
+    learning_rate : float
+        η; a schedule given to the flow replaces it.
+    batch : float
+        Examples per step B.
+    width : float
+        Input width m.
+    """
+
+
+@dataclass(frozen=True)
+class Adam(_MiniBatches):
+    """Adam without weight decay in the gradient: steps of the gradient over its root mean square.
+
+    Parameters
+    ----------
+    learning_rate, batch, width : float
+        As for `SGD`.
+    beta2 : float
+        Decay of the second moment, which remembers 1/(1 - beta2) steps.
+    beta1 : float
+        Decay of the first moment.
+    """
+
+    beta2: float = 0.999
+    beta1: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (("beta2", self.beta2), ("beta1", self.beta1)):
+            if not 0 <= real_number(name, value) < 1:
+                fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
+
+
+@dataclass(frozen=True)
+class SignGD(_MiniBatches):
+    """Steps of the gradient's signs, the limit of Adam without memory.
+
+    Parameters
+    ----------
+    learning_rate, batch, width : float
+        As for `SGD`.
+
+    Notes
+    -----
+    The gradient of a weight is a sum over few examples of very unequal size, and its mean sign is averaged as
+    such (docs/dynamics.md, Eqs. 46-48), with one table per (n, beta_star, batch). With BV/n below about one,
+    V the mean squared difference of the softmax outputs, most rows meet none of their examples in a batch
+    and training stalls; the theory then has the loss, but D a quarter too low ("Against training").
+    """
+
+
+Optimizer = GradientFlow | SGD | Adam | SignGD
+#: What the names of optimizers stand for.
+OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
+FIELDS = (
+    "beta",
+    "alignment",
+    "residual",
+    "loss",
+    "radial_loss",
+    "tangential_loss",
+    "local_exponent",
+    "coherent_residual",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class StudentFlow:
+    """One training run as the theory predicts it; every field has the shape of `tau`.
+
+    Attributes
+    ----------
+    tau : float or ndarray
+        Dynamic time Σ η.
+    beta, alignment, residual : float or ndarray
+        Inverse temperature β, its component D along the teacher and ρ across it, β² = D² + ρ². A shift
+        that all rows of the weights have in common, which no softmax sees, is not counted.
+    loss, radial_loss, tangential_loss : float or ndarray
+        KL divergence from the teacher in nats; its part at β without misalignment, and the rest.
+    local_exponent : float or ndarray
+        -d ln L/d ln τ along the flow; with a width the mean over τ within 0.1 %.
+    coherent_residual : float or ndarray
+        The part of ρ that is the same for every run of one teacher, from rows of unequal norm; the rest of
+        ρ² is noise and what is left of the start. Zero at infinite width.
+    """
+
+    tau: Any
+    beta: Any
+    alignment: Any
+    residual: Any
+    loss: Any
+    radial_loss: Any
+    tangential_loss: Any
+    local_exponent: Any
+    coherent_residual: Any
+    beta_star: float = field(repr=False)
+    n: float = field(repr=False)
+    optimizer: Optimizer = field(repr=False)
+
+    def __repr__(self) -> str:
+        title = f"StudentFlow of n={self.n:g} classes to beta_star={self.beta_star:g} by {self.optimizer}"
+        return describe(title, fields_of(self, "tau", *FIELDS))
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the fields over `tau`."""
+        attributes = {"beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer)}
+        units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
+        return to_dataset(fields_of(self, *FIELDS), {"tau": self.tau}, units, attributes)
+
+    def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
+        """Draw L, β and the local exponent against τ."""
+        from peakedtheory.figures.flows import plot_flow
+
+        return plot_flow(self, axes)
+
+
+def student_flow(
+    tau: Any,
+    beta_star: float,
+    n: float,
+    *,
+    optimizer: Optimizer | None = None,
+    alignment0: float = 0.0,
+    residual0: float = 0.0,
+    weight_decay: float = 0.0,
+    schedule: Any = None,
+) -> StudentFlow:
+    """Return the predicted training run of a student with n Gaussian logits.
+
+    Parameters
+    ----------
+    tau : array_like or None
+        Dynamic times Σ η >= 0, ascending. With a schedule None means 200 times of its run.
+    beta_star : float
+        Teacher's inverse temperature; infinite for hard labels (its most likely class).
+    n : int
+        Number of classes, at least 2.
+    optimizer : GradientFlow, SGD, Adam or SignGD, optional
+        Gradient flow by default.
+    alignment0, residual0 : float
+        D and ρ at the start; an independent student of inverse temperature β0 has D = 0, ρ = β0.
+    weight_decay : float
+        Decoupled decay ω: weights lose the fraction η ω per step.
+    schedule : optional
+        Learning rates, as `as_schedule` takes them; they replace the optimizer's constant rate. For gradient
+        flow only its length in τ matters.
+
+    Returns
+    -------
+    StudentFlow
+
+    Raises
+    ------
+    ValueError
+        For negative or decreasing τ, τ beyond the schedule's end, n < 2 and other impossible input, and where
+        the expansion in 1/width fails: in narrow models (width about 8) that start far from their teacher.
+
+    Notes
+    -----
+    dD/dτ = [Φ'(β*) - Φ'(β)D/β]/n - ωD and dρ²/dτ = -2Φ'(β)ρ²/(nβ) - 2ωρ² + ηmV(D, ρ, β*)/(nB), with V the
+    mean squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ. Where
+    a width m is given, three effects of order 1/m are added (Eqs. 34-45): the kurtosis of the logits, classes
+    of unequal frequency, and a spectrum of relaxation rates of ρ; Adam takes the first two (Eqs. 49-50), sign
+    descent the first.
+
+    Examples
+    --------
+    >>> flow = student_flow([1e3, 1e6], float("inf"), 128)
+    >>> print(f"{flow.loss[1]:.4f} {flow.local_exponent[1]:.2f}")
+    0.0580 0.33
+    """
+    optimizer = GradientFlow() if optimizer is None else optimizer
+    if not isinstance(optimizer, (GradientFlow, SGD, Adam, SignGD)):
+        fail("optimizer", "must be GradientFlow, SGD, Adam or SignGD", type(optimizer).__name__, "build one")
+    beta_star, n = teacher_temperature(beta_star), float(single_number(n))
+    plan = None if schedule is None else as_schedule(schedule)
+    times = _times(tau, plan)
+    for name, value in (("alignment0", alignment0), ("residual0", residual0), ("weight_decay", weight_decay)):
+        number = real_number(name, value)
+        if not np.isfinite(number) or (number < 0 and name != "alignment0"):
+            fail(
+                name,
+                "must be a finite number" + (" >= 0" if name != "alignment0" else ""),
+                f"{value}",
+                "correct it",
+            )
+    flat = times.ravel()
+    start = (alignment0, residual0, weight_decay)
+    speed = optimizer.c_eff if isinstance(optimizer, GradientFlow) else 1.0
+    if isinstance(optimizer, (Adam, SignGD)):
+        from peakedtheory.dynamics.adaptive import adaptive_flow
+        from peakedtheory.dynamics.finite_width import WideForce
+
+        values = adaptive_flow(flat, WideForce(beta_star, n, optimizer.width), optimizer, *start, plan)
+    elif optimizer.width is None:
+        force = Force(interpolant(n), beta_star, n)
+        values = observe(flat, descend(flat, force, speed, *start), force)
+    else:
+        from peakedtheory.dynamics.finite_width import WideForce, descend_wide
+
+        noise = None
+        if isinstance(optimizer, SGD):
+            factor = optimizer.width / (n * optimizer.batch)
+            noise = noise_of(int(n), beta_star, optimizer.learning_rate, factor, plan)
+        end = np.inf if plan is None else float(plan.tau[-1])
+        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, noise, *start, end)
+    shaped = (scalar_or_array(v.reshape(times.shape)) for v in values)
+    return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
+
+
+def _times(tau: Any, plan: Schedule | None) -> np.ndarray:
+    if tau is None:
+        if plan is None:
+            fail("tau", "must be given without a schedule", "None", "list the dynamic times wanted")
+        steps = np.unique(np.round(np.geomspace(1, plan.steps, 200)).astype(int))
+        return plan.tau[steps]
+    times = real_array("tau", tau)
+    if (times < 0).any():
+        fail("tau", "must be >= 0", f"{times.min():g}", "dynamic time starts at zero")
+    if times.ndim > 1 or (np.diff(times.ravel()) < 0).any():
+        fail("tau", "must be one ascending list", f"shape {times.shape}", "sort it")
+    if np.isinf(times).any():
+        fail("tau", "must be finite", "inf", "read the limit from the closed forms")
+    if plan is not None and times.max() > plan.tau[-1] * (1 + 1e-9):
+        fail(
+            "tau",
+            f"must end with the schedule at {plan.tau[-1]:g}",
+            f"{times.max():g}",
+            "lengthen the schedule",
+        )
+    return times

@@ -1,0 +1,405 @@
+"""Learning rates and schedules that minimise the final loss of the predicted training run.
+
+For a constant rate the self-consistent residual gives η* = 2.04 B/m at late times (docs/schedules.md,
+Eqs. 1-6); for decaying rates each family's best height is found on the flow itself, and the free schedule
+by descent over its shape (Eqs. 7-15). Lee et al. 2026 pose the question for constant rates.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+
+from peakedtheory._common.checks import fail, number_of_energies, number_of_steps
+from peakedtheory._common.progress import Report, reporter
+from peakedtheory._common.results import describe
+from peakedtheory.dynamics.late_time import (
+    annealing,
+    annealing_limit,
+    asymptotic_rate,
+    decay_exponent,
+)
+from peakedtheory.dynamics.student import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
+from peakedtheory.schedules import BUILDERS, Schedule
+
+__all__ = [
+    "FAMILIES",
+    "FamilyOptimum",
+    "OptimalRate",
+    "OptimalSchedule",
+    "annealing",
+    "annealing_limit",
+    "asymptotic_rate",
+    "best_of_family",
+    "decay_exponent",
+    "optimal_learning_rate",
+    "optimal_schedule",
+]
+
+_KNOTS = 12
+_LOG_TOLERANCE = 5e-3
+_REACHED = 1e-14  # nats: below it the flow's loss is rounding, and schedules are no longer told apart
+
+
+@dataclass(frozen=True, repr=False)
+class OptimalRate:
+    """The constant learning rate with the lowest final loss.
+
+    Attributes
+    ----------
+    learning_rate : float
+        η*.
+    loss : float
+        Loss in nats after the given steps; None where no number of steps was given.
+    tangential_fraction, residual : float
+        L_t/L, the share of misalignment, and ρ at the end.
+    exponent : float
+        -d ln L/d ln T of the envelope of tuned losses, at this number of steps T.
+    """
+
+    learning_rate: float
+    loss: float | None
+    tangential_fraction: float
+    residual: float
+    exponent: float
+
+    def __repr__(self) -> str:
+        rows = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return describe("Best constant learning rate", rows)
+
+
+@dataclass(frozen=True)
+class FamilyOptimum:
+    """The best member of one family of schedules.
+
+    Attributes
+    ----------
+    name, schedule, peak : str, Schedule, float
+        Key in `FAMILIES`, learning rates, and their height.
+    loss, tangential_fraction : float
+        Predicted final loss in nats, and L_t/L, the share of misalignment in it.
+    exponent : float or None
+        α of the tuned loss against the number of steps, at late times; None but for SGD on hard labels.
+    """
+
+    name: str
+    schedule: Schedule = field(repr=False)
+    peak: float
+    loss: float
+    tangential_fraction: float
+    exponent: float | None
+
+
+@dataclass(frozen=True, repr=False)
+class OptimalSchedule:
+    """The schedule that minimises the final loss, beside the best member of each family.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        Learning rates, one per step.
+    loss : float
+        Predicted final loss in nats.
+    exponent : float or None
+        Predicted α of the tuned loss against the number of steps, at late times; None but for SGD
+        on hard labels.
+    families : tuple of FamilyOptimum
+        From the lowest loss to the highest.
+    flow : StudentFlow
+        The predicted run.
+    """
+
+    schedule: Schedule
+    loss: float
+    exponent: float | None
+    families: tuple[FamilyOptimum, ...]
+    flow: StudentFlow = field(repr=False)
+
+    @property
+    def tangential_fraction(self) -> float:
+        """L_t/L at the end."""
+        return _share(self.flow)
+
+    def __repr__(self) -> str:
+        title = f"Optimal schedule over {self.schedule.steps} steps"
+        lines = [f"{title}: loss {self.loss:.5g}"]
+        lines += [
+            f"  {f.name:<12}peak {f.peak:<10.4g}loss {f.loss:<10.4g}"
+            f"L_t/L {f.tangential_fraction:<7.3f}" + ("" if f.exponent is None else f"alpha {f.exponent:.3f}")
+            for f in self.families
+        ]
+        return "\n".join(lines)
+
+
+def _optimizer(name: Any) -> type[SGD] | type[Adam] | type[SignGD]:
+    if isinstance(name, str) and name.lower() in OPTIMIZERS:
+        return OPTIMIZERS[name.lower()]
+    if name in OPTIMIZERS.values():
+        return name
+    return fail("optimizer", "must be 'sgd', 'adam' or 'signgd'", f"{name!r}", "name one of them")
+
+
+def _usual_rate(
+    kind: type[SGD] | type[Adam] | type[SignGD], batch: float, width: float, n: float, steps: int
+) -> float:
+    """Return a rate of the order of the best constant one."""
+    kind(1.0, batch, width)  # refuses impossible values
+    number_of_energies(n)
+    if kind is SGD:
+        return 2.0 * batch / width
+    return 0.3 * math.sqrt(batch / (n * width)) * steps ** (-1.0 / 3.0)
+
+
+def _minimise(cost: Any, guess: float, decades: float = 1.5) -> float:
+    """Return the minimiser in ln x, from a coarse scan and a bounded search inside its bracket."""
+    grid = math.log(guess) + np.linspace(-decades, decades, 7) * math.log(10.0)
+    values = [cost(math.exp(x)) for x in grid]
+    best = int(np.argmin(values))
+    for _ in range(4):
+        if 0 < best < grid.size - 1:
+            break
+        step = grid[1] - grid[0]
+        edge = grid[0] - step if best == 0 else grid[-1] + step
+        grid = np.insert(grid, 0, edge) if best == 0 else np.append(grid, edge)
+        values.insert(0 if best == 0 else len(values), cost(math.exp(edge)))
+        best = int(np.argmin(values))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, grid.size - 1)]
+    found = minimize_scalar(
+        lambda x: cost(math.exp(x)), bounds=(low, high), method="bounded", options={"xatol": _LOG_TOLERANCE}
+    )
+    return math.exp(float(found.x)) if found.fun < values[best] else math.exp(float(grid[best]))
+
+
+def optimal_learning_rate(
+    batch: float,
+    width: float,
+    n: float,
+    optimizer: Any = "sgd",
+    steps: int | None = None,
+    *,
+    beta_star: float = math.inf,
+) -> OptimalRate:
+    """Return the constant learning rate with the lowest loss after `steps` steps from zero.
+
+    Parameters
+    ----------
+    batch, width : float
+        Examples per step B and input width m.
+    n : int
+        Number of classes.
+    optimizer : {"sgd", "adam", "signgd"}
+        Or the class itself.
+    steps : int, optional
+        Length of the run; without it the late-time limit, which exists in closed form for SGD and hard
+        labels.
+    beta_star : float
+        Teacher's inverse temperature; hard labels by default.
+
+    Returns
+    -------
+    OptimalRate
+
+    Raises
+    ------
+    ValueError
+        For impossible values, and for the limit of anything but SGD on hard labels.
+
+    Examples
+    --------
+    >>> print(f"{optimal_learning_rate(64, 32, 128).learning_rate:.3f}")
+    4.078
+    """
+    kind = _optimizer(optimizer)
+    if steps is None:
+        if kind is not SGD or math.isfinite(beta_star):
+            fail("steps", "must be given, as only SGD on hard labels has a limit", "None", "give a length")
+        SGD(1.0, batch, width)
+        ratio, rho, share = asymptotic_rate()
+        return OptimalRate(ratio * batch / width, None, share, rho, 1.0 / 3.0)
+    length = number_of_steps(steps)
+
+    def run(rate: float) -> StudentFlow:
+        return student_flow([rate * length], beta_star, n, optimizer=kind(rate, batch, width))
+
+    best = _minimise(lambda rate: float(run(rate).loss[0]), _usual_rate(kind, batch, width, n, length))
+    flow = run(best)
+    loss, residual, exponent = (float(v[0]) for v in (flow.loss, flow.residual, flow.local_exponent))
+    return OptimalRate(best, loss, _share(flow), residual, exponent)
+
+
+#: The power with which the rates of each family end.
+_POWERS = {
+    "constant": 0.0, "linear": 1.0, "square": 2.0, "quartic": 4.0, "cosine": 2.0, "wsd": 1.0, "1-sqrt": 1.0,
+    "hyperbolic": 0.0,
+}  # fmt: skip
+#: Families by name, as functions of (peak, steps), and the power with which each ends.
+FAMILIES: dict[str, tuple[Callable[..., Schedule], float]] = {
+    **{name: (BUILDERS[name][0], power) for name, power in _POWERS.items()},
+    "annealing": (annealing, math.inf),
+}
+
+
+def best_of_family(
+    name: str,
+    steps: int,
+    batch: float,
+    width: float,
+    n: float,
+    optimizer: Any = "sgd",
+    beta_star: float = math.inf,
+) -> FamilyOptimum:
+    """Return the member of one of `FAMILIES` whose peak gives the lowest predicted final loss.
+
+    Parameters
+    ----------
+    name : str
+        Key in `FAMILIES`.
+    steps, batch, width, n, optimizer, beta_star
+        As in `optimal_schedule`, which also says what is refused.
+
+    Returns
+    -------
+    FamilyOptimum
+    """
+    kind = _optimizer(optimizer)
+    if name not in FAMILIES:
+        fail("family", f"must be one of {', '.join(FAMILIES)}", repr(name), "name a family")
+    build, power = FAMILIES[name]
+    if name == "annealing":
+        build = functools.partial(annealing, batch=batch, width=width)
+
+    def run(peak: float) -> StudentFlow:
+        return _final(build(peak, steps), kind, batch, width, n, beta_star)
+
+    guess = _usual_rate(kind, batch, width, n, steps)
+    growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
+    peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
+    flow = run(peak)
+    exponent = None
+    if kind is SGD and math.isinf(beta_star):
+        exponent = 1.0 if math.isinf(power) else decay_exponent(power)
+    return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), _share(flow), exponent)
+
+
+def _share(flow: StudentFlow) -> float:
+    """Return L_t/L at the end; 0 where nothing is left of the loss."""
+    loss = float(flow.loss[-1])
+    return float(flow.tangential_loss[-1]) / loss if loss > 0.0 else 0.0
+
+
+def _final(plan: Schedule, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:
+    optimizer = kind(max(float(plan.rates.max()), 1e-300), batch, width)
+    return student_flow([plan.tau[-1]], beta_star, n, optimizer=optimizer, schedule=plan)
+
+
+def optimal_schedule(
+    steps: int,
+    batch: float,
+    width: float,
+    n: float,
+    optimizer: Any = "sgd",
+    *,
+    beta_star: float = math.inf,
+    families: tuple[str, ...] = tuple(FAMILIES),
+    refine: bool = True,
+    progress: bool | Report = False,
+) -> OptimalSchedule:
+    """Return the learning-rate schedule with the lowest predicted final loss, from zero.
+
+    Parameters
+    ----------
+    steps : int
+        Length of the run T, at least 10.
+    batch, width, n : float
+        Examples per step B, input width m, number of classes.
+    optimizer : {"sgd", "adam", "signgd"}
+        Or the class itself.
+    beta_star : float
+        Teacher's inverse temperature; hard labels by default.
+    families : tuple of str
+        Families whose best members are compared.
+    refine : bool
+        Whether to free the shape altogether; otherwise the best family member is returned.
+    progress : bool or callable
+        Show a bar on a terminal, or be called with the numbers of families done and planned; the free shape
+        counts as one.
+
+    Returns
+    -------
+    OptimalSchedule
+
+    Raises
+    ------
+    ValueError
+        For impossible values.
+
+    Notes
+    -----
+    The free schedule is ln η, piecewise linear on knots that crowd towards both ends, improved by quasi-
+    Newton descent from the best family member (docs/schedules.md, Eq. 15). Its prediction is too low for long
+    runs: 12 % below training by SGD at 10,000 steps, 21 % at 30,000 (same page).
+    """
+    kind = _optimizer(optimizer)
+    if kind is not SGD:
+        families = tuple(name for name in families if name != "annealing")  # its rates are those of SGD
+    steps = number_of_steps(steps)
+    if steps < 10:
+        fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
+    if not families:
+        fail("families", f"must be some of {', '.join(FAMILIES)}", "none", "name one")
+    planned = len(families) + refine
+    with reporter(progress, "tuning schedules") as report:
+        optima = []
+        for done, name in enumerate(families, start=1):
+            optima.append(best_of_family(name, steps, batch, width, n, kind, beta_star))
+            report(done, planned)
+        optima.sort(key=lambda f: f.loss)
+        plan = optima[0].schedule
+        if refine:
+            plan = _free_shape(plan, optima[0].loss, kind, batch, width, n, beta_star)
+            report(planned, planned)
+    times = plan.tau[np.unique(np.round(np.geomspace(1, steps, 200)).astype(int))]
+    flow = student_flow(
+        times, beta_star, n, optimizer=kind(float(plan.rates.max()), batch, width), schedule=plan
+    )
+    exponent = optima[0].exponent
+    if exponent is not None and plan is not optima[0].schedule:
+        exponent = 1.0
+    return OptimalSchedule(plan, float(np.asarray(flow.loss)[-1]), exponent, tuple(optima), flow)
+
+
+def _free_shape(
+    plan: Schedule, loss: float, kind: Any, batch: float, width: float, n: float, beta_star: float
+) -> Schedule:
+    steps = plan.steps
+    u = (np.arange(steps) + 0.5) / steps
+    margin = min(0.5, 3.0 / steps)
+    position = np.log((u + margin) / (1.0 - u + margin))
+    knots = np.linspace(position[0], position[-1], _KNOTS)
+    start = np.interp(knots, position, np.log(np.maximum(plan.rates, 1e-12 * plan.rates.max())))
+
+    def build(y: np.ndarray) -> Schedule:
+        rates = np.exp(np.interp(position, knots, y))
+        return Schedule("free", rates)
+
+    def cost(y: np.ndarray) -> float:
+        loss = float(_final(build(y), kind, batch, width, n, beta_star).loss[0])
+        return math.log(max(loss, _REACHED))
+
+    highest = math.log(n) + 2.0
+    bounds = [(value - 6.0, min(value + 6.0, highest) if kind is SGD else value + 6.0) for value in start]
+    bounds = [(low, max(high, low + 1.0)) for low, high in bounds]
+    found = minimize(
+        cost, start, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-4, "maxiter": 25, "ftol": 1e-5}
+    )
+    best = build(found.x)
+    if not found.fun < math.log(max(loss, _REACHED)):
+        return plan
+    best.rates.flags.writeable = False
+    return Schedule(f"optimal:steps={steps}", best.rates)

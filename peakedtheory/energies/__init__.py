@@ -1,0 +1,1 @@
+"""What an energy law is, and how one is read."""

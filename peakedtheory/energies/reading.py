@@ -1,0 +1,252 @@
+"""Distributions of the i.i.d. energies ε, whose logits are -βε.
+
+Anything that says where low energies lie will do: the standard normal (the default), any distribution of
+scipy.stats, finitely many atoms, a sample, a mixture, or Gaussian logits of a network of finite width.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from peakedtheory._common.checks import fail
+from peakedtheory.energies.laws import (
+    STANDARD_NORMAL,
+    Continuous,
+    Discrete,
+    Energies,
+    Gaussian,
+    Located,
+    Sample,
+    StandardNormal,
+)
+from peakedtheory.energies.mixtures import FiniteWidth, Mixture
+
+__all__ = [
+    "STANDARD_NORMAL",
+    "Continuous",
+    "Discrete",
+    "Energies",
+    "FiniteWidth",
+    "Gaussian",
+    "Mixture",
+    "Sample",
+    "StandardNormal",
+    "as_energies",
+    "parse_energies",
+]
+_MAX_ATOMS = 1_000_000
+
+
+def as_energies(energies: Any = None) -> Energies:
+    """Return the distribution meant by `energies`.
+
+    Parameters
+    ----------
+    energies : optional
+        None for the standard normal; an `Energies`; a frozen or new-style scipy.stats distribution of the
+        energy; an array of observed energies; or text for `parse_energies`.
+
+    Returns
+    -------
+    Energies
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> from scipy import stats
+    >>> as_energies(stats.norm(loc=1, scale=2)).scale
+    2.0
+    """
+    if energies is None:
+        return STANDARD_NORMAL
+    if isinstance(energies, Energies):
+        return energies
+    if isinstance(energies, str):
+        return parse_energies(energies)
+    if isinstance(energies, (list, tuple, np.ndarray)):
+        return Sample(energies)
+    if isinstance(energies, Mapping):
+        return Discrete(list(energies.keys()), list(energies.values()))
+    if hasattr(energies, "dist") and hasattr(energies, "kwds"):
+        return _from_frozen(energies)
+    if hasattr(energies, "support") and hasattr(energies, "icdf"):
+        return _from_new_style(energies)
+    return fail(
+        "energies",
+        "must be None, a scipy.stats distribution, an array of energies or a name",
+        type(energies).__name__,
+        "freeze the distribution, for example scipy.stats.t(df=5)",
+    )
+
+
+_PARAMETER = re.compile(r"\s*([A-Za-z_]\w*|[-+.\deE]+)\s*=\s*([-+.\deE]+)\s*$")
+
+
+def parse_energies(text: str) -> Energies:
+    """Return the distribution that `text` names: `laplace`, `t:df=5`, `atoms:0=0.3,1=0.7`, `file.npy`.
+
+    Parameters
+    ----------
+    text : str
+        A scipy.stats name with parameters after a colon; `normal`; `finite-width:m=32`;
+        `atoms:` with energy=weight pairs; or a .npy, .csv or .txt file of observed energies.
+
+    Returns
+    -------
+    Energies
+
+    Raises
+    ------
+    ValueError
+        If the name, a parameter or the file is not known.
+
+    Examples
+    --------
+    >>> parse_energies("atoms:0=0.3,1=0.7").mean
+    0.7
+    """
+    head, _, tail = text.strip().partition(":")
+    if Path(text).suffix in {".npy", ".csv", ".txt"}:
+        return _read_sample(Path(text))
+    pairs = {}
+    for item in filter(None, tail.split(",")):
+        match = _PARAMETER.match(item)
+        try:
+            pairs[match[1]] = float(match[2])  # type: ignore[index]
+        except (TypeError, ValueError):
+            fail("energies", "must list parameters as name=number", repr(item), "write for example t:df=5")
+    if head == "atoms":
+        try:
+            return Discrete([float(k) for k in pairs], list(pairs.values()))
+        except ValueError as error:
+            raise ValueError(f"energies: {error} in {text!r}; write for example atoms:0=0.3,1=0.7") from None
+    if head == "finite-width":
+        if set(pairs) != {"m"}:
+            fail("energies", "finite-width takes m", text, "write finite-width:m=32")
+        return FiniteWidth(int(pairs["m"]) if pairs["m"] == int(pairs["m"]) else pairs["m"])  # type: ignore[arg-type]
+    if head in {"normal", "gaussian"} and set(pairs) <= {"loc", "scale"}:
+        return Gaussian(pairs.get("loc", 0.0), pairs.get("scale", 1.0)) if pairs else STANDARD_NORMAL
+    return _from_name("norm" if head in {"normal", "gaussian"} else head, pairs, text)
+
+
+def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
+    """Freeze the scipy.stats distribution of this name."""
+    from scipy import stats  # slow to import
+
+    family = getattr(stats, name, None)
+    if not isinstance(family, (stats.rv_continuous, stats.rv_discrete)):
+        fail(
+            "energies",
+            "must name a scipy.stats distribution, `atoms:…`, `finite-width:m=…` or a .npy/.csv/.txt file",
+            repr(text),
+            "see the list of distributions in the documentation of scipy.stats",
+        )
+    try:
+        frozen = family(**pairs)
+        valid = bool(np.isfinite(frozen.ppf(0.5)))
+    except TypeError as error:
+        valid, reason = False, str(error).replace("_parse_args() ", "")
+    else:
+        reason = "parameters out of range"
+    if not valid:
+        known = ", ".join(filter(None, [family.shapes, "loc", "scale"]))
+        fail(
+            "energies",
+            f"{name} takes the parameters {known}",
+            f"{text!r} ({reason})",
+            "correct the parameters",
+        )
+    return _from_frozen(frozen, text.strip())
+
+
+def _from_frozen(frozen: Any, name: str | None = None) -> Energies:
+    shapes, location, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
+    shapes = tuple(float(np.asarray(a)) for a in shapes)
+    location, scale = float(np.asarray(location)), float(np.asarray(scale))
+    label = frozen.dist.name
+    arguments = [f"{k}={v:g}" for k, v in zip((frozen.dist.shapes or "").split(","), shapes, strict=False)]
+    core_name = f"{label}:{','.join(a.strip() for a in arguments)}" if arguments else label
+    if not (math.isfinite(location) and scale > 0 and np.isfinite(frozen.ppf(0.5))):
+        fail("energies", "must have valid parameters", core_name, "correct shapes, loc and scale")
+    if label == "norm":
+        return Gaussian(location, scale) if (location, scale) != (0.0, 1.0) else STANDARD_NORMAL
+    core: Energies
+    if hasattr(frozen.dist, "pmf"):
+        core = _enumerate(frozen.dist(*shapes), core_name)
+    else:
+        core = Continuous(frozen.dist(*shapes), core_name, (0.0, *shapes))
+    if (location, scale) == (0.0, 1.0):
+        return core
+    if name is None:
+        name = core_name + ("," if ":" in core_name else ":") + f"loc={location:g},scale={scale:g}"
+    return Located(core, location, scale, name)
+
+
+def _from_new_style(distribution: Any) -> Energies:
+    name = str(distribution)
+    if type(distribution).__name__ == "Normal":
+        return Gaussian(float(distribution.mean()), float(distribution.standard_deviation()))
+    with np.errstate(all="ignore"):
+        middle = float(distribution.median())
+        discrete = (
+            bool(np.asarray(distribution.pmf(np.round(middle))) > 0)
+            if hasattr(distribution, "pmf")
+            else False
+        )
+    if discrete:
+        return _enumerate(distribution, name)
+    return Continuous(distribution, name)
+
+
+def _enumerate(distribution: Any, name: str) -> Discrete:
+    """List the integers that a discrete distribution charges, down to the last digit of either tail."""
+    low, high = (float(e) for e in distribution.support())
+    quantile = getattr(distribution, "ppf", None) or distribution.icdf
+    survival = getattr(distribution, "sf", None) or distribution.ccdf
+    middle = float(quantile(0.5))
+    first = low if np.isfinite(low) else middle - _reach(lambda k: distribution.cdf(middle - k), 1e-34)
+    last = high if np.isfinite(high) else middle + _reach(lambda k: survival(middle + k), 1e-18)
+    if last - first > _MAX_ATOMS:
+        fail(
+            "energies",
+            f"discrete distributions may have at most {_MAX_ATOMS} atoms above rounding",
+            f"{name} ({last - first:.3g} atoms)",
+            "use a lighter tail or a continuous approximation",
+        )
+    values = np.arange(first, last + 1)
+    mass = np.asarray(distribution.pmf(values), dtype=float)
+    return Discrete(values[mass > 0], mass[mass > 0], name)
+
+
+def _reach(tail: Any, target: float) -> float:
+    steps = 2.0 ** np.arange(0, 21)  # SciPy may sum term by term: never ask for more than is enumerated
+    with np.errstate(all="ignore"):
+        gone = np.nonzero(np.asarray(tail(steps)) < target)[0]
+    return float(steps[gone[0]]) if gone.size else math.inf
+
+
+def _read_sample(path: Path) -> Sample:
+    try:
+        if path.suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            values = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=1)
+        values = np.asarray(values, dtype=float)
+    except (OSError, ValueError, TypeError) as error:
+        fail(
+            "energies",
+            "must name a readable file of numbers",
+            f"{path} ({error})",
+            "check the path and its format",
+        )
+    return Sample(values, name=str(path))

@@ -1,0 +1,1 @@
+"""Exact averages at any finite n: thermodynamics, expansions, losses, entropy matching."""

@@ -1,0 +1,219 @@
+"""Low- and high-temperature expansions of the free energy, exact at any finite n.
+
+Low temperature (Liu et al. 2026, Eq. 13):  F = -c0 - c1/β - c2/β² - …,  U = -c0 + c2/β² + 2 c3/β³ + …
+High temperature (their Eqs. 54-63 to second order):  ⟨ln Z⟩ = ln n + Σ_r (-β)^r ⟨κ̂_r⟩ / r!
+The coefficients are those of docs/expansions.md: averages over the lowest energies and expected cumulants.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.polynomial import hermite_e
+
+from peakedtheory._common.checks import fail, single_number, whole_number
+from peakedtheory.energies.laws import STANDARD_NORMAL
+from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.reading import as_energies
+from peakedtheory.exact import cumulants
+from peakedtheory.exact import lowest_levels as order_statistics
+from peakedtheory.exact.lowest_levels import LowestLevels
+from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
+
+__all__ = [
+    "Expansion",
+    "HighTemperatureExpansion",
+    "LowTemperatureExpansion",
+    "high_temperature_expansion",
+    "longest_expansion",
+    "low_temperature_expansion",
+]
+
+Series = TypeVar("Series", bound=Expansion)
+
+
+def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> LowTemperatureExpansion:
+    """Return the exact coefficients c_0 … c_order of the low-temperature expansion at finite n.
+
+    Parameters
+    ----------
+    n : int
+        Number of energies, at least 2.
+    energies : optional
+        Distribution of one energy, as `as_energies` takes it; standard normal by default.
+    order : int, optional
+        Highest order, 0 to 8.
+
+    Returns
+    -------
+    LowTemperatureExpansion
+
+    Raises
+    ------
+    ValueError
+        If ⟨max(-ε)⟩ does not exist, or if the energies are not smooth enough at their lower edge for a
+        term of that order (atoms stop at order 1).
+
+    Notes
+    -----
+    c_0 = ⟨max(-ε)⟩, c_1 = ⟨ln multiplicity of the ground state⟩, c_2 = (π²/12) p_Δ(0) with p_Δ(0) the
+    density of the lowest gap at zero; for Gaussian energies p_Δ(0) = c_0, so c_2 = (π²/12) c_0.
+
+    Examples
+    --------
+    >>> c0, c1, c2 = low_temperature_expansion(50304).coefficients
+    >>> print(f"{c0:.10f} {c1:.0f} {c2:.10f}")
+    4.2318320421 0 3.4805423456
+    """
+    count = float(single_number(n, 2))
+    order = _checked_order(order, order_statistics.MAX_ORDER)
+    distribution = as_energies(energies)
+    if isinstance(distribution, FiniteWidth):
+        core = low_temperature_expansion(count, STANDARD_NORMAL, order)
+        if order - 1 >= distribution.width:
+            fail(
+                "order",
+                f"must be at most the width {distribution.width}",
+                str(order),
+                "⟨(χ_m)^(1-k)⟩ diverges beyond",
+            )
+        s, weight = distribution.scales
+        factors = np.array([weight @ s ** (1.0 - k) for k in range(order + 1)])
+        return LowTemperatureExpansion(
+            core.coefficients * factors, core.error * factors + 1e-15, count, distribution
+        )
+    distribution.require_maximum(count)
+    is_normal = distribution.core is STANDARD_NORMAL
+    levels = LowestLevels(distribution.core.components, count, _normal_derivative if is_normal else None)
+    allowed = levels.largest_order(order)
+    if order > allowed:
+        fail(
+            "order",
+            f"at most {allowed} for {distribution.name} energies: the next term is not a power of 1/β alone",
+            str(order),
+            f"ask for order={allowed}",
+        )
+    pairs = [levels.mean_maximum]
+    if order >= 1:
+        multiplicity = levels.mean_log_multiplicity()
+        pairs.append((multiplicity, 1e-14 * multiplicity))
+    pairs += [levels.coefficient(k) for k in range(2, order + 1)]
+    values, errors = np.array(pairs).T
+    scaling = distribution.scale ** (1.0 - np.arange(order + 1))
+    values, errors = values * scaling, errors * scaling
+    values[0] -= distribution.location
+    errors[0] += 2e-16 * abs(distribution.location)
+    gap = distribution.scale * levels.smallest_spacing if distribution.is_discrete else 0.0
+    return LowTemperatureExpansion(values, errors, count, distribution, gap)
+
+
+def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> HighTemperatureExpansion:
+    """Return the exact coefficients a_0 … a_order of Φ = Σ a_r β^r at finite n.
+
+    Parameters
+    ----------
+    n : int
+        Number of energies, at least 1.
+    energies : optional
+        Distribution of one energy with finite moments up to `order`; standard normal by default.
+    order : int, optional
+        Highest order, 0 to 8.
+
+    Returns
+    -------
+    HighTemperatureExpansion
+
+    Raises
+    ------
+    ValueError
+        If a moment up to `order` does not exist.
+
+    Examples
+    --------
+    >>> print([round(float(a), 8) for a in high_temperature_expansion(128, order=4).coefficients])
+    [4.85203026, 0.0, 0.49609375, 0.0, -0.00193787]
+    """
+    count = float(single_number(n))
+    order = _checked_order(order, cumulants.MAX_ORDER)
+    distribution = as_energies(energies)
+    if isinstance(distribution, FiniteWidth):
+        core = high_temperature_expansion(count, STANDARD_NORMAL, order)
+        s, weight = distribution.scales
+        factors = np.array([weight @ s**r for r in range(order + 1)])
+        return HighTemperatureExpansion(
+            core.coefficients * factors, core.error * factors + 1e-15, count, distribution
+        )
+    moments = distribution.core.central_moments(max(order, 1))
+    if not np.isfinite(moments).all():
+        finite = int(np.argmin(np.isfinite(moments))) - 1
+        fail(
+            "order",
+            f"at most {max(finite, 0)} moments of {distribution.name} exist",
+            str(order),
+            "lower the order",
+        )
+    relative = 1e-16 if distribution.core is STANDARD_NORMAL else 1e-13
+    pairs = [(math.log(count), 2e-16 * math.log(count)), (-moments[0], relative * abs(moments[0]))][
+        : order + 1
+    ]
+    for r in range(2, order + 1):
+        value, size = cumulants.mean_cumulant(r, int(count), list(moments))
+        sign = (-1.0) ** r / math.factorial(r)
+        pairs.append(
+            (sign * value, abs(sign) * (relative * size if relative > 1e-16 else 2e-16 * abs(value)))
+        )
+    values, errors = np.array(pairs).T
+    scaling = distribution.scale ** np.arange(order + 1.0)
+    values, errors = values * scaling, errors * scaling
+    if order >= 1:
+        values[1] -= distribution.location
+        errors[1] += 2e-16 * abs(distribution.location)
+    return HighTemperatureExpansion(values + 0.0, errors, count, distribution)
+
+
+def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, order: int) -> Series:
+    """Return `expansion(n, energies, order)`, or the longest one below `order` that these energies have.
+
+    Parameters
+    ----------
+    expansion : callable
+        `low_temperature_expansion` or `high_temperature_expansion`.
+    n, energies
+        As these take them.
+    order : int
+        Order asked for.
+
+    Returns
+    -------
+    LowTemperatureExpansion or HighTemperatureExpansion
+
+    Raises
+    ------
+    ValueError
+        As `expansion`, but for orders that do not exist.
+
+    Examples
+    --------
+    >>> longest_expansion(high_temperature_expansion, 100, "t:df=3.5", 6).order
+    3
+    """
+    for shorter in range(_checked_order(order, order_statistics.MAX_ORDER), 0, -1):
+        try:
+            return expansion(n, energies, shorter)
+        except ValueError as error:
+            if not str(error).startswith("order:"):
+                raise
+    return expansion(n, energies, 0)
+
+
+def _normal_derivative(x: np.ndarray, j: int) -> np.ndarray:
+    return (
+        (-1) ** j * hermite_e.hermeval(x, [0.0] * j + [1.0]) * np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    )
+
+
+def _checked_order(order: Any, largest: int) -> int:
+    return whole_number("order", order, 0, largest, "choose a lower order")

@@ -1,0 +1,325 @@
+"""Exact thermodynamics for any distribution of energies: adaptive quadrature over s.
+
+The integrals are those of `exact.gaussian`, with Φ' = n ∫ φ^(n-1) ⟨x e^(v-e^v)⟩ ds, which needs no property
+of the normal law. Averages over one energy are taken by whichever is cheapest where it is exact: the lattice
+of `exact.lattice`, the few nodes of `exact.interpolatory`, or for each s the nodes of `energies.components`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from peakedtheory._common.checks import fail
+from peakedtheory.energies.components import Atoms, Component, Density, Nodes
+from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
+from peakedtheory.exact.interpolatory import resolved_averages
+from peakedtheory.exact.lattice import Lattice
+
+Integrands = Callable[[np.ndarray], np.ndarray]
+
+_KRONROD = np.array(
+    [0.991455371120812639, 0.949107912342758524, 0.864864423359769072,
+     0.741531185599394439, 0.586087235467691130, 0.405845151377397166,
+     0.207784955007898467]
+)  # fmt: skip
+_KRONROD_WEIGHTS = np.array(
+    [0.022935322010529224, 0.063092092629978553, 0.104790010322250183,
+     0.140653259715525918, 0.169004726639267902, 0.190350578064785409,
+     0.204432940075298892, 0.209482141084727828]
+)  # fmt: skip
+_GAUSS_WEIGHTS = np.array(
+    [0.129484966168869693, 0.279705391489276667, 0.381830050505118944,
+     0.417959183673469387]
+)  # fmt: skip
+_ABSCISSAE = np.concatenate([-_KRONROD, [0.0], _KRONROD[::-1]])
+_FULL = np.concatenate([_KRONROD_WEIGHTS[:-1], _KRONROD_WEIGHTS[::-1]])
+_HALF = np.zeros(15)
+_HALF[1::2] = np.concatenate([_GAUSS_WEIGHTS[:-1], _GAUSS_WEIGHTS[::-1]])
+
+_TOLERANCE = 2e-13
+#: Relative accuracy of the inner averages: rounding, and densities resolved to this level.
+_INNER = 4e-14
+_NEGLIGIBLE = 42.0
+_NODES_AT_ONCE = 40_000
+_MAX_ROUNDS = 60
+_MAX_PANELS = 20_000
+#: Distance from the centre, in units of width, beyond which only a power-law tail is left.
+_FAR = 1e6
+#: Widths of the distribution in units of 1/β beyond which its density is resolved in most places.
+_COLD = 8.0
+#: Nodes of averages one by one for which a lattice costs less than it saves.
+_WORTHWHILE = 20_000
+#: Widths of the distribution in units of 1/β that a lattice can count.
+_COUNTED = 1e12
+#: Weights m of the kernel whose squares no longer matter.
+_ENDED = 1e-12
+#: Atoms up to this many are summed, as long as e^v is a number.
+_FEW = 64
+_UNDERFLOW = -700.0
+#: Entropies and values of β²Φ'' below this, as those of gapped spectra, count as zero.
+_ZERO = 1e-28
+
+
+class Averages:
+    """Averages over one energy at inverse temperature beta, for a mixture of components.
+
+    Columns: ln φ, m = ⟨e^(v-e^v)⟩, the mean and the variance of x under that weight, and w = ⟨W(v)⟩.
+    """
+
+    def __init__(self, components: tuple[Component, ...], beta: float, n: np.ndarray, spread: float) -> None:
+        self.components = components
+        self.beta = beta
+        self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
+        self.v_min = _UNDERFLOW if self._few else -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
+        #: What values of x below the window may add to β²Φ'' or S where a gap leaves nothing else.
+        gapped = not self._few and any(isinstance(part, Atoms) for _, part in components)
+        self.dropped = float(n.max() * np.exp(self.v_min) * self.v_min**2) if gapped else 0.0
+        self._width = max(part.width + abs(part.centre) for _, part in components)
+        self._arguments = components, beta, self.v_min, n, spread
+        self._fewest, self._asked = float(n.min()), 0
+        window = (V_MAX - self.v_min) / beta
+        self._cost = sum(part.cost(window) for _, part in components)
+
+    @functools.cached_property
+    def _lattice(self) -> Lattice:
+        return Lattice(*self._arguments)
+
+    def __call__(self, s: np.ndarray) -> np.ndarray:
+        """Return the columns, shape (s.size, 5), for ascending s."""
+        out = np.empty((s.size, 5))
+        left = np.ones(s.size, dtype=bool)
+        # The cheapest first: one or the other at high and at low temperature.
+        ways = [] if self._few else [self._from_lattice, self._resolved]
+        ways = [self._far, *(ways[::-1] if self.beta * self._width > _COLD else ways), self._spent]
+        for averages in ways:
+            rows = np.nonzero(left)[0]
+            if rows.size:
+                out[rows], done = averages(s[rows])
+                left[rows[done]] = False
+        near = np.nonzero(left)[0]
+        chunk = max(1, int(_NODES_AT_ONCE / self._cost))
+        for i in range(0, near.size, chunk):
+            rows = near[i : i + chunk]
+            out[rows] = self._chunk(s[rows])
+        return out
+
+    def _spent(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where powers of φ have vanished, by φ(s) < P(βx < V - s) + exp(-e^V), whatever the rest."""
+        below = sum(w * part.below((V_MAX + 1.0 - s) / self.beta) for w, part in self.components)
+        out = np.zeros((s.size, 5))
+        out[:, 0] = np.log(np.maximum(below, 1e-300))
+        return out, (self._fewest - 2.0) * out[:, 0] < -2.0 * _NEGLIGIBLE
+
+    def _resolved(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Averages over a density that hardly varies across the kernel, and where it does so."""
+        columns, resolved = resolved_averages(self.components, s, self.beta, self.v_min)
+        return np.column_stack([_log_complement(*columns[:, :2].T), columns[:, 2:]]), resolved
+
+    def _from_lattice(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Averages by interpolation, and where the variance does not drown in the spread of the lattice."""
+        out = np.zeros((s.size, 5))
+        self._asked += s.size
+        if self._asked * self._cost < _WORTHWHILE or self.beta * self._width > _COUNTED:
+            return out, np.zeros(s.size, dtype=bool)
+        done = self._lattice.covers(s)
+        g, m, mean, variance, w = self._lattice(s[done])
+        out[done] = np.stack([_log_complement(g, 1.0 - g), m, mean, variance, w], axis=1)
+        done[done] = (variance * self.beta**2 > self._lattice.resolution) | (m < _ENDED)
+        return out, done
+
+    def _far(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Averages deep in a power-law tail, where the density is constant over the kernel's width.
+
+        There each average is the kernel's mass times the density at the kernel's mean, up to (α/s)².
+        """
+        done = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self._width)
+        out = np.zeros((s.size, 5))
+        if not done.any():
+            return out, done
+        x = (-np.euler_gamma - s[done]) / self.beta
+        with np.errstate(all="ignore"):
+            g, phi = np.sum([(w * part.above(x), w * part.below(x)) for w, part in self.components], axis=0)
+            density = sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
+        m = np.zeros(x.size) + np.where(np.isfinite(density), density, 0.0) / self.beta
+        spread = np.full(x.size, np.pi**2 / (6.0 * self.beta**2))
+        out[done] = np.stack([_log_complement(g, phi), m, x, spread, m * np.pi**2 / 6.0], axis=1)
+        return out, done
+
+    def _chunk(self, s: np.ndarray) -> np.ndarray:
+        parts = [(weight, part.nodes(s, self.beta, self.v_min)) for weight, part in self.components]
+        nodes = Nodes(
+            np.concatenate([p.row for _, p in parts]),
+            np.concatenate([p.x for _, p in parts]),
+            np.concatenate([w * p.weight for w, p in parts]),
+            np.sum([w * p.mass_above for w, p in parts], axis=0),
+            np.sum([w * p.mass_below for w, p in parts], axis=0),
+        )
+
+        def total(values: np.ndarray) -> np.ndarray:
+            return np.bincount(nodes.row, values, minlength=s.size)
+
+        v = np.minimum(s[nodes.row] + self.beta * nodes.x, 6.0)  # every kernel has ended long before
+        t = np.exp(v)
+        survival = np.expm1(-t)
+        g = nodes.mass_above - total(nodes.weight * survival)
+        kernel = nodes.weight * t * (1.0 + survival)
+        m = total(kernel)
+        safe = np.where(m > 0.0, m, 1.0)
+        mean = total(kernel * nodes.x) / safe
+        deviation = nodes.x - mean[nodes.row]
+        variance = total(kernel * deviation * deviation) / safe
+        w = total(nodes.weight * entropy_kernel(v, t, survival))
+        # Where g is close to one, φ is summed directly.
+        phi = total(nodes.weight * (1.0 + survival)) + nodes.mass_below
+        return np.stack([_log_complement(g, phi), m, mean, variance, w], axis=1)
+
+
+def _log_complement(g: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Return ln φ from whichever of g = 1 - φ and φ is the smaller."""
+    return np.where(g < 0.5, np.log1p(-np.minimum(g, 0.5)), np.log(np.maximum(phi, 1e-300)))
+
+
+def general_thermodynamics(
+    components: tuple[Component, ...], mean: float, variance: float, beta: float, n: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and error estimates of (Φ, -U, Φ'', S) for one beta > 0 and all n >= 2 at once.
+
+    Parameters
+    ----------
+    components : tuple of (weight, Density or Atoms)
+        Distribution of x = -energy.
+    mean : float
+        Mean of x, possibly infinite.
+    variance : float
+        Variance of x, possibly infinite: its root is the unit in which values count as zero.
+    beta : float
+        Inverse temperature, positive.
+    n : ndarray, shape (m,)
+        Numbers of energies, at least 2.
+
+    Returns
+    -------
+    values, errors : ndarray, shape (4, m)
+        Rows ln Z, minus the internal energy, energy variance, entropy.
+    """
+    unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
+    averages = Averages(components, beta, n, unit)
+    edges, transitions = _initial_panels(averages, n)
+    centre = transitions[0]
+    reference = mean if np.isfinite(mean) else -centre / beta
+
+    def integrands(s: np.ndarray) -> np.ndarray:
+        log_phi, m, mean, variance, w = averages(s).T[:, :, None]
+        single = n * np.exp((n - 1.0) * log_phi) * m
+        pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
+        # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
+        transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
+        columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
+        return np.stack(columns, axis=1)
+
+    nothing = _ZERO * min(unit, 1.0 / beta) ** 2
+    floor = np.array([1e-3, 1e-12 * unit, nothing, _ZERO, 1.0])[:, None]
+    # v = s + βx carries the rounding of its two terms, both about as large as Φ.
+    inner = _INNER + 2.2e-16 * np.abs(transitions).max()
+    values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
+    # The last row integrates a probability density over s: its defect measures the whole quadrature.
+    defect = np.abs(values[4] - 1.0)
+    values, errors = values[:4], errors[:4]
+    values[0] -= centre + np.euler_gamma
+    errors += (defect + inner) * np.abs(values)
+    for weight, part in components:
+        if isinstance(part, Density):
+            kernel = min(1.0 / beta, part.width)
+            scales = np.array([beta, 1.0, kernel, beta**2 * kernel])[:, None]
+            errors += scales * part.displaced(beta, n, weight)
+    errors += np.array([0.0, 0.0, nothing + averages.dropped / beta**2, _ZERO + averages.dropped])[:, None]
+    errors[0] += 1e-15 * abs(centre)
+    errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(values[2])
+    values[1] += reference
+    return values, errors
+
+
+def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return panel edges that span the transition of φⁿ for every n, and its place for the extreme n."""
+    landmarks = np.unique(np.concatenate([part.landmarks for _, part in averages.components]))
+    images = np.sort(-averages.beta * landmarks)
+    centre = -averages.beta * float(np.median([part.centre for _, part in averages.components]))
+    s = log_phi = np.zeros(0)
+    for start in range(-1, 960, 64):
+        steps = 2.0 ** np.arange(start, start + 64)
+        new = np.concatenate([centre - steps[::-1], [centre] * (start < 0), centre + steps])
+        values = averages(new)[:, 0]
+        s = np.concatenate([new[:-64], s, new[-64:]])
+        log_phi = np.concatenate([values[:-64], log_phi, values[-64:]])
+        reach = np.maximum(1.0, np.abs(s - centre))
+        below = np.nonzero(-n.max() * log_phi * reach < 1e-18)[0]
+        above = np.nonzero(-n.min() * log_phi > _NEGLIGIBLE + np.log(reach))[0]
+        if below.size and above.size:
+            break
+    else:
+        fail(
+            "energies",
+            "must have tails that end within double precision",
+            "tails so heavy that ⟨ln Z⟩ draws on values beyond 1e280",
+            "truncate the distribution or raise n",
+        )
+    low, high = s[below[-1]], s[above[0]]
+    # Most panels are wanted where n φ' is largest, at ln(n (1 - φ)) = 0.
+    transitions = [_transition(averages, count, s, log_phi) for count in (n.min(), n.max())]
+    steps = 2.0 ** np.arange(1, 1023)
+    grid = np.concatenate([[t - steps, t + steps] for t in transitions], axis=None)
+    inner = np.concatenate([images, images - 3.0, images + 3.0, images - 30.0, images + 30.0, grid])
+    inner = inner[(inner > low) & (inner < high)]
+    return np.unique(np.concatenate([[low], inner, transitions, [high]])), np.array(transitions)
+
+
+def _transition(averages: Averages, n: float, s: np.ndarray, log_phi: np.ndarray) -> float:
+    """Return where -n ln φ = 1, to a part of the width over which it grows, from values on a coarse grid."""
+    while True:
+        growth = np.log(np.maximum(-n * log_phi, 1e-300))
+        after = int(np.argmax(growth > 0.0))
+        s, growth = s[after - 1 : after + 1], growth[after - 1 : after + 1]
+        if growth[1] - growth[0] < 1.0 or s[1] - s[0] < 1.0:
+            return float(s[np.argmin(np.abs(growth))])
+        s = np.linspace(s[0], s[1], 18)
+        log_phi = averages(s)[:, 0]
+
+
+def _adaptive(
+    integrands: Integrands, edges: np.ndarray, floor: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Integrate columns over the panels by Gauss-Kronrod (7, 15), halving those that are not yet exact."""
+    a, b = edges[:-1], edges[1:]
+    total, settled = np.zeros((2, *floor.shape))
+    for _ in range(_MAX_ROUNDS):
+        half = 0.5 * (b - a)
+        s = (a + half)[:, None] + half[:, None] * _ABSCISSAE
+        order = np.argsort(s.ravel(), kind="stable")
+        flat = integrands(s.ravel()[order])
+        f = np.empty_like(flat)
+        f[order] = flat
+        f = f.reshape(*s.shape, *flat.shape[1:])
+        twice_mean = np.einsum("pk...,k->p...", f, _FULL)
+        full = twice_mean * half[:, None, None]
+        deviation = np.abs(f - 0.5 * twice_mean[:, None])
+        spread = np.einsum("pk...,k->p...", deviation, _FULL) * half[:, None, None]
+        raw = np.abs(full - np.einsum("pk...,k->p...", f, _HALF) * half[:, None, None])
+        with np.errstate(all="ignore"):
+            error = np.where(spread > 0, spread * np.minimum(1.0, (200.0 * raw / spread) ** 1.5), 0.0)
+        estimate = np.abs(total + full.sum(axis=0))
+        share = 0.02 * tolerance * np.maximum(estimate, floor)
+        split = (error > share).any(axis=(1, 2)) & (half > 1e-14 * np.maximum(np.abs(a), np.abs(b)))
+        total = total + full[~split].sum(axis=0)
+        settled = settled + error[~split].sum(axis=0)
+        if not split.any():
+            return total, settled
+        if split.sum() > _MAX_PANELS:
+            break
+        middle = (a + half)[split]
+        a, b = np.concatenate([a[split], middle]), np.concatenate([middle, b[split]])
+        order = np.argsort(a)
+        a, b = a[order], b[order]
+    return total + full[split].sum(axis=0), settled + error[split].sum(axis=0)

@@ -1,0 +1,228 @@
+"""Style of all figures, and the figures of exact results; functions return the matplotlib figure or axes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from peakedtheory.energies.laws import STANDARD_NORMAL
+from peakedtheory.exact.thermodynamics import thermodynamics
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+    from peakedtheory.exact.entropy import EntropyMatch
+    from peakedtheory.exact.series import (
+        Expansion,
+        HighTemperatureExpansion,
+        LowTemperatureExpansion,
+    )
+    from peakedtheory.exact.thermodynamics import Thermodynamics
+
+#: Colour-blind safe (Okabe and Ito).
+EXACT, COLD, WARM, GUIDE, EXTRA = "#000000", "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
+
+STYLE: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+}
+
+
+def new_figure(
+    columns: int, rows: int = 1, width: float = 4.6, height: float = 3.6
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of `rows` by `columns` panels in the package's style, without a window.
+
+    Parameters
+    ----------
+    columns, rows : int
+        Number of panels each way.
+    width, height : float
+        Size of a panel in inches.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : ndarray, shape (rows, columns)
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, axes
+
+
+def current_axes() -> matplotlib.axes.Axes:
+    """Return pyplot's current axes, new ones in this package's style; notebooks show them by themselves.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context(STYLE):
+        return plt.gca()
+
+
+def plot_thermodynamics(
+    result: Thermodynamics, axes: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
+    """Draw F, U and S of `result` against β.
+
+    Parameters
+    ----------
+    result : Thermodynamics
+        Of one n and a one-dimensional `beta`.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; pyplot's current axes by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        Unless `result` has one n and a one-dimensional `beta`.
+    """
+    if np.ndim(result.beta) != 1 or np.ndim(result.n) != 0:
+        raise ValueError(
+            f"result: plot needs one n and a one-dimensional beta, got shapes {np.shape(result.n)} and"
+            f" {np.shape(result.beta)}; select one n"
+        )
+    if axes is None:
+        axes = current_axes()
+    axes.plot(result.beta, result.free_energy, color=COLD, label="free energy F")
+    axes.plot(result.beta, result.internal_energy, color=WARM, label="internal energy U")
+    axes.plot(result.beta, result.entropy, color=EXTRA, label="entropy S (nats)")
+    axes.set(
+        xlabel="inverse temperature β",
+        ylabel="energy, entropy",
+        title=f"n = {result.n:.0f}, {result.energies.name}",
+    )
+    axes.legend()
+    return axes
+
+
+def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> Figure:
+    """Draw exact F, U and S with both expansions, and the relative error of the free energy by order.
+
+    Parameters
+    ----------
+    low, high : LowTemperatureExpansion, HighTemperatureExpansion
+        Of the same n and energies.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    centre = low.crossover if math.isfinite(low.crossover) else 1.0 / low.energies.scale
+    beta = np.geomspace(0.03 * centre, 30.0 * centre, 160 if low.energies.core is STANDARD_NORMAL else 50)
+    exact = thermodynamics(beta, low.n, low.energies)
+    figure, ((left, middle, right),) = new_figure(3)
+    left.plot(beta, exact.internal_energy, color=EXACT, lw=2, label="U exact")
+    left.plot(beta, exact.free_energy, color=EXACT, lw=2, ls="--", label="F exact")
+    span = np.ptp(exact.internal_energy)
+    left.set_ylim(exact.internal_energy.min() - 1.2 * span, exact.internal_energy.max() + 0.15 * span)
+    for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
+        b = beta[_usable(series, beta)]
+        if b.size:
+            left.plot(
+                b, series.internal_energy(b), color=color, lw=1.2, label=f"U {name}, order {series.order}"
+            )
+            left.plot(b, series.free_energy(b), color=color, lw=1.2, ls="--")
+            middle.plot(b, series.entropy(b), color=color, lw=1.2, label=f"{name}, order {series.order}")
+    left.axhline(-low.coefficients[0], color=GUIDE, lw=1, ls=":", label="-c₀ = -⟨max(-ε)⟩")
+    left.set(xscale="log", xlabel="inverse temperature β", ylabel="energy", title="Free and internal energy")
+    left.legend(fontsize=8, loc="lower right")
+    middle.plot(beta, exact.entropy, color=EXACT, lw=2, label="exact", zorder=0)
+    middle.axhline(math.log(low.n), color=GUIDE, lw=1, ls=":", label="ln n")
+    middle.set(
+        xscale="log", yscale="log", xlabel="inverse temperature β", ylabel="entropy S (nats)", title="Entropy"
+    )
+    middle.set_ylim(0.5 * exact.entropy[exact.entropy > 0].min(), 3.0 * math.log(low.n))
+    middle.legend(fontsize=8)
+    for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
+        orders = [
+            k
+            for k in range(2, series.order + 1)
+            if abs(series.coefficients[k]) > 1e-13 * max(abs(series.coefficients))
+        ]
+        for shade, k in zip(np.linspace(0.35, 1.0, len(orders)), orders, strict=True):
+            error = np.abs(np.asarray(series.free_energy(beta, order=k)) / exact.free_energy - 1.0)
+            right.plot(
+                beta, np.maximum(error, 1e-16), color=color, alpha=shade, lw=1.2, label=f"{name}, order {k}"
+            )
+    right.set(
+        xscale="log",
+        yscale="log",
+        ylim=(1e-15, 10),
+        xlabel="inverse temperature β",
+        ylabel="|F expansion / F exact - 1|",
+        title="Error of the expansions",
+    )
+    right.legend(fontsize=7, ncols=2, loc="lower left")
+    for axes in (left, middle, right):
+        axes.axvline(centre, color=GUIDE, lw=1, ls="-.")
+        place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "rotation": 90}
+        axes.annotate("crossover ", (centre, 0.985), fontsize=8, color=GUIDE, **place)
+    figure.suptitle(f"n = {low.n:.0f} i.i.d. {low.energies.name} energies")
+    return figure
+
+
+def _usable(series: Expansion, beta: np.ndarray) -> np.ndarray:
+    """Where a series is drawn: its valid range and somewhat beyond, to show how it fails."""
+    lower, upper = series.valid_range
+    return (
+        (beta > 0.6 * lower) & (beta < 1.6 * upper)
+        if math.isfinite(lower)
+        else np.zeros(beta.size, dtype=bool)
+    )
+
+
+def plot_entropy(match: EntropyMatch, crossover: float) -> Figure:
+    """Draw S(β) with the matched entropies and the crossover to the low-temperature regime.
+
+    Parameters
+    ----------
+    match : EntropyMatch
+        Of one n.
+    crossover : float
+        Inverse temperature that is marked; NaN marks none.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n = float(np.asarray(match.n).flat[0])
+    targets, stars = np.atleast_1d(match.entropy), np.atleast_1d(match.beta_star)
+    top = 1.35 * np.nanmax([stars.max(), crossover])
+    beta = np.linspace(0.0, top, 120 if match.energies.core is STANDARD_NORMAL else 40)
+    exact = thermodynamics(beta, n, match.energies)
+    figure, ((axes,),) = new_figure(1, width=5.4)
+    axes.plot(beta, exact.entropy, color=EXACT, lw=2, label=f"S(β), n = {n:.0f} {match.energies.name}")
+    for i, (h, b) in enumerate(zip(targets, stars, strict=True)):
+        axes.plot([0, b, b], [h, h, 0], color=COLD, lw=1, ls="--")
+        axes.plot(b, h, "o", color=COLD, label="S(β*) = H" if i == 0 else None)
+        axes.annotate(f" β* = {b:.4g} at H = {h:g}", (b, h), fontsize=9, va="bottom", color=COLD)
+    if math.isfinite(crossover):
+        axes.axvline(crossover, color=GUIDE, lw=1, ls="-.", label=f"crossover β = {crossover:.4g}")
+    axes.set(
+        xlabel="inverse temperature β",
+        ylabel="entropy (nats)",
+        xlim=(0, top),
+        ylim=(0, None),
+        title="Entropy matching",
+    )
+    axes.legend()
+    return figure

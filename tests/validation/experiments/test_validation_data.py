@@ -1,0 +1,207 @@
+"""The results that come with the package: what the documentation says of them, and their figures."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN
+from peakedtheory.validation.experiments.registry import EXPERIMENTS, experiment
+from peakedtheory.validation.experiments.selection import levels, select
+from peakedtheory.validation.report import as_markdown, make_section, number, verdicts
+
+ROOT = Path(__file__).parents[3]
+DATA = ROOT / "validation" / "data"
+PAGE = ROOT / "docs" / "reproduction.md"
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
+
+#: Experiments whose theory takes a second or so at the scale of the stored results; one has its own page.
+CHEAP = ("entropy", "numerics", "residual-network")
+SLOW = tuple(name for name in EXPERIMENTS if name not in (*CHEAP, "language"))
+
+
+def documented():
+    """Return scale and rows of the table of every experiment on the page: name -> (scale, rows)."""
+    tables = {}
+    for heading, body in re.findall(r"^### (.+)\n\n((?:\|.*\n?)+)", PAGE.read_text("utf-8"), re.MULTILINE):
+        name, scale = re.search(r"\(`([a-z-]+)`, (\w+)\)$", heading).groups()
+        rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines()]
+        assert rows[0] == ["Claim", "Measured", "Theory", "Published", "Verdict"]
+        tables[name] = (scale, rows[2:])
+    return tables
+
+
+def stored(name):
+    scale = documented()[name][0]
+    data = experiment(name).load(DATA, scale)
+    return data, experiment(name).predict(data)
+
+
+def agrees(shown, printed):
+    """Whether two cells are the same to one unit of the last digit: integrators' steps differ between machines."""
+    if NUMBER.split(shown) != NUMBER.split(printed):
+        return False
+    pairs = zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True)
+    return all(abs(a - b) <= min(quantum(a), quantum(b)) for a, b in (map(Decimal, pair) for pair in pairs))
+
+
+def quantum(value):
+    return Decimal(1).scaleb(value.as_tuple().exponent)
+
+
+def agrees_with_the_page(name):
+    claims, rows = experiment(name).judge(*stored(name)), documented()[name][1]
+    assert [(claim.text, claim.verdict) for claim in claims] == [(row[0], row[-1]) for row in rows]
+    for claim, row in zip(claims, rows, strict=True):
+        shown = (
+            number(claim.measured, claim.error),
+            number(claim.predicted),
+            number(claim.published, claim.published_error),
+        )
+        apart = [pair for pair in zip(shown, row[1:-1], strict=True) if not agrees(*pair)]
+        assert not apart, claim.text
+
+
+def test_cells_agree_to_one_unit_of_their_last_digit():
+    assert agrees("0.008495", "0.008496")
+    assert agrees("-0.05 ± 0.02", "-0.06 ± 0.02")
+    assert agrees("0.061", "0.06099")
+    assert agrees("1.2e+03", "1.3e+03")
+    assert not agrees("0.008495", "0.008497")
+    assert not agrees("0.061", "0.06098")
+    assert not agrees("–", "0.1")
+    assert not agrees("0.1 ± 0.02", "0.1")
+    assert not agrees("0.1", "–")
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_documented_numbers_are_those_of_the_stored_results(name):
+    agrees_with_the_page(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_every_other_documented_number(name):
+    agrees_with_the_page(name)
+
+
+def test_every_experiment_has_stored_results_and_a_table():
+    scales = {name: scale for name, (scale, _) in documented().items()} | {"language": "quick"}
+    assert set(scales) == set(EXPERIMENTS)
+    assert {path.name for path in DATA.glob("*.nc")} == {f"{name}-{s}.nc" for name, s in scales.items()}
+
+
+def figure_of(name, key, prediction=None):
+    """Draw a figure of the stored results; without a prediction the lines go through the points."""
+    data = experiment(name).load(DATA, documented()[name][0])
+    (spec,) = [spec for spec in experiment(name).figures if spec.key == key]
+    return data, spec.draw(data, data if prediction is None else prediction)
+
+
+def points_and_lines(axes):
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    lines = [line for line in axes.lines if line.get_marker() == "None" and line.get_linestyle() == "-"]
+    return points, lines
+
+
+def test_figure_4_shows_the_papers_rates_with_units():
+    data, figure = figure_of("adam-scan", "4")
+    loss, beta, tau = figure.axes
+    assert [a.get_xlabel() for a in figure.axes] == ["training step t", "training step t", "dynamic time τ"]
+    assert loss.get_ylabel() == tau.get_ylabel() == "test loss L (nats)"
+    assert beta.get_ylabel() == "inverse temperature β"
+    shown = [text.get_text() for text in loss.get_legend().get_texts()]
+    assert shown == ["η = 0.001", "η = 0.0066", "η = 0.081", "η = 0.53", "slope -0.33"]
+    points, lines = points_and_lines(loss)
+    assert len(points) == len(lines) == 4
+    case = select(data, beta_star=data["beta_star"].values.max(), teacher=0)[0]
+    np.testing.assert_array_equal(points[0].get_xdata(), data["step"].values)
+    np.testing.assert_allclose(points[0].get_ydata(), data["loss"].values[case])
+    (c0,) = [line for line in beta.lines if line.get_label() == "c₀"]
+    # exactly known: the mean of the largest of 128 normals
+    assert c0.get_ydata()[0] == pytest.approx(2.5945973686, abs=1e-9)
+
+
+def test_every_temperature_has_a_panel_with_its_rates():
+    data, figure = figure_of("sgd-scan", "14")
+    *panels, bar = figure.axes
+    stars = levels(data, "beta_star")[::-1]
+    assert [a.get_title() for a in panels] == [f"β* = {star:.3g}" for star in stars]
+    assert bar.get_ylabel() == "log₁₀ η"
+    assert bar.get_ylim() == pytest.approx((-2, 1))
+    for axes, star in zip(panels, stars, strict=True):
+        points, lines = points_and_lines(axes)
+        assert len(points) == len(lines) == levels(data, "learning_rate").size
+        seen = data["loss"].values[select(data, beta_star=star, teacher=0)]
+        low, high = axes.get_ylim()
+        assert 0 < low < high == pytest.approx(1.6 * seen.max())
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert panels[0].get_ylabel() == "test loss L (nats)"
+    assert panels[-1].get_xlabel() == "dynamic time τ"
+
+
+def test_students_approach_a_small_temperature_exponentially():
+    _, figure = figure_of("sgd-scan", "17")
+    smallest = figure.axes[0]
+    assert smallest.get_xlabel() == "τ/n"
+    (law,) = [line for line in smallest.lines if line.get_label() == "exp(-τ/n)"]
+    points, _ = points_and_lines(smallest)
+    for line in points:
+        time, left = line.get_data()
+        early = (time < 2) & (left > 0.1)
+        expected = np.interp(time[early], *law.get_data())
+        np.testing.assert_allclose(left[early], expected, rtol=0.15)
+
+
+def test_alignment_and_curvature_of_stored_weights():
+    data, figure = figure_of("adam-weights", "2")
+    axes = figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("projection 1", "projection 2")
+    case = int(np.argmin(np.abs(np.log(data["beta_star"].values / 34.1))))
+    # the dots of the last time shown lie along the arrows of the teacher
+    dots = axes.collections[0].get_offsets()[-24:]
+    arrows = data["projected_teacher"].values[case, :24]
+    assert np.corrcoef(dots.ravel(), arrows.ravel())[0, 1] > 0.99
+    _, curvature = figure_of("adam-weights", "hessian")
+    assert [a.get_ylabel() for a in curvature.axes] == [
+        "trace of the Hessian", "eigenvalue", "‖∇L‖ (Frobenius)",
+    ]  # fmt: skip
+    assert (data["hessian_eigenvalue"].diff("eigenvalue").values <= 0).all()
+
+
+def test_weight_decay_marks_the_best_rate():
+    _, figure = figure_of("weight-decay", "5cd")
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert [label for label in labels if "best" in label] == ["η = 0.056 (best)"]
+    assert [label[:9] for label in labels if label.startswith("η")] == [
+        "η = 0.001", "η = 0.005", "η = 0.056", "η = 0.1", "η = 0.56",
+    ]  # fmt: skip
+    assert figure.get_suptitle() == "AdamW, ω = 0.05"
+
+
+def test_residual_exponents_are_those_of_the_claims():
+    data, prediction = stored("residual-network")
+    _, figure = figure_of("residual-network", "24", prediction)
+    (axes,) = figure.axes
+    largest = experiment("residual-network").claims(data, prediction)[0]
+    bars = axes.containers[0].lines[0]
+    assert bars.get_xdata().tolist() == pytest.approx(levels(data, "beta_star").tolist())
+    assert bars.get_ydata()[-1] == pytest.approx(largest.measured)
+    assert axes.get_xlabel() == "teacher's inverse temperature β*"
+
+
+@pytest.mark.parametrize(("plot_format", "link"), [("pdf", "["), ("svg", "![")])
+def test_a_section_holds_the_figures_asked_for(plot_format, link, tmp_path):
+    numerics = experiment("numerics")
+    data = numerics.load(DATA, "paper")
+    section = make_section(numerics, data, keys=("9",), folder=tmp_path, plot_format=plot_format)
+    assert [key for key, *_ in section.figures] == ["9"]
+    assert section.figures[0][-1].startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == [f"figure-9.{plot_format}"]
+    lines = as_markdown([section], plot_format).splitlines()
+    assert f"{link}Internal energy at high temperature](figure-9.{plot_format})" in lines
+    counts = verdicts([section])
+    assert sum(counts.values()) == len(section.claims) == 6
+    assert f"{counts[HOLDS]} holds, {counts[FAILS]} fails, {counts[OPEN]} {OPEN}." in lines

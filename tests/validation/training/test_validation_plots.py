@@ -1,0 +1,123 @@
+"""Figures of training runs, and the predicted flow that belongs to a case."""
+
+import math
+
+import numpy as np
+import pytest
+import xarray
+
+from peakedtheory.dynamics import student as dynamics
+from peakedtheory.schedules import as_schedule
+from peakedtheory.validation import Case, grid
+from peakedtheory.validation.experiments.drawing import columns_for, limits, rate_bar, tidy
+from peakedtheory.validation.report import number
+from peakedtheory.validation.training.cases import theory_of
+from peakedtheory.validation.training.figures import draw_training, predicted_flow
+
+
+def test_every_optimizer_has_its_theory():
+    assert theory_of("sgd", 0.5, 16, 8) == dynamics.SGD(0.5, 16, 8)
+    assert theory_of("signgd", 0.5, 16, 8) == dynamics.SignGD(0.5, 16, 8)
+    assert theory_of("adamw", 0.5, 16, 8, 0.9) == dynamics.Adam(0.5, 16, 8, 0.9)
+    assert theory_of("adam", 0.5, 16, 8, 0.99, 0.5) == dynamics.Adam(0.5, 16, 8, 0.99, 0.5)
+    assert theory_of("muon", 0.5, 16, 8) is None
+
+
+def test_a_predicted_flow_has_the_settings_of_its_case(monkeypatch):
+    asked = {}
+
+    def flow(tau, beta_star, n, **options):
+        asked.update(options, tau=tau, beta_star=beta_star, n=n)
+
+    monkeypatch.setattr(dynamics, "student_flow", flow)
+    schedule = as_schedule("linear:peak=0.3,steps=20", 20)
+    predicted_flow(
+        Case(optimizer="adamw", schedule=schedule, weight_decay=0.1, beta_star=7, beta2=0.9, batch=16,
+             start_ratio=0.5),
+        np.array([1.0]), 20, 12, 6,
+    )  # fmt: skip
+    assert asked["optimizer"] == dynamics.Adam(schedule.rates.max(), 16, 6, 0.9)
+    assert (asked["beta_star"], asked["n"], asked["residual0"]) == (7, 12, 3.5)
+    assert (asked["weight_decay"], asked["schedule"]) == (0.1, schedule)
+    predicted_flow(Case(hard_labels=True, beta_star=np.inf, batch=16), np.array([1.0]), 20, 12, 6)
+    assert asked["beta_star"] == math.inf
+    assert asked["residual0"] == 0.0
+
+
+@pytest.mark.parametrize("case", [Case(optimizer="muon"), Case(loss="mse")])
+def test_no_flow_where_there_is_no_theory(case):
+    assert predicted_flow(case, np.array([1.0]), 5, 12, 6) is None
+
+
+def trained(cases):
+    """What `train` would return, with loss τ^-1/2 for every case."""
+    tau = np.arange(5) * np.array([case.learning_rate for case in cases])[:, None]
+    with np.errstate(divide="ignore"):
+        loss = tau**-0.5
+    fields = ("beta_star", "learning_rate", "optimizer", "batch", "hard_labels", "weight_decay")
+    return xarray.Dataset(
+        {name: (("case", "time"), values) for name, values in (("tau", tau), ("loss", loss), ("beta", tau))},
+        coords={name: ("case", [getattr(case, name) for case in cases]) for name in fields},
+        attrs={"n": 12, "width": 6, "steps": 4},
+    )
+
+
+def test_many_cases_are_told_apart_by_colour_alone(monkeypatch):
+    def flow(tau, beta_star, n, **options):
+        return xarray.Dataset({"tau": ("t", tau), "loss": ("t", tau**-0.5), "beta": ("t", tau)})
+
+    monkeypatch.setattr(dynamics, "student_flow", flow)
+    cases = grid(beta_star=[3.0, 30.0], learning_rate=np.geomspace(0.1, 1, 7))
+    figure = draw_training(trained(cases), cases)
+    loss, beta = figure.axes
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["predicted flow (8 of 14 cases)"]
+    assert (loss.get_ylabel(), beta.get_ylabel()) == ("test loss (nats)", "inverse temperature β")
+    dotted = [line.get_ydata()[0] for line in beta.lines if line.get_linestyle() == ":"]
+    assert dotted == [3.0, 30.0]
+    assert figure.get_suptitle() == "n = 12, m = 6, 4 steps, 14 cases"
+    few = draw_training(trained(cases[:2]), cases[:2])
+    labels = [text.get_text() for text in few.axes[0].get_legend().get_texts()]
+    assert labels == ["η = 0.1", "η = 0.147", "predicted flow"]
+
+
+def test_axes_are_labelled_by_decades_or_within_them():
+    from peakedtheory.figures.exact import new_figure
+
+    figure, ((long, short),) = new_figure(2)
+    long.loglog([1, 1e4], [1, 1e4], "o", label="points")
+    short.loglog([1.5, 8], [1.5, 8])
+    long.legend()
+    tidy(figure)
+    figure.draw_without_rendering()
+    assert [t.get_text() for t in long.xaxis.get_minorticklabels() if t.get_text()] == []
+    assert {t.get_text() for t in short.xaxis.get_minorticklabels()} == {"2", "5", ""}
+    assert long.get_legend().legend_handles[0].get_markersize() == 5
+
+
+def test_layout_of_panels_and_bars():
+    from peakedtheory.figures.exact import new_figure
+
+    assert [columns_for(count) for count in (1, 3, 4, 6, 8, 5)] == [1, 3, 4, 3, 4, 3]
+    figure, axes = new_figure(1)
+    rate_bar(figure, axes, np.array([0.1, 0.1]))
+    assert len(figure.axes) == 1  # one rate needs no bar
+    rate_bar(figure, axes, np.array([0.01, 10.0]))
+    assert figure.axes[1].get_ylim() == pytest.approx((-2, 1))
+    limits(axes[0, 0], [np.array([2.0, -1.0, np.nan]), np.array([8.0])], pad=2.0)
+    assert axes[0, 0].get_ylim() == pytest.approx((1.0, 16.0))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.34567, 0.0123, "0.346 ± 0.012"),
+        (1234.5, 20.0, "1234 ± 20"),
+        (2.0, 0.0, "2"),
+        (0.5, None, "0.5"),
+        (0.5, math.nan, "0.5"),
+        (math.nan, 0.1, "–"),
+        (None, None, "–"),
+    ],
+)
+def test_numbers_have_the_digits_their_errors_leave(value, error, text):
+    assert number(value, error) == text

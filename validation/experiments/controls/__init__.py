@@ -1,0 +1,1 @@
+"""Controls: what the theory says does not matter."""

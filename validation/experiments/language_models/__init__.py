@@ -1,0 +1,1 @@
+"""Small language models trained here, and their loss curves."""

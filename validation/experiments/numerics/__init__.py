@@ -1,0 +1,1 @@
+"""Numbers without training (Liu et al. 2026, Figs. 3, 6a, 9)."""

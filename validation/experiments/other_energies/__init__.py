@@ -1,0 +1,1 @@
+"""Students whose energies are not Gaussian."""

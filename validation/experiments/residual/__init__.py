@@ -1,0 +1,1 @@
+"""Residual students (Liu et al. 2026, Figs. 23, 24)."""

@@ -1,0 +1,1 @@
+"""Tuned losses under schedules against the number of steps."""

@@ -1,0 +1,229 @@
+"""Students that start at other scales, at constant rates and under warmup and cosine (Figs. 5ab, 19-22)."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from peakedtheory.schedules import warmup_cosine
+from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
+from peakedtheory.validation.experiments.claims import Claim, near
+from peakedtheory.validation.experiments.comparison import (
+    fit_exponent,
+    mean_and_error,
+    relative_spread,
+    relative_spread_error,
+    steepest_slope,
+)
+from peakedtheory.validation.experiments.flows import (
+    flow_claim,
+    logspace,
+    predict_cases,
+    train_cases,
+)
+from peakedtheory.validation.experiments.selection import levels, select
+from peakedtheory.validation.experiments.starts import figures as draw
+from peakedtheory.validation.experiments.starts.analysis import shown_rate
+from peakedtheory.validation.training.cases import Case
+
+if TYPE_CHECKING:
+    import xarray
+
+    from peakedtheory.schedules import Schedule
+
+
+def schedule_of(settings: Settings, rate: float) -> Schedule | None:
+    """Return the warmup and cosine of Liu et al. 2026, Appendix D.4, or nothing for constant rates."""
+    if not settings["cosine"]:
+        return None
+    steps = settings["steps"]
+    return warmup_cosine(rate, steps, warmup=max(steps // 100, 1), final=0.1 * rate)
+
+
+def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
+    """Train every combination of initial ratio and learning rate."""
+    cases = [
+        Case(
+            beta_star=settings["beta_star"],
+            learning_rate=rate,
+            optimizer="adam",
+            batch=settings["batch"],
+            start_ratio=ratio,
+            schedule=schedule_of(settings, rate),
+            teacher=teacher,
+            seed=1000 + teacher,
+        )
+        for ratio in settings["ratios"]
+        for rate in settings["rates"]
+        for teacher in range(settings["teachers"])
+    ]
+    data = train_cases(context, settings, cases, from_zero=True)
+    return data.assign_attrs(cosine=int(settings["cosine"]), steps=settings["steps"])
+
+
+def predict(data: xarray.Dataset) -> xarray.Dataset:
+    """Return the flow of Adam from D = 0, ρ = rβ*."""
+    if not data.attrs["cosine"]:
+        return predict_cases(data)
+    settings = {"cosine": True, "steps": int(data.attrs["steps"])}
+    rates = data["learning_rate"].values
+    return predict_cases(data, schedule_of=lambda i: schedule_of(settings, float(rates[i])))
+
+
+def claims(data: xarray.Dataset, prediction: xarray.Dataset, figure: str) -> list[Claim]:
+    """Sharp drop, dip of β, collapse at late times, the one-third law after it, and the flow."""
+    rate = shown_rate(data)
+    ratios = levels(data, "start_ratio")
+    far = ratios[(ratios >= 0.25) & (ratios < 1.0)]
+    steps = data["step"].values.astype(float)
+    dip, dip_theory, steepest, steepest_theory = [], [], [], []
+    for ratio in far:
+        for i in select(data, start_ratio=ratio, learning_rate=rate):
+            beta = data["beta"].values[i].astype(float)
+            dip.append(beta.min() / beta[0])
+            dip_theory.append(prediction["beta"].values[i].min() / prediction["beta"].values[i][0])
+            steepest.append(steepest_slope(steps, data["loss"].values[i].astype(float)))
+            steepest_theory.append(steepest_slope(steps, prediction["loss"].values[i]))
+    out = []
+    value, error = mean_and_error(dip)
+    out.append(
+        Claim(
+            f"{figure}: β first falls, then grows, from large starts (its minimum over its start; ratios "
+            "0.25 to 1)",
+            value,
+            error,
+            -math.inf,
+            0.9,
+            "below 0.9",
+            predicted=mean_and_error(dip_theory)[0],
+        )
+    )
+    value, error = mean_and_error(steepest)
+    out.append(
+        Claim(
+            f"{figure}: the loss has a drop sharper than t^-1/3 from large starts (steepest slope over a "
+            "factor of 2 in t)",
+            value,
+            error,
+            0.5,
+            np.inf,
+            "steeper than 1/2",
+            predicted=mean_and_error(steepest_theory)[0],
+        )
+    )
+    out += _late(data, prediction, rate, figure)
+    cases = select(data, learning_rate=rate)
+    for group, label in ((ratios[:1], "from zero"), (ratios[1:], "from other starts")):
+        chosen = cases[np.isin(data["start_ratio"].values[cases], group)]
+        if not chosen.size:
+            continue
+        measured = np.where(steps >= 10, data["loss"].values[chosen].astype(float), np.nan)
+        out.append(
+            flow_claim(
+                f"Theory of Adam, nothing fitted: typical relative error of L {label} (η = {rate:.3g})",
+                measured,
+                prediction["loss"].values[chosen],
+                0.15,
+            )
+        )
+    return out
+
+
+def _late(data: xarray.Dataset, prediction: xarray.Dataset, rate: float, figure: str) -> list[Claim]:
+    """Collapse over the last third of a decade, and the exponent of the run from zero in the last decade."""
+    cases = select(data, learning_rate=rate)
+    ratios = levels(data, "start_ratio")
+    tau = data["tau"].values
+    last = tau[cases[0], -1]
+    late = [tau[i] >= 0.5 * last for i in cases]
+    xs = [tau[i][keep] for i, keep in zip(cases, late, strict=True)]
+    ys = [data["loss"].values[i][keep] for i, keep in zip(cases, late, strict=True)]
+    out = [
+        Claim(
+            f"{figure}: runs from all {ratios.size} starts collapse late (spread of L in the last half of τ, "
+            f"η = {rate:.3g})",
+            relative_spread(xs, ys),
+            relative_spread_error(xs, ys),
+            -math.inf,
+            0.10,
+            "spread of ln L at most 0.10",
+            predicted=relative_spread(
+                xs, [prediction["loss"].values[i][keep] for i, keep in zip(cases, late, strict=True)]
+            ),
+        )
+    ]
+    aligned = select(data, learning_rate=rate, start_ratio=ratios[0])
+    window = (last / 10, last)
+    loss = fit_exponent(tau[aligned[0]], data["loss"].values[aligned], window)
+    theory = fit_exponent(tau[aligned[0]], prediction["loss"].values[aligned[:1]], window)
+    out.append(
+        near(
+            f"{figure}: L ~ τ^-1/3 in the last decade, from the smallest start",
+            -loss.value,
+            loss.error,
+            1.0 / 3.0,
+            0.05,
+            "1/3 ± 0.05",
+            predicted=-theory.value,
+            published=1.0 / 3.0,
+        )
+    )
+    return out
+
+
+def _figures(cosine: bool) -> tuple[FigureSpec, ...]:
+    lines = "Points: training; lines: theory of Adam, nothing fitted. "
+    law = lines + "Published: collapse late, loss exponent 1/3 and growth exponent 1/3 (dashed)."
+    if cosine:
+        return (
+            FigureSpec(
+                "21", "Warmup and cosine: loss against τ", law, functools.partial(draw.ratios, y="loss")
+            ),
+            FigureSpec("22", "Warmup and cosine: β against τ", law, functools.partial(draw.ratios, y="beta")),
+        )
+    return (
+        FigureSpec("5ab", "Initial ratios at one rate", law, draw.both),
+        FigureSpec("19", "Initial ratios: loss against τ", law, functools.partial(draw.panels, y="loss")),
+        FigureSpec("20", "Initial ratios: β against τ", law, functools.partial(draw.panels, y="beta")),
+    )
+
+
+def _settings(cosine: bool) -> dict[str, dict[str, Any]]:
+    rates = [0.15] if cosine else logspace(-3, 0, 12)
+    ratios = [round(r, 6) for r in np.linspace(0, 1, 8).tolist()]
+    base = {"beta_star": 96.2, "cosine": cosine}
+    return {
+        "paper": {
+            **base, "ratios": ratios, "rates": rates, "steps": 100000, "batch": 1024, "teachers": 1,
+            "records": 100, "test_samples": 8192,
+        },
+        "quick": {
+            **base, "ratios": ratios, "rates": rates if cosine else [rates[5], rates[7]], "steps": 30000,
+            "batch": 256, "teachers": 1, "records": 50, "test_samples": 4096,
+        },
+        "tiny": {
+            **base, "ratios": [0.0, 0.571429], "rates": rates[-1:] if cosine else [rates[7]], "steps": 60,
+            "batch": 32, "teachers": 2, "records": 14, "test_samples": 256,
+        },
+    }  # fmt: skip
+
+
+def _starts(cosine: bool) -> Experiment:
+    name = "cosine" if cosine else "initial-ratios"
+    return Experiment(
+        name=name,
+        title="Initial scales under warmup and cosine" if cosine else "Initial scales at constant rates",
+        source=f"Liu et al. 2026, Appendix D.{4 if cosine else 3}",
+        settings=_settings(cosine),
+        simulate=simulate,
+        predict=predict,
+        claims=functools.partial(claims, figure="Figs. 21, 22" if cosine else "Figs. 5ab, 19, 20"),
+        figures=_figures(cosine),
+        notes="quick: 30,000 steps in batches of 256 reach a third of the paper's τ with more noise.",
+    )
+
+
+EXPERIMENTS = (_starts(cosine=False), _starts(cosine=True))

@@ -1,0 +1,1 @@
+"""Training of students in stacks, by compiled loops or by torch."""
