@@ -13,8 +13,7 @@ from typing import Any
 
 import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from peakedtheory.energies.components import moved
 from peakedtheory.energies.laws import Discrete, Energies, Gaussian
@@ -27,6 +26,16 @@ from peakedtheory.exact.expansions import (
 )
 from peakedtheory.exact.losses import loss_gradient, loss_with_error
 from peakedtheory.exact.thermodynamics import thermodynamics
+
+__all__ = [
+    "IDENTITIES",
+    "Verification",
+    "counts",
+    "energy_distributions",
+    "inverse_temperatures",
+    "verify",
+    "violation",
+]
 
 Check = Callable[[float, float, Energies], float]
 

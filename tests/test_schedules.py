@@ -18,7 +18,7 @@ from peakedtheory.dynamics.tuning import (
     optimal_learning_rate,
     optimal_schedule,
 )
-from peakedtheory.schedules import as_schedule, dynamic_time, parse_schedule
+from peakedtheory.schedules.reading import as_schedule, dynamic_time, parse_schedule
 
 
 def naive_cosine(peak, steps, warmup, final):

@@ -40,7 +40,7 @@ print(json.dumps({"tried": tried, "failed": failed}))
 
 def test_every_module_can_be_imported_first():
     pytest.importorskip("torch")
-    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", FIRST], capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
     assert answer["failed"] == {}
     wanted = {

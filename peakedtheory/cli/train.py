@@ -163,7 +163,7 @@ def _cases(
     scans: dict[str, Any], learning_rate: str | None, schedule: str | None, steps: float, **common: Any
 ) -> list[Case]:
     """Return all cases; a schedule without a peak is given each learning rate as its peak."""
-    from peakedtheory.schedules import parse_schedule
+    from peakedtheory.schedules.reading import parse_schedule
     from peakedtheory.validation.training.cases import grid
 
     if schedule is None:

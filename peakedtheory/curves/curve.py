@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array
-from peakedtheory.schedules import Schedule, as_schedule
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.reading import as_schedule
 
 _PEAK = 1.0 - 1e-6
 
@@ -262,7 +263,7 @@ def _column(name: str, value: Any, size: int | None = None) -> np.ndarray:
     return np.array(column)
 
 
-def schedule_behind(schedule: Any, last: float) -> Schedule:
+def schedule_behind(schedule: Any, last: float) -> Clock:
     """Return the schedule of a curve whose last record is at this step, which ends there if it has no end."""
     pairs = isinstance(schedule, (list, tuple)) and schedule and isinstance(schedule[0], (list, tuple))
     endless = pairs or callable(schedule) or (isinstance(schedule, str) and "steps=" not in schedule)

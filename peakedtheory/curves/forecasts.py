@@ -231,7 +231,7 @@ def first_step(curve: LossCurve, schedule: Any) -> float:
 
 def _records(curve: LossCurve, steps: Any, schedule: Any) -> Records:
     if steps is None:
-        from peakedtheory.schedules import as_schedule
+        from peakedtheory.schedules.reading import as_schedule
 
         end = (
             as_schedule(schedule).steps

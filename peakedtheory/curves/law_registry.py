@@ -7,8 +7,6 @@ from types import MappingProxyType
 from peakedtheory.curves.law_annealing import MOMENTUM, MULTI_POWER, MULTI_POWER_HELD
 from peakedtheory.curves.law_powers import FINITE_BETA_STAR, POWER, POWER_STEPS, TWO_CHANNEL
 
-__all__ = ["LAWS"]
-
 #: Laws that need nothing but a curve, by name; the aligned student also needs n and β*: `student_law`.
 LAWS = MappingProxyType(
     {

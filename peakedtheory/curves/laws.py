@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.texts import named_values
 from peakedtheory.curves.curve import LossCurve
 
 #: φ (k, records), ∂φ/∂shape (shapes, k, records) and ∂φ/∂time (k, records).
@@ -283,15 +284,7 @@ def parse_law(text: Any) -> Law:
 
     if isinstance(text, Law):
         return text
-    head, _, tail = str(text).strip().partition(":")
-    values = {}
-    for item in filter(None, (part.strip() for part in tail.split(","))):
-        key, _, number = item.partition("=")
-        try:
-            top, _, bottom = number.partition("/")
-            values[key.strip()] = float(top) / (float(bottom) if bottom else 1.0)
-        except (ValueError, ZeroDivisionError):
-            fail("law", "must list parameters as name=number", repr(item), "write for example alpha=1/3")
+    head, values = named_values("law", str(text), "alpha=1/3")
     if head == "student":
         constants = {key: values.pop(key) for key in ("n", "beta_star") if key in values}
         if len(constants) < 2:

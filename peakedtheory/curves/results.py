@@ -269,7 +269,7 @@ class LossCurveFit:
 
 def target(curve: LossCurve, steps: Any, schedule: Any) -> Records:
     """Return the records at `steps` of a run like `curve`, or one under another schedule."""
-    from peakedtheory.schedules import as_schedule
+    from peakedtheory.schedules.reading import as_schedule
 
     wanted = curve.step if steps is None else np.atleast_1d(np.asarray(steps, dtype=float))
     if (

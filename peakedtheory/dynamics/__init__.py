@@ -1,1 +1,5 @@
 """Training as the theory predicts it: interpolants, gap law, regimes, flows, tuning."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

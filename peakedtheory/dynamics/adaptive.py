@@ -18,7 +18,7 @@ from peakedtheory.dynamics.mean_sign import sign_table
 from peakedtheory.dynamics.noise import noise_table
 from peakedtheory.dynamics.weights import ALONG, NODES, OMEGA, WEIGHT, Descent
 from peakedtheory.kernels import weights as kernel
-from peakedtheory.schedules import Schedule
+from peakedtheory.schedules.clock import Clock
 
 if TYPE_CHECKING:
     from peakedtheory.dynamics.finite_width import WideForce
@@ -29,7 +29,7 @@ _RTOL, _ATOL, _RTOL_ADAM = 1e-6, 1e-13, 2e-6
 
 
 def _in_steps(
-    tau: np.ndarray, constant: float, plan: Schedule | None
+    tau: np.ndarray, constant: float, plan: Clock | None
 ) -> tuple[np.ndarray, Callable[[float], float]]:
     """Return the steps at which τ is reached, and the learning rate as a function of the step."""
     if plan is None:
@@ -72,7 +72,7 @@ def adaptive_flow(
     alignment0: float,
     residual0: float,
     decay: float,
-    plan: Schedule | None,
+    plan: Clock | None,
 ) -> tuple[np.ndarray, ...]:
     """Solve for the student; returns the fields of `StudentFlow` from beta on."""
     from peakedtheory.dynamics.student import Adam

@@ -23,8 +23,7 @@ from peakedtheory.dynamics.flow import (
 )
 from peakedtheory.dynamics.fourth_cumulant import fourth_cumulant
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.kernels import descents as kernel_descent
-from peakedtheory.kernels import forces as kernel
+from peakedtheory.kernels import descents as kernel_descent, forces as kernel
 
 #: Gauss nodes of the density of relaxation rates.
 _RATES = 7

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.integrate import ODEintWarning, odeint
 
 from peakedtheory.dynamics.interpolant import Interpolant
-from peakedtheory.schedules import Schedule
+from peakedtheory.schedules.clock import Clock
 
 if TYPE_CHECKING:
     from peakedtheory.dynamics.noise import NoiseTable
@@ -265,7 +265,7 @@ class Noise(NamedTuple):
     gain: Callable[[float], float]
 
 
-def noise_of(n: int, beta_star: float, rate: float, factor: float, plan: Schedule | None) -> Noise:
+def noise_of(n: int, beta_star: float, rate: float, factor: float, plan: Clock | None) -> Noise:
     """Return the noise at a constant or scheduled learning rate; `factor` is m/(nB)."""
     from peakedtheory.dynamics.noise import noise_table
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import beta as beta_function
-from scipy.special import gamma, zeta
+from scipy.special import beta as beta_function, gamma, zeta
 
 from peakedtheory._common.checks import fail, real_array, real_number, single_number
 from peakedtheory._common.panels import gauss_panels

@@ -12,11 +12,11 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from peakedtheory import schedules
 from peakedtheory._common.checks import fail, real_number
 from peakedtheory.dynamics.boundary import boundary_noise
 from peakedtheory.dynamics.student import SGD
-from peakedtheory.schedules import Schedule
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.families import constant
 
 
 def asymptotic_rate() -> tuple[float, float, float]:
@@ -112,7 +112,7 @@ def annealing_limit() -> tuple[float, float, float]:
     return constant, final, final**2 / boundary_noise(final)
 
 
-def annealing(cap: float, steps: int, batch: float, width: float) -> Schedule:
+def annealing(cap: float, steps: int, batch: float, width: float) -> Clock:
     """Return the late-time optimal schedule: a universal function of t/T times B/m, with rates below `cap`.
 
     η = (B/m) ρ²/f(ρ) with h(ρ)/h(ρ_T) = u: it falls as 1/u and ends near (B/m) ρ_T²/f(ρ_T), not at zero
@@ -129,7 +129,7 @@ def annealing(cap: float, steps: int, batch: float, width: float) -> Schedule:
 
     Returns
     -------
-    Schedule
+    Clock
 
     Raises
     ------
@@ -142,12 +142,11 @@ def annealing(cap: float, steps: int, batch: float, width: float) -> Schedule:
     2.897
     """
     SGD(cap, batch, width)  # refuses impossible values
-    plan = schedules.constant(cap, steps)
+    plan = constant(cap, steps)
     rho, remaining, final, _ = _anneal()
     u = (np.arange(plan.steps) + 0.5) / plan.steps
     end = math.exp(float(np.interp(math.log(final), np.log(rho), np.log(remaining))))
     optimal = np.array([r**2 / boundary_noise(r) for r in rho])
     shape = np.exp(np.interp(-np.log(u * end), -np.log(remaining), np.log(optimal)))
     rates = np.minimum(batch / width * shape, cap)
-    rates.flags.writeable = False
-    return Schedule(f"annealing:cap={cap:g},steps={plan.steps}", rates)
+    return Clock(rates, f"annealing:cap={cap:g},steps={plan.steps}")

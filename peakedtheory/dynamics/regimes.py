@@ -24,8 +24,6 @@ from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe, fields_of, to_dataset
 from peakedtheory.dynamics.gap_law import (
     Exponent,
-    exponent_of_edge,
-    exponent_of_gap,
     predict_exponent,
 )
 from peakedtheory.dynamics.interpolant import Interpolant, interpolant
@@ -34,18 +32,6 @@ from peakedtheory.exact.entropy import match_entropy
 
 if TYPE_CHECKING:
     import xarray
-
-__all__ = [
-    "Exponent",
-    "PhaseDiagram",
-    "Regime",
-    "Window",
-    "exponent_of_edge",
-    "exponent_of_gap",
-    "phase_diagram",
-    "predict_exponent",
-    "regime",
-]
 
 #: A window is a stretch of τ of at least this many decades, within this fraction of the exponent.
 MINIMUM_DECADES = 0.5

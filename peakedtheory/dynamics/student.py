@@ -22,32 +22,14 @@ from peakedtheory._common.checks import (
     teacher_temperature,
 )
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
-from peakedtheory.dynamics.closed_forms import (
-    exponential_end,
-    finite_beta_star_law,
-    linear_start,
-    power_law,
-)
 from peakedtheory.dynamics.flow import Force, descend, noise_of, observe
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.schedules import Schedule, as_schedule
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.reading import as_schedule
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import xarray
-
-__all__ = [
-    "SGD",
-    "Adam",
-    "GradientFlow",
-    "SignGD",
-    "StudentFlow",
-    "exponential_end",
-    "finite_beta_star_law",
-    "linear_start",
-    "power_law",
-    "student_flow",
-]
 
 
 @dataclass(frozen=True)
@@ -300,7 +282,7 @@ def student_flow(
     return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
 
 
-def _times(tau: Any, plan: Schedule | None) -> np.ndarray:
+def _times(tau: Any, plan: Clock | None) -> np.ndarray:
     if tau is None:
         if plan is None:
             fail("tau", "must be given without a schedule", "None", "list the dynamic times wanted")

@@ -21,26 +21,12 @@ from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import describe
 from peakedtheory.dynamics.late_time import (
     annealing,
-    annealing_limit,
     asymptotic_rate,
     decay_exponent,
 )
 from peakedtheory.dynamics.student import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
-from peakedtheory.schedules import BUILDERS, Schedule
-
-__all__ = [
-    "FAMILIES",
-    "FamilyOptimum",
-    "OptimalRate",
-    "OptimalSchedule",
-    "annealing",
-    "annealing_limit",
-    "asymptotic_rate",
-    "best_of_family",
-    "decay_exponent",
-    "optimal_learning_rate",
-    "optimal_schedule",
-]
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.families import BUILDERS
 
 _KNOTS = 12
 _LOG_TOLERANCE = 5e-3
@@ -80,7 +66,7 @@ class FamilyOptimum:
 
     Attributes
     ----------
-    name, schedule, peak : str, Schedule, float
+    name, schedule, peak : str, Clock, float
         Key in `FAMILIES`, learning rates, and their height.
     loss, tangential_fraction : float
         Predicted final loss in nats, and L_t/L, the share of misalignment in it.
@@ -89,7 +75,7 @@ class FamilyOptimum:
     """
 
     name: str
-    schedule: Schedule = field(repr=False)
+    schedule: Clock = field(repr=False)
     peak: float
     loss: float
     tangential_fraction: float
@@ -102,7 +88,7 @@ class OptimalSchedule:
 
     Attributes
     ----------
-    schedule : Schedule
+    schedule : Clock
         Learning rates, one per step.
     loss : float
         Predicted final loss in nats.
@@ -115,7 +101,7 @@ class OptimalSchedule:
         The predicted run.
     """
 
-    schedule: Schedule
+    schedule: Clock
     loss: float
     exponent: float | None
     families: tuple[FamilyOptimum, ...]
@@ -239,7 +225,7 @@ _POWERS = {
     "hyperbolic": 0.0,
 }  # fmt: skip
 #: Families by name, as functions of (peak, steps), and the power with which each ends.
-FAMILIES: dict[str, tuple[Callable[..., Schedule], float]] = {
+FAMILIES: dict[str, tuple[Callable[..., Clock], float]] = {
     **{name: (BUILDERS[name][0], power) for name, power in _POWERS.items()},
     "annealing": (annealing, math.inf),
 }
@@ -293,7 +279,7 @@ def _share(flow: StudentFlow) -> float:
     return float(flow.tangential_loss[-1]) / loss if loss > 0.0 else 0.0
 
 
-def _final(plan: Schedule, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:
+def _final(plan: Clock, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:
     optimizer = kind(max(float(plan.rates.max()), 1e-300), batch, width)
     return student_flow([plan.tau[-1]], beta_star, n, optimizer=optimizer, schedule=plan)
 
@@ -375,8 +361,8 @@ def optimal_schedule(
 
 
 def _free_shape(
-    plan: Schedule, loss: float, kind: Any, batch: float, width: float, n: float, beta_star: float
-) -> Schedule:
+    plan: Clock, loss: float, kind: Any, batch: float, width: float, n: float, beta_star: float
+) -> Clock:
     steps = plan.steps
     u = (np.arange(steps) + 0.5) / steps
     margin = min(0.5, 3.0 / steps)
@@ -384,9 +370,9 @@ def _free_shape(
     knots = np.linspace(position[0], position[-1], _KNOTS)
     start = np.interp(knots, position, np.log(np.maximum(plan.rates, 1e-12 * plan.rates.max())))
 
-    def build(y: np.ndarray) -> Schedule:
+    def build(y: np.ndarray) -> Clock:
         rates = np.exp(np.interp(position, knots, y))
-        return Schedule("free", rates)
+        return Clock(rates, "free")
 
     def cost(y: np.ndarray) -> float:
         loss = float(_final(build(y), kind, batch, width, n, beta_star).loss[0])
@@ -401,5 +387,4 @@ def _free_shape(
     best = build(found.x)
     if not found.fun < math.log(max(loss, _REACHED)):
         return plan
-    best.rates.flags.writeable = False
-    return Schedule(f"optimal:steps={steps}", best.rates)
+    return Clock(best.rates, f"optimal:steps={steps}")

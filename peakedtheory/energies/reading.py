@@ -7,7 +7,6 @@ scipy.stats, finitely many atoms, a sample, a mixture, or Gaussian logits of a n
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.texts import named_values
 from peakedtheory.energies.laws import (
     STANDARD_NORMAL,
     Continuous,
@@ -23,23 +23,9 @@ from peakedtheory.energies.laws import (
     Gaussian,
     Located,
     Sample,
-    StandardNormal,
 )
-from peakedtheory.energies.mixtures import FiniteWidth, Mixture
+from peakedtheory.energies.mixtures import FiniteWidth
 
-__all__ = [
-    "STANDARD_NORMAL",
-    "Continuous",
-    "Discrete",
-    "Energies",
-    "FiniteWidth",
-    "Gaussian",
-    "Mixture",
-    "Sample",
-    "StandardNormal",
-    "as_energies",
-    "parse_energies",
-]
 _MAX_ATOMS = 1_000_000
 
 
@@ -89,9 +75,6 @@ def as_energies(energies: Any = None) -> Energies:
     )
 
 
-_PARAMETER = re.compile(r"\s*([A-Za-z_]\w*|[-+.\deE]+)\s*=\s*([-+.\deE]+)\s*$")
-
-
 def parse_energies(text: str) -> Energies:
     """Return the distribution that `text` names: `laplace`, `t:df=5`, `atoms:0=0.3,1=0.7`, `file.npy`.
 
@@ -115,16 +98,9 @@ def parse_energies(text: str) -> Energies:
     >>> parse_energies("atoms:0=0.3,1=0.7").mean
     0.7
     """
-    head, _, tail = text.strip().partition(":")
     if Path(text).suffix in {".npy", ".csv", ".txt"}:
         return _read_sample(Path(text))
-    pairs = {}
-    for item in filter(None, tail.split(",")):
-        match = _PARAMETER.match(item)
-        try:
-            pairs[match[1]] = float(match[2])  # type: ignore[index]
-        except (TypeError, ValueError):
-            fail("energies", "must list parameters as name=number", repr(item), "write for example t:df=5")
+    head, pairs = named_values("energies", text, "t:df=5")
     if head == "atoms":
         try:
             return Discrete([float(k) for k in pairs], list(pairs.values()))

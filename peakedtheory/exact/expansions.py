@@ -18,19 +18,9 @@ from peakedtheory._common.checks import fail, single_number, whole_number
 from peakedtheory.energies.laws import STANDARD_NORMAL
 from peakedtheory.energies.mixtures import FiniteWidth
 from peakedtheory.energies.reading import as_energies
-from peakedtheory.exact import cumulants
-from peakedtheory.exact import lowest_levels as order_statistics
+from peakedtheory.exact import cumulants, lowest_levels as order_statistics
 from peakedtheory.exact.lowest_levels import LowestLevels
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
-
-__all__ = [
-    "Expansion",
-    "HighTemperatureExpansion",
-    "LowTemperatureExpansion",
-    "high_temperature_expansion",
-    "longest_expansion",
-    "low_temperature_expansion",
-]
 
 Series = TypeVar("Series", bound=Expansion)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from peakedtheory.dynamics.regimes import AlignedPath
     from peakedtheory.dynamics.student import StudentFlow
-    from peakedtheory.schedules import Schedule
+    from peakedtheory.schedules.clock import Clock
 
 
 def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
@@ -72,7 +72,7 @@ def draw_run(flow: StudentFlow) -> Figure:
     return figure
 
 
-def draw_schedule(schedules: dict[str, Schedule]) -> Figure:
+def draw_schedule(schedules: dict[str, Clock]) -> Figure:
     """Return a figure of learning rates against the fraction of the run, over four decades."""
     figure, ((axes,),) = new_figure(1, width=5.6, height=4.0)
     for name, plan in schedules.items():

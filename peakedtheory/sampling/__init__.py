@@ -1,1 +1,5 @@
 """Monte Carlo runs around the compiled kernels: sources, samplers, blocks, moments and estimates."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -27,12 +27,11 @@ from peakedtheory.sampling.arguments import (
     require_moments,
     resolve_seed,
 )
-from peakedtheory.sampling.blocks import Run, WorkerError
+from peakedtheory.sampling.blocks import Run
 from peakedtheory.sampling.goals import Goal, Outcome, pursue
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
-from peakedtheory.sampling.misaligned import MisalignedEstimates, estimate_misaligned
 from peakedtheory.sampling.moments import Layout, Moments
-from peakedtheory.sampling.results import Estimate, MonteCarloResult, Provenance, assemble
+from peakedtheory.sampling.results import MonteCarloResult, Provenance, assemble
 from peakedtheory.sampling.samplers import EnergySampler, Seed
 from peakedtheory.sampling.sources import (
     METHODS,
@@ -43,16 +42,6 @@ from peakedtheory.sampling.sources import (
     from_rows,
     is_callable_source,
 )
-
-__all__ = [
-    "Estimate",
-    "MisalignedEstimates",
-    "MonteCarloResult",
-    "WorkerError",
-    "estimate",
-    "estimate_from_logits",
-    "estimate_misaligned",
-]
 
 #: Relative error of the weights in each arithmetic. In single precision ⟨ln Z⟩ was seen to err by up to
 #: 2.4e-7 and S by 4.6e-7 (normal energies, n = 128 and 50304, β from 0.1 to 1000, the same logits in both).

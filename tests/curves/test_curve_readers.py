@@ -9,7 +9,7 @@ import pytest
 from log_files import LOSS, RATE, STEP, is_the_curve, records, table, write
 
 from peakedtheory.curves.readers import read_loss_curve
-from peakedtheory.schedules import warmup_cosine
+from peakedtheory.schedules.families import warmup_cosine
 
 
 @pytest.mark.parametrize(

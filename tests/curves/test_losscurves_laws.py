@@ -8,7 +8,8 @@ from peakedtheory.curves.law_registry import LAWS
 from peakedtheory.curves.laws import Records, parse_law
 from peakedtheory.curves.reductions import LOWEST, Reductions
 from peakedtheory.dynamics.closed_forms import finite_beta_star_law
-from peakedtheory.schedules import as_schedule, warmup_cosine, wsd
+from peakedtheory.schedules.families import warmup_cosine, wsd
+from peakedtheory.schedules.reading import as_schedule
 
 VALUES = {
     "power": [2.5, 0.7, 0.4],

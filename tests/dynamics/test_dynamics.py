@@ -25,7 +25,7 @@ from peakedtheory.dynamics.student import (
     student_flow,
 )
 from peakedtheory.energies.laws import STANDARD_NORMAL, Discrete
-from peakedtheory.schedules import constant, warmup_cosine, wsd
+from peakedtheory.schedules.families import constant, warmup_cosine, wsd
 
 INF = math.inf
 

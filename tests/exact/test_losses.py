@@ -12,8 +12,8 @@ from peakedtheory import (
     loss_with_error,
     low_temperature_expansion,
     misaligned_loss,
+    thermodynamics as exact,
 )
-from peakedtheory import thermodynamics as exact
 
 
 def pair_loss(beta, beta_star):

@@ -48,7 +48,7 @@ def predict_cases(data: xarray.Dataset, schedule_of: Callable[[int], Any] | None
     data : Dataset
         Results of the training engine, with dimensions case and time.
     schedule_of : callable, optional
-        Schedule of a case by its index; constant rates without it.
+        Clock of a case by its index; constant rates without it.
 
     Notes
     -----

@@ -22,7 +22,7 @@ from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.results import LossCurveFit
 from peakedtheory.exact.entropy import match_entropy
-from peakedtheory.schedules import parse_schedule
+from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from peakedtheory.curves.collapse import CollapseComparison
     from peakedtheory.curves.comparison import LawComparison
-    from peakedtheory.schedules import Schedule
+    from peakedtheory.schedules.clock import Clock
 
 #: The runs that come with the package.
 COMMITTED = Path(__file__).parent.parent / "data" / "language" / "small_runs.nc"
@@ -114,12 +114,12 @@ def combine_runs(curves: Mapping[str, xarray.Dataset]) -> xarray.Dataset:
     )
 
 
-def from_evaluations(evaluated: Mapping[str, tuple[xarray.Dataset, Schedule]]) -> xarray.Dataset:
+def from_evaluations(evaluated: Mapping[str, tuple[xarray.Dataset, Clock]]) -> xarray.Dataset:
     """Return evaluated checkpoints of several models as one table.
 
     Parameters
     ----------
-    evaluated : mapping of str to (Dataset, Schedule)
+    evaluated : mapping of str to (Dataset, Clock)
         By name: what `evaluate_revisions` returns, and the learning rates of the run.
     """
     import xarray

@@ -10,7 +10,9 @@ steps, linear to 10 % at 2·10¹² tokens. OLMo's warmup starts at 10 % of the p
 from __future__ import annotations
 
 from peakedtheory._common.checks import fail
-from peakedtheory.schedules import Schedule, parse_schedule, power_decay, warmup_cosine
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.families import power_decay, warmup_cosine
+from peakedtheory.schedules.reading import parse_schedule
 
 _PYTHIA_STEPS = 143_000
 _PYTHIA_PEAKS = {
@@ -34,7 +36,7 @@ PYTHIA_REVISIONS = tuple(
 )
 
 
-def named_schedule(name: str) -> Schedule | None:
+def named_schedule(name: str) -> Clock | None:
     """Return the schedule of a published model, or None where the name is not known.
 
     Parameters
@@ -56,7 +58,7 @@ def named_schedule(name: str) -> Schedule | None:
     return None if peak is None else warmup_cosine(peak, _PYTHIA_STEPS, _PYTHIA_STEPS // 100, 0.1 * peak)
 
 
-def resolve_schedule(text: str | None, model: str) -> Schedule | None:
+def resolve_schedule(text: str | None, model: str) -> Clock | None:
     """Return the schedule given as text or by name; without a text, the one published for `model`.
 
     Raises

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray
 
     from peakedtheory.curves.curve import LossCurve
-    from peakedtheory.schedules import Schedule
+    from peakedtheory.schedules.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def evaluate_revisions(
     revisions: Sequence[str],
     *,
     output: Path | None = None,
-    schedule: Schedule | None = None,
+    schedule: Clock | None = None,
     progress: bool = False,
     done: Callable[[str, xarray.Dataset], None] | None = None,
 ) -> xarray.Dataset:
@@ -111,7 +111,7 @@ def evaluate_revisions(
     revisions : sequence of str
     output : Path, optional
         NetCDF file, rewritten after each revision. Revisions that it holds already are not evaluated again.
-    schedule : Schedule, optional
+    schedule : Clock, optional
         Learning rates of the training run, for τ.
     progress : bool
         Show a bar on a terminal.
@@ -204,7 +204,7 @@ def _matched(entropy: float, vocabulary: int) -> tuple[float, float]:
     return star, star * float(thermodynamics(star, vocabulary).energy_variance)
 
 
-def loss_curve(dataset: xarray.Dataset, schedule: Schedule, name: str = "") -> LossCurve:
+def loss_curve(dataset: xarray.Dataset, schedule: Clock, name: str = "") -> LossCurve:
     """Return the losses of evaluated checkpoints as a curve that `fit_loss_curve` takes.
 
     Raises
@@ -258,7 +258,7 @@ def _join(first: xarray.Dataset, second: xarray.Dataset) -> xarray.Dataset:
     return xarray.concat([first[names], second[names]], dim="revision", combine_attrs="override")
 
 
-def _finish(dataset: xarray.Dataset, revisions: Sequence[str], schedule: Schedule | None) -> xarray.Dataset:
+def _finish(dataset: xarray.Dataset, revisions: Sequence[str], schedule: Clock | None) -> xarray.Dataset:
     """Order the revisions as asked, others behind them, and add τ where it is known."""
     known = [str(name) for name in dataset.revision.values]
     order = [name for name in revisions if name in known] + [name for name in known if name not in revisions]

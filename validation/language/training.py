@@ -20,7 +20,7 @@ import torch
 from peakedtheory._common.checks import fail
 from peakedtheory._common.output import atomic_path
 from peakedtheory._common.progress import Report
-from peakedtheory.schedules import parse_schedule
+from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.language.checkpoints import without_bars
 from peakedtheory.validation.language.corpus import END_OF_TEXT, Corpus
 from peakedtheory.validation.language.evaluation import evaluate_model

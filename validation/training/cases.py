@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_number, whole_number
-from peakedtheory.schedules import as_schedule
+from peakedtheory.schedules.reading import as_schedule
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "signgd", "muon")
 LOSSES = ("kl", "mse")
@@ -156,8 +156,7 @@ def theory_of(
     optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999, beta1: float = 0.9
 ) -> Any:
     """Return the theory's optimizer for students trained so, or None where there is no theory (Muon)."""
-    from peakedtheory.dynamics.student import OPTIMIZERS as KINDS
-    from peakedtheory.dynamics.student import Adam
+    from peakedtheory.dynamics.student import OPTIMIZERS as KINDS, Adam
 
     if optimizer == "muon":
         return None

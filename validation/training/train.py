@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from peakedtheory._common.checks import fail, whole_number
 from peakedtheory._common.output import check_target, provenance, save_dataset
 from peakedtheory._common.progress import reporter
-from peakedtheory.schedules import as_schedule
+from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.observables import (
     OBSERVABLES,

@@ -7,7 +7,7 @@ import pytest
 import xarray
 
 from peakedtheory.dynamics.student import SGD, student_flow
-from peakedtheory.schedules import Schedule
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.experiments import selection
 from peakedtheory.validation.experiments.base import RunContext
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN
@@ -15,8 +15,7 @@ from peakedtheory.validation.experiments.flows import aligned_flow, flow_claim
 from peakedtheory.validation.experiments.hard_labels import analysis as analysis_hard
 from peakedtheory.validation.experiments.registry import experiment
 from peakedtheory.validation.experiments.scans import claims as scan_claims
-from peakedtheory.validation.experiments.schedules import analysis as analysis_budgets
-from peakedtheory.validation.experiments.schedules import experiment as budgets
+from peakedtheory.validation.experiments.schedules import analysis as analysis_budgets, experiment as budgets
 from peakedtheory.validation.experiments.starts import analysis as analysis_starts
 
 STEPS = np.unique(np.round(np.geomspace(1, 2000, 40)).astype(int))
@@ -349,6 +348,6 @@ def test_predictions_from_results_use_the_optima_that_were_trained(monkeypatch):
     found = budgets.predict(data)["loss"].values
     chosen = (data["family"].values == "optimal") & (data["budget"].values == 20)
     for height, loss in zip(data["height"].values[chosen], found[chosen], strict=True):
-        plan = Schedule("same", shape[20] * height / 3.0)
+        plan = Clock(shape[20] * height / 3.0, "same")
         flow = student_flow([plan.tau[-1]], math.inf, 128, optimizer=SGD(height, 16, 32), schedule=plan)
         assert loss == pytest.approx(float(flow.loss[0]), rel=1e-6)

@@ -7,7 +7,8 @@ import xarray
 
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.exact.entropy import match_entropy
-from peakedtheory.schedules import parse_schedule, warmup_cosine
+from peakedtheory.schedules.families import warmup_cosine
+from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS
 from peakedtheory.validation.experiments.language_models import experiment as experiment
 from peakedtheory.validation.language.analysis import (

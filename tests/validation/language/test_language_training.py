@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from peakedtheory.schedules import parse_schedule
+from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.language import corpus as corpus_module
 from peakedtheory.validation.language.checkpoints import load_encoder, load_model, local_revisions
 from peakedtheory.validation.language.corpus import Corpus, docstrings, load_corpus

@@ -17,11 +17,7 @@ import xarray
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training import (
     checkpoints as _checkpoints,
-)
-from peakedtheory.validation.training import (
     runs as _runs,
-)
-from peakedtheory.validation.training import (
     train as training,
 )
 from peakedtheory.validation.training.observables import recorded_steps

@@ -7,7 +7,7 @@ import pytest
 import xarray
 
 from peakedtheory.dynamics import student as dynamics
-from peakedtheory.schedules import as_schedule
+from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation import Case, grid
 from peakedtheory.validation.experiments.drawing import columns_for, limits, rate_bar, tidy
 from peakedtheory.validation.report import number

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from peakedtheory.validation.training import checkpoints as _checkpoints
-from peakedtheory.validation.training import residual_network
+from peakedtheory.validation.training import checkpoints as _checkpoints, residual_network
 from peakedtheory.validation.training.inputs import TRAINING
 from peakedtheory.validation.training.residual_network import (
     ResidualPlan,

@@ -32,7 +32,7 @@ from peakedtheory.validation.training.checkpoints import ResumeFile
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.schedules import Schedule
+    from peakedtheory.schedules.clock import Clock
 
 #: Factor between two heights from which the slope of ln β is taken.
 _ASIDE = 1.01
@@ -81,14 +81,14 @@ def _star(part: dict[str, Any]) -> float:
     return math.inf if part["beta_star"] is None else float(part["beta_star"])
 
 
-def build(family: str, budget: int, height: float, best: np.ndarray | None = None) -> Schedule:
+def build(family: str, budget: int, height: float, best: np.ndarray | None = None) -> Clock:
     """Return the member of a family with this height; for the computed optimum, its rates at this height."""
     from peakedtheory.dynamics.tuning import FAMILIES
-    from peakedtheory.schedules import Schedule
+    from peakedtheory.schedules.clock import Clock
 
     if best is None:
         return FAMILIES[family][0](height, budget)
-    return Schedule(f"optimal:steps={budget},height={height:.6g}", best * (height / best.max()))
+    return Clock(best * (height / best.max()), f"optimal:steps={budget},height={height:.6g}")
 
 
 def plans(settings: Settings, best: dict[_Setting, Tuned]) -> list[dict[str, Any]]:

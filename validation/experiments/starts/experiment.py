@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory.schedules import warmup_cosine
+from peakedtheory.schedules.families import warmup_cosine
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import (
@@ -32,10 +32,10 @@ from peakedtheory.validation.training.cases import Case
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.schedules import Schedule
+    from peakedtheory.schedules.clock import Clock
 
 
-def schedule_of(settings: Settings, rate: float) -> Schedule | None:
+def schedule_of(settings: Settings, rate: float) -> Clock | None:
     """Return the warmup and cosine of Liu et al. 2026, Appendix D.4, or nothing for constant rates."""
     if not settings["cosine"]:
         return None

@@ -1,0 +1,6 @@
+# What the root leaves
+from .laws import (
+    STANDARD_NORMAL as STANDARD_NORMAL,
+    StandardNormal as StandardNormal,
+    Continuous as Continuous,
+)

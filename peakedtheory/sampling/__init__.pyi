@@ -1,0 +1,2 @@
+# What the root leaves
+from .blocks import WorkerError as WorkerError
