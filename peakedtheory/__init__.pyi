@@ -54,13 +54,13 @@ from .dynamics.regimes import (
     phase_diagram as phase_diagram,
     PhaseDiagram as PhaseDiagram,
 )
-from .dynamics.student import (
-    student_flow as student_flow,
-    StudentFlow as StudentFlow,
+from .dynamics.student import student_flow as student_flow, StudentFlow as StudentFlow
+from .dynamics.optimizers import (
     GradientFlow as GradientFlow,
     SGD as SGD,
     Adam as Adam,
     SignGD as SignGD,
+    Muon as Muon,
 )
 from .dynamics.tuning import (
     optimal_learning_rate as optimal_learning_rate,

@@ -113,7 +113,7 @@ def command(
 
 def build_optimizer(name: str, learning_rate: float | None, batch: float, width: float | None) -> Any:
     """Return the optimizer of that name."""
-    from peakedtheory.dynamics.student import OPTIMIZERS, GradientFlow
+    from peakedtheory.dynamics.optimizers import OPTIMIZERS, GradientFlow
 
     if name == "gradient-flow" and learning_rate is not None:
         fail("lr", "must be left out for gradient flow", f"{learning_rate:g}", "name an optimizer or drop it")

@@ -15,7 +15,7 @@ from peakedtheory.dynamics.weights import ALONG, NODES, OMEGA, ROW, WEIGHT, Desc
 from peakedtheory.kernels import weights as kernel
 
 if TYPE_CHECKING:
-    from peakedtheory.dynamics.student import Adam
+    from peakedtheory.dynamics.optimizers import Adam
 
 _THETA, _SQUARE = slice(NODES), NODES
 _FIRST = slice(2 * NODES + 1, 3 * NODES + 1)

@@ -22,7 +22,7 @@ from peakedtheory.schedules.clock import Clock
 
 if TYPE_CHECKING:
     from peakedtheory.dynamics.finite_width import WideForce
-    from peakedtheory.dynamics.student import Adam, SignGD
+    from peakedtheory.dynamics.optimizers import Adam, SignGD
 
 #: Relative and absolute errors per step of sign descent, and the relative one of Adam.
 _RTOL, _ATOL, _RTOL_ADAM = 1e-6, 1e-13, 2e-6
@@ -75,7 +75,7 @@ def adaptive_flow(
     plan: Clock | None,
 ) -> tuple[np.ndarray, ...]:
     """Solve for the student; returns the fields of `StudentFlow` from beta on."""
-    from peakedtheory.dynamics.student import Adam
+    from peakedtheory.dynamics.optimizers import Adam
 
     end = math.inf if plan is None else float(plan.tau[-1])
     times = around(tau, end)

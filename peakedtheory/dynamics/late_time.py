@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 
 from peakedtheory._common.checks import fail, real_number
 from peakedtheory.dynamics.boundary import boundary_noise
-from peakedtheory.dynamics.student import SGD
+from peakedtheory.dynamics.optimizers import SGD
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
 

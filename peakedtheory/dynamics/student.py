@@ -15,7 +15,6 @@ import numpy as np
 
 from peakedtheory._common.checks import (
     fail,
-    positive_number,
     real_array,
     real_number,
     single_number,
@@ -24,6 +23,7 @@ from peakedtheory._common.checks import (
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory.dynamics.flow import Force, descend, noise_of, observe
 from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import as_schedule
 
@@ -32,100 +32,6 @@ if TYPE_CHECKING:
     import xarray
 
 
-@dataclass(frozen=True)
-class _MiniBatches:
-    """What the optimizers that draw batches share."""
-
-    learning_rate: float
-    batch: float
-    width: float
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch", "width"):
-            positive_number(name, getattr(self, name))
-
-
-@dataclass(frozen=True)
-class GradientFlow:
-    """Noiseless gradient descent in the limit of small steps, dW/dτ = -c_eff ∇L (Liu et al. 2026, Eq. 22).
-
-    Parameters
-    ----------
-    c_eff : float
-        Factor on the gradient.
-    width : float, optional
-        Input width m; None for its limit of infinity, where two variables suffice.
-    """
-
-    c_eff: float = 1.0
-    width: float | None = None
-
-    def __post_init__(self) -> None:
-        positive_number("c_eff", self.c_eff)
-        if self.width is not None:
-            positive_number("width", self.width)
-
-
-@dataclass(frozen=True)
-class SGD(_MiniBatches):
-    """Stochastic gradient descent.
-
-    Parameters
-    ----------
-    learning_rate : float
-        η; a schedule given to the flow replaces it.
-    batch : float
-        Examples per step B.
-    width : float
-        Input width m.
-    """
-
-
-@dataclass(frozen=True)
-class Adam(_MiniBatches):
-    """Adam without weight decay in the gradient: steps of the gradient over its root mean square.
-
-    Parameters
-    ----------
-    learning_rate, batch, width : float
-        As for `SGD`.
-    beta2 : float
-        Decay of the second moment, which remembers 1/(1 - beta2) steps.
-    beta1 : float
-        Decay of the first moment.
-    """
-
-    beta2: float = 0.999
-    beta1: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, value in (("beta2", self.beta2), ("beta1", self.beta1)):
-            if not 0 <= real_number(name, value) < 1:
-                fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
-
-
-@dataclass(frozen=True)
-class SignGD(_MiniBatches):
-    """Steps of the gradient's signs, the limit of Adam without memory.
-
-    Parameters
-    ----------
-    learning_rate, batch, width : float
-        As for `SGD`.
-
-    Notes
-    -----
-    The gradient of a weight is a sum over few examples of very unequal size, and its mean sign is averaged as
-    such (docs/dynamics.md, Eqs. 46-48), with one table per (n, beta_star, batch). With BV/n below about one,
-    V the mean squared difference of the softmax outputs, most rows meet none of their examples in a batch
-    and training stalls; the theory then has the loss, but D a quarter too low ("Against training").
-    """
-
-
-Optimizer = GradientFlow | SGD | Adam | SignGD
-#: What the names of optimizers stand for.
-OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
 FIELDS = (
     "beta",
     "alignment",

@@ -24,7 +24,8 @@ from peakedtheory.dynamics.late_time import (
     asymptotic_rate,
     decay_exponent,
 )
-from peakedtheory.dynamics.student import OPTIMIZERS, SGD, Adam, SignGD, StudentFlow, student_flow
+from peakedtheory.dynamics.optimizers import OPTIMIZERS, SGD, Adam, SignGD
+from peakedtheory.dynamics.student import StudentFlow, student_flow
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import BUILDERS
 

@@ -8,7 +8,8 @@ import xarray
 from typer.testing import CliRunner
 
 from peakedtheory.cli import flow, regime, schedule
-from peakedtheory.dynamics.student import SGD, student_flow
+from peakedtheory.dynamics.optimizers import SGD
+from peakedtheory.dynamics.student import student_flow
 from peakedtheory.exact.entropy import match_entropy
 
 

@@ -16,14 +16,9 @@ from peakedtheory.dynamics.closed_forms import (
 )
 from peakedtheory.dynamics.interpolant import Interpolant, interpolant
 from peakedtheory.dynamics.noise import noise_table, noise_variance
+from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
 from peakedtheory.dynamics.softmax_overlap import softmax_overlap
-from peakedtheory.dynamics.student import (
-    SGD,
-    Adam,
-    GradientFlow,
-    SignGD,
-    student_flow,
-)
+from peakedtheory.dynamics.student import student_flow
 from peakedtheory.energies.laws import STANDARD_NORMAL, Discrete
 from peakedtheory.schedules.families import constant, warmup_cosine, wsd
 

@@ -12,7 +12,8 @@ from peakedtheory.dynamics.fourth_cumulant import mean_hermite
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.mean_sign import mean_ratio, sign_table
 from peakedtheory.dynamics.noise import noise_variance
-from peakedtheory.dynamics.student import SGD, Adam, GradientFlow, SignGD, student_flow
+from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
+from peakedtheory.dynamics.student import student_flow
 from peakedtheory.kernels import forces
 
 INF = math.inf

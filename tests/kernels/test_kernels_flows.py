@@ -8,7 +8,8 @@ import pytest
 from peakedtheory.dynamics import flow
 from peakedtheory.dynamics.finite_width import WideForce
 from peakedtheory.dynamics.noise import noise_table
-from peakedtheory.dynamics.student import SGD, Adam, GradientFlow, SignGD, student_flow
+from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
+from peakedtheory.dynamics.student import student_flow
 
 INF = math.inf
 TAU = np.geomspace(1.0, 300.0, 12)

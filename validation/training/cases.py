@@ -156,7 +156,7 @@ def theory_of(
     optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999, beta1: float = 0.9
 ) -> Any:
     """Return the theory's optimizer for students trained so, or None where there is no theory (Muon)."""
-    from peakedtheory.dynamics.student import OPTIMIZERS as KINDS, Adam
+    from peakedtheory.dynamics.optimizers import OPTIMIZERS as KINDS, Adam
 
     if optimizer == "muon":
         return None

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray
 
-from peakedtheory.dynamics.student import SGD, student_flow
+from peakedtheory.dynamics.optimizers import SGD
+from peakedtheory.dynamics.student import student_flow
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.experiments import selection
 from peakedtheory.validation.experiments.base import RunContext

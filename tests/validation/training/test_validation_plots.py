@@ -7,6 +7,7 @@ import pytest
 import xarray
 
 from peakedtheory.dynamics import student as dynamics
+from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD
 from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation import Case, grid
 from peakedtheory.validation.experiments.drawing import columns_for, limits, rate_bar, tidy
@@ -16,10 +17,10 @@ from peakedtheory.validation.training.figures import draw_training, predicted_fl
 
 
 def test_every_optimizer_has_its_theory():
-    assert theory_of("sgd", 0.5, 16, 8) == dynamics.SGD(0.5, 16, 8)
-    assert theory_of("signgd", 0.5, 16, 8) == dynamics.SignGD(0.5, 16, 8)
-    assert theory_of("adamw", 0.5, 16, 8, 0.9) == dynamics.Adam(0.5, 16, 8, 0.9)
-    assert theory_of("adam", 0.5, 16, 8, 0.99, 0.5) == dynamics.Adam(0.5, 16, 8, 0.99, 0.5)
+    assert theory_of("sgd", 0.5, 16, 8) == SGD(0.5, 16, 8)
+    assert theory_of("signgd", 0.5, 16, 8) == SignGD(0.5, 16, 8)
+    assert theory_of("adamw", 0.5, 16, 8, 0.9) == Adam(0.5, 16, 8, 0.9)
+    assert theory_of("adam", 0.5, 16, 8, 0.99, 0.5) == Adam(0.5, 16, 8, 0.99, 0.5)
     assert theory_of("muon", 0.5, 16, 8) is None
 
 
@@ -36,7 +37,7 @@ def test_a_predicted_flow_has_the_settings_of_its_case(monkeypatch):
              start_ratio=0.5),
         np.array([1.0]), 20, 12, 6,
     )  # fmt: skip
-    assert asked["optimizer"] == dynamics.Adam(schedule.rates.max(), 16, 6, 0.9)
+    assert asked["optimizer"] == Adam(schedule.rates.max(), 16, 6, 0.9)
     assert (asked["beta_star"], asked["n"], asked["residual0"]) == (7, 12, 3.5)
     assert (asked["weight_decay"], asked["schedule"]) == (0.1, schedule)
     predicted_flow(Case(hard_labels=True, beta_star=np.inf, batch=16), np.array([1.0]), 20, 12, 6)
