@@ -6,11 +6,10 @@ Run as `python docs/front_figure.py`; about a minute.
 import math
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 
 from peakedtheory import SGD, student_flow
-from peakedtheory.figures.exact import GUIDE, new_figure
+from peakedtheory._common.style import COLORS, GUIDE, new_figure, shades
 from peakedtheory.validation.experiments.registry import experiment
 from peakedtheory.validation.experiments.schedules.analysis import tuned
 
@@ -28,7 +27,7 @@ def draw_scan(axes) -> None:
     """Draw the loss of 96 runs of SGD against τ, under the flow."""
     data = experiment("sgd-scan").load(DATA, "paper")
     stars = np.unique(data["beta_star"].values)[::-1]
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.9, stars.size))
+    colours = shades(stars.size)
     for star, colour in zip(stars, colours, strict=True):
         cases = np.flatnonzero((data["beta_star"].values == star) & (data["teacher"].values == 0))
         tau, loss = data["tau"].values[cases][:, 1:], data["loss"].values[cases][:, 1:]
@@ -57,8 +56,8 @@ def draw_schedules(axes) -> None:
         budgets, losses, _ = tuned(data, data["loss"].values, "sgd", math.inf, family)
         _, theory, _ = tuned(data, predicted, "sgd", math.inf, family)
         error = losses.std(axis=0, ddof=1) / math.sqrt(len(losses))
-        axes.errorbar(budgets, losses.mean(axis=0), error, fmt="o", ms=4, color=f"C{i}", label=label)
-        axes.plot(budgets, theory[0], color=f"C{i}", lw=1.2)
+        axes.errorbar(budgets, losses.mean(axis=0), error, fmt="o", ms=4, color=COLORS[i], label=label)
+        axes.plot(budgets, theory[0], color=COLORS[i], lw=1.2)
     axes.set(xscale="log", yscale="log", xlabel="steps T", ylabel="final loss at the best height (nats)")
     axes.set_title("Schedules that beat the one-third law")
     axes.legend(fontsize=8)

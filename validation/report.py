@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peakedtheory._common.output import atomic_path
+from peakedtheory._common.style import VERDICTS
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN, Claim
 from peakedtheory.validation.experiments.drawing import tidy
 
@@ -36,9 +37,8 @@ th, td { border-bottom: 1px solid #ddd; padding: .25em .6em; text-align: right; 
 th:first-child, td:first-child { text-align: left; max-width: 460px; }
 td:last-child, th:last-child { text-align: left; }
 figure { margin: 1em 0; } figure img { max-width: 100%; } figcaption { color: #555; font-size: 13px; }
-.holds { color: #00684a; } .fails { color: #b3261e; font-weight: 600; } .open { color: #7a5c00; }
-details { font-size: 13px; color: #555; }
-"""
+.fails { font-weight: 600; } details { font-size: 13px; color: #555; }
+""" + " ".join(f".{verdict} {{ color: {colour}; }}" for verdict, colour in VERDICTS.items())
 
 
 @dataclass(frozen=True)

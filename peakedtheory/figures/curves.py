@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory._common.style import COLORS, EXACT, GUIDE, SHADE, current_axes, new_figure
 from peakedtheory.curves.laws import Records
-from peakedtheory.figures.exact import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from peakedtheory.curves.forecasts import Forecast
     from peakedtheory.curves.results import LossCurveFit
 
-#: Colours of laws or curves, in turn (Okabe and Ito).
-COLORS = (COLD, WARM, EXTRA, "#CC79A7", "#56B4E9", "#E69F00", "#8C564B", EXACT)
 #: Residuals of longer curves are drawn as averages over bins.
 _LONG = 300
 _TIMES = {"tau": "dynamic time τ", "step": "steps"}
@@ -68,7 +66,7 @@ def draw_fits(fits: Sequence[LossCurveFit], curves: Sequence[LossCurve] | None =
     parts = [part for fit in fits for part in fit.parts]
     low, high = min(_time(part, time)[0] for part in parts), max(_time(part, time)[-1] for part in parts)
     for axes in (top, bottom):
-        axes.axvspan(low, high, color="0.92", lw=0, zorder=0)
+        axes.axvspan(low, high, color=SHADE, lw=0, zorder=0)
     _frame(top, whole, time, low)
     top.legend(fontsize=8)
     bottom.axhline(0.0, color=GUIDE, lw=0.8)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 from peakedtheory.exact.thermodynamics import thermodynamics
-from peakedtheory.figures.exact import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -1,19 +1,19 @@
-"""Style of all figures, and the figures of exact results; functions return the matplotlib figure or axes."""
+"""Figures of exact results; curves between a result's own points are evaluated here to be drawn."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
+from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 from peakedtheory.energies.laws import STANDARD_NORMAL
 from peakedtheory.exact.thermodynamics import thermodynamics
 
 if TYPE_CHECKING:
     import matplotlib.axes
+    from matplotlib.figure import Figure
 
     from peakedtheory.exact.entropy import EntropyMatch
     from peakedtheory.exact.series import (
@@ -22,56 +22,6 @@ if TYPE_CHECKING:
         LowTemperatureExpansion,
     )
     from peakedtheory.exact.thermodynamics import Thermodynamics
-
-#: Colour-blind safe (Okabe and Ito).
-EXACT, COLD, WARM, GUIDE, EXTRA = "#000000", "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
-
-STYLE: dict[Any, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "figure.constrained_layout.use": True,
-}
-
-
-def new_figure(
-    columns: int, rows: int = 1, width: float = 4.6, height: float = 3.6
-) -> tuple[Figure, np.ndarray]:
-    """Return a figure of `rows` by `columns` panels in the package's style, without a window.
-
-    Parameters
-    ----------
-    columns, rows : int
-        Number of panels each way.
-    width, height : float
-        Size of a panel in inches.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : ndarray, shape (rows, columns)
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, axes
-
-
-def current_axes() -> matplotlib.axes.Axes:
-    """Return pyplot's current axes, new ones in this package's style; notebooks show them by themselves.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    import matplotlib.pyplot as plt
-
-    with mpl.rc_context(STYLE):
-        return plt.gca()
 
 
 def plot_thermodynamics(

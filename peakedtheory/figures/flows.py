@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory._common.style import COLD, EXTRA, GUIDE, SHADE, WARM, current_axes, new_figure
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.regimes import TOLERANCE, stretches
-from peakedtheory.figures.exact import COLD, EXTRA, GUIDE, WARM, current_axes, new_figure
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -37,7 +37,7 @@ def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> ma
     axes.loglog(
         tau[show],
         loss[middle] * (tau[show] / tau[middle]) ** (-1 / 3),
-        color="0.6",
+        color=GUIDE,
         lw=0.8,
         label="slope -1/3",
     )
@@ -96,7 +96,7 @@ def _shade(axes: matplotlib.axes.Axes, flow: StudentFlow) -> None:
     label = f"within {100 * TOLERANCE:.0f} % of 1/3"
     for first, last in stretches(local, beta, 1 / 3, onset):
         if last - first > 1:
-            axes.axvspan(tau[first], tau[last - 1], color="0.85", zorder=0, label=label)
+            axes.axvspan(tau[first], tau[last - 1], color=SHADE, zorder=0, label=label)
             label = "_nolegend_"
 
 

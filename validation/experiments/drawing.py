@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
+from peakedtheory._common.style import GUIDE, shades
 from peakedtheory.exact.expansions import low_temperature_expansion
-from peakedtheory.figures.exact import GUIDE
 from peakedtheory.validation.experiments.selection import CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def shades(count: int) -> list[Any]:
-    """Return `count` colours from dark to light, distinguishable in print and by the colour-blind."""
-    return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, max(count, 1))))
 
 
 @functools.cache

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.figures.exact import COLD, EXACT, EXTRA, GUIDE, WARM, new_figure
+from peakedtheory._common.style import COLD, COLORS, EXACT, EXTRA, GUIDE, WARM, new_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -73,7 +74,7 @@ def draw_scaling(table: xarray.Dataset, summary: xarray.Dataset) -> Figure:
         What `analysis.summarise` returns for them.
     """
     figure, ((upper, upper_right), (lower, lower_right)) = new_figure(2, 2)
-    for run, color in zip(table.run.values, _colors(table.run.size), strict=True):
+    for run, color in zip(table.run.values, itertools.cycle(COLORS), strict=False):
         one, found = table.sel(run=run), summary.sel(run=run)
         kept = (one.step.values > 0) & np.isfinite(one.step.values)
         tau = one.tau.values[kept]
@@ -109,7 +110,7 @@ def draw_scaling(table: xarray.Dataset, summary: xarray.Dataset) -> Figure:
 def draw_losses(table: xarray.Dataset) -> Figure:
     """Draw the loss of every run against the step and against τ."""
     figure, ((left, right),) = new_figure(2)
-    for run, color in zip(table.run.values, _colors(table.run.size), strict=True):
+    for run, color in zip(table.run.values, itertools.cycle(COLORS), strict=False):
         one = table.sel(run=run)
         kept = (one.step.values > 0) & np.isfinite(one.step.values)
         for axes, x in ((left, one.step.values[kept]), (right, one.tau.values[kept])):
@@ -123,11 +124,6 @@ def draw_losses(table: xarray.Dataset) -> Figure:
         axes.yaxis.set_minor_formatter("{x:g}")
     left.legend(fontsize=8)
     return figure
-
-
-def _colors(count: int) -> list[str]:
-    palette = [COLD, WARM, EXTRA, EXACT, "#CC79A7", "#E69F00", "#56B4E9"]
-    return [palette[i % len(palette)] for i in range(count)]
 
 
 def _guide(axes: Axes, table: xarray.Dataset, name: str, slope: float) -> None:

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 
-from peakedtheory.figures.exact import GUIDE, new_figure
+from peakedtheory._common.style import GUIDE, new_figure, shades
 from peakedtheory.validation.training.cases import Case, theory_of
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def draw_training(dataset: xarray.Dataset, cases: Sequence[Case]) -> Figure:
     figure, ((left, right),) = new_figure(2, width=5.4, height=4.2)
     n, width, steps = (int(dataset.attrs[name]) for name in ("n", "width", "steps"))
     count = dataset.sizes["case"]
-    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.92, count))
+    colours = shades(count)
     theory = set(np.unique(np.linspace(0, count - 1, min(count, _MOST_FLOWS)).astype(int)).tolist())
     flows = 0
     varying = [

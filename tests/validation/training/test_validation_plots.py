@@ -82,7 +82,7 @@ def test_many_cases_are_told_apart_by_colour_alone(monkeypatch):
 
 
 def test_axes_are_labelled_by_decades_or_within_them():
-    from peakedtheory.figures.exact import new_figure
+    from peakedtheory._common.style import new_figure
 
     figure, ((long, short),) = new_figure(2)
     long.loglog([1, 1e4], [1, 1e4], "o", label="points")
@@ -96,7 +96,7 @@ def test_axes_are_labelled_by_decades_or_within_them():
 
 
 def test_layout_of_panels_and_bars():
-    from peakedtheory.figures.exact import new_figure
+    from peakedtheory._common.style import new_figure
 
     assert [columns_for(count) for count in (1, 3, 4, 6, 8, 5)] == [1, 3, 4, 3, 4, 3]
     figure, axes = new_figure(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.figures.exact import COLD, EXTRA, WARM, new_figure
+from peakedtheory._common.style import COLD, EXTRA, WARM, new_figure
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import mean_and_error, steepest_slope

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.figures.exact import COLD, EXACT, EXTRA, WARM, new_figure
-from peakedtheory.validation.experiments.drawing import guide, shades, shown
+from peakedtheory._common.style import COLD, EXACT, EXTRA, FAINT, WARM, new_figure, shades
+from peakedtheory.validation.experiments.drawing import guide, shown
 from peakedtheory.validation.experiments.hard_labels.analysis import (
     best_rates,
     envelope,
@@ -67,7 +67,7 @@ def sweep(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             loss = data["loss"].values[i]
             good = shown(steps, loss)
             place.plot(
-                float(data["batch"].values[i]) * steps[good], loss[good], color="0.8", lw=0.7, zorder=0
+                float(data["batch"].values[i]) * steps[good], loss[good], color=FAINT, lw=0.7, zorder=0
             )
         grid, lowest = envelope(data, data["loss"].values, optimizer)
         mean = lowest.mean(axis=0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.figures.exact import COLD, EXACT, GUIDE, WARM, new_figure
-from peakedtheory.validation.experiments.drawing import exact_c0, shades
+from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, new_figure, shades
+from peakedtheory.validation.experiments.drawing import exact_c0
 from peakedtheory.validation.experiments.selection import NOMINAL_C0
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.progress import reporter
+from peakedtheory._common.style import new_figure, shades
 from peakedtheory._common.threads import number_of_threads
 from peakedtheory.energies.reading import as_energies
-from peakedtheory.figures.exact import new_figure
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import agreement, fit_exponent, late_window
-from peakedtheory.validation.experiments.drawing import curve, limits, shades
+from peakedtheory.validation.experiments.drawing import curve, limits
 from peakedtheory.validation.experiments.flows import record_steps
 from peakedtheory.validation.training.checkpoints import ResumeFile
 

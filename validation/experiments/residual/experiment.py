@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory.figures.exact import GUIDE, new_figure
+from peakedtheory._common.style import GUIDE, new_figure, shades
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import (
@@ -17,7 +17,7 @@ from peakedtheory.validation.experiments.comparison import (
     late_window,
     mean_and_error,
 )
-from peakedtheory.validation.experiments.drawing import curve, guide, limits, shades
+from peakedtheory.validation.experiments.drawing import curve, guide, limits
 from peakedtheory.validation.experiments.flows import (
     aligned_flow,
     beta_star_of,

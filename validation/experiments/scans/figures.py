@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.figures.exact import EXACT, GUIDE, new_figure
+from peakedtheory._common.style import EXACT, GUIDE, WARM, new_figure, shades
 from peakedtheory.validation.experiments.drawing import (
     columns_for,
     curve,
@@ -16,7 +16,6 @@ from peakedtheory.validation.experiments.drawing import (
     limits,
     rate_bar,
     rate_colours,
-    shades,
 )
 from peakedtheory.validation.experiments.selection import (
     NOMINAL_C0,
@@ -64,7 +63,7 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
         else:
             place.axhline(star, color=GUIDE, lw=0.8, ls=":")
             if star > exact_c0():
-                place.axhline(exact_c0(), color="#D62728", lw=0.8, ls="--")
+                place.axhline(exact_c0(), color=WARM, lw=0.8, ls="--")
         place.set(xscale="log", yscale="log", title=f"β* = {star:.3g}")
         if star > 20:
             reach = np.concatenate([_x(data, x, i)[1:] for i in select(data, beta_star=star, teacher=0)])

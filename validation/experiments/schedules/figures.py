@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from peakedtheory.figures.exact import EXACT, new_figure
-from peakedtheory.validation.experiments.drawing import columns_for, guide, shades
+from peakedtheory._common.style import EXACT, GUIDE, new_figure, shades
+from peakedtheory.validation.experiments.drawing import columns_for, guide
 from peakedtheory.validation.experiments.schedules import analysis as study
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             place.plot([k - 0.3, k + 0.3], [expected, expected], color=EXACT, lw=1.5)
             if optimizer == "sgd" and math.isinf(star):
                 place.plot([k], [study.asymptotic(family)], "x", color=EXACT)
-        place.axhline(1 / 3, color="0.6", ls="--", lw=1)
+        place.axhline(1 / 3, color=GUIDE, ls="--", lw=1)
         place.set_xticks(range(len(names)), names, rotation=30)
         place.set_xlim(-0.6, len(names) - 0.4)
         place.set(title=_title(optimizer, star))

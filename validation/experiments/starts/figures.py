@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory.figures.exact import EXACT, GUIDE, new_figure
+from peakedtheory._common.style import EXACT, GUIDE, new_figure, shades
 from peakedtheory.validation.experiments.drawing import (
     columns_for,
     curve,
@@ -16,7 +16,6 @@ from peakedtheory.validation.experiments.drawing import (
     limits,
     rate_bar,
     rate_colours,
-    shades,
 )
 from peakedtheory.validation.experiments.selection import levels, select
 from peakedtheory.validation.experiments.starts.analysis import (

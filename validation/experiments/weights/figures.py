@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory.figures.exact import GUIDE, new_figure
-from peakedtheory.validation.experiments.drawing import columns_for, shades, shown
+from peakedtheory._common.style import GUIDE, new_figure, shades
+from peakedtheory.validation.experiments.drawing import columns_for, shown
 
 if TYPE_CHECKING:
     import xarray

@@ -1,0 +1,82 @@
+"""How every figure looks: the colours, the style of axes, new figures and the current axes.
+
+Importing it loads no matplotlib, so that what draws can be imported where nothing is drawn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Colour-blind safe (Okabe and Ito).
+EXACT, COLD, WARM, GUIDE, EXTRA = "#000000", "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
+#: Colours of laws, curves or runs, in turn.
+COLORS = (COLD, WARM, EXTRA, "#CC79A7", "#56B4E9", "#E69F00", "#8C564B", EXACT)
+#: Shaded ranges, and lines that only stand behind others.
+SHADE, FAINT = "0.9", "0.8"
+#: Words of a verdict on white.
+VERDICTS = {"holds": "#00684a", "fails": "#b3261e", "open": "#7a5c00"}
+
+STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": f"cycler('color', {list(COLORS)})",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+}
+
+
+def shades(count: int) -> list[Any]:
+    """Return `count` colours from dark to light, distinguishable in print and by the colour-blind."""
+    import matplotlib as mpl  # a second of loading, and only where something is drawn
+
+    return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.9, max(count, 1))))
+
+
+def new_figure(
+    columns: int, rows: int = 1, width: float = 4.6, height: float = 3.6
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of `rows` by `columns` panels in the package's style, without a window.
+
+    Parameters
+    ----------
+    columns, rows : int
+        Number of panels each way.
+    width, height : float
+        Size of a panel in inches.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : ndarray, shape (rows, columns)
+    """
+    import matplotlib as mpl  # a second of loading, and only where something is drawn
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, axes
+
+
+def current_axes() -> Axes:
+    """Return pyplot's current axes, new ones in this package's style; notebooks show them by themselves.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    import matplotlib as mpl  # a second of loading, and only where something is drawn
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context(STYLE):
+        return plt.gca()
