@@ -89,6 +89,6 @@ def command(
         )
         save_results(ctx, dataset, output, energies=match.energies.name)
     if plot is not None:
-        from peakedtheory.figures.exact import plot_entropy
+        from peakedtheory.figures.exact import draw_entropy
 
-        save_figure(plot_entropy(match, series.crossover), plot)
+        save_figure(draw_entropy(match, series.crossover), plot)

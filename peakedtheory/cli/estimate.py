@@ -115,9 +115,9 @@ def command(
             dataset[f"{name}_exact"] = (dataset.beta.dims, np.asarray(values))
         save_results(ctx, dataset, output, seed=result.attributes()["seed"])
     if plot is not None:
-        from peakedtheory.figures.estimates import plot_estimate
+        from peakedtheory.figures.estimates import draw_estimate
 
-        save_figure(plot_estimate(result), plot)
+        save_figure(draw_estimate(result), plot)
 
 
 @contextlib.contextmanager

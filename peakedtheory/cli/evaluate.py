@@ -101,9 +101,9 @@ def command(
     if output is not None:
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory.validation.language.figures import plot_evaluation
+        from peakedtheory.validation.language.figures import draw_evaluation
 
-        save_figure(plot_evaluation(result, model), plot)
+        save_figure(draw_evaluation(result, model), plot)
 
 
 def _print(model: str, result: xarray.Dataset) -> None:

@@ -81,9 +81,9 @@ def command(
     if output is not None:
         save_results(ctx, _as_dataset(exact, low, high), output, energies=distribution.name)
     if plot is not None:
-        from peakedtheory.figures.exact import plot_expansion
+        from peakedtheory.figures.exact import draw_expansion
 
-        save_figure(plot_expansion(low, high), plot)
+        save_figure(draw_expansion(low, high), plot)
 
 
 def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> None:

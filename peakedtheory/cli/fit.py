@@ -143,14 +143,14 @@ def command(
     if output is not None:
         save_results(ctx, fit.to_xarray(), output, law=fit.law.name)
     if plot is not None:
-        from peakedtheory.figures.curves import draw_collapse, draw_fits
+        from peakedtheory.figures.curves import draw_collapse, draw_comparison, draw_fit
 
         if collapse and apart is not None:
-            figure = draw_collapse(curves, apart)
+            figure = draw_collapse(apart, curves)
         elif comparison is not None:
-            figure = draw_fits([s.fit for s in comparison.scores if s.fit is not None], curves)
+            figure = draw_comparison(comparison, curves)
         else:
-            figure = draw_fits([fit])
+            figure = draw_fit(fit)
         save_figure(figure, plot)
 
 

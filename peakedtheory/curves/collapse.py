@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.drawing import draw
 from peakedtheory.curves.curve import LossCurve, as_curves
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ class Collapse:
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw each curve's position against the mean of all, over the loss."""
-        from peakedtheory.figures.curves import plot_collapse
-
-        return plot_collapse(self, axes)
+        return draw(self, axes)
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,9 +125,7 @@ class CollapseComparison:
 
     def plot(self, curves: Sequence[LossCurve]) -> matplotlib.figure.Figure:
         """Draw the compared `curves` against τ and against steps, and below how far they are apart."""
-        from peakedtheory.figures.curves import draw_collapse
-
-        return draw_collapse(curves, self)
+        return draw(self, curves)
 
 
 _SYMBOL = {"tau": "τ", "step": "steps"}

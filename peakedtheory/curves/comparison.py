@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.drawing import draw
 from peakedtheory.curves.curve import LossCurve, as_curves
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.law_registry import LAWS
@@ -141,9 +142,7 @@ class LawComparison:
 
     def plot(self) -> matplotlib.figure.Figure:
         """Draw every law that could be fitted, and its residuals."""
-        from peakedtheory.figures.curves import draw_fits
-
-        return draw_fits([s.fit for s in self.scores if s.fit is not None])
+        return draw(self)
 
 
 def compare_laws(

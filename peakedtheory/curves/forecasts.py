@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.drawing import draw
 from peakedtheory.curves.comparison import (
     LawComparison,
     LawScore,
@@ -105,9 +106,7 @@ class Forecast:
 
     def plot(self) -> matplotlib.figure.Figure:
         """Draw the curve, the prediction and its interval."""
-        from peakedtheory.figures.curves import plot_forecast
-
-        return plot_forecast(self)
+        return draw(self)
 
 
 def forecast(

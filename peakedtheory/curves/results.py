@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.drawing import draw
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.laws import Law, Records
 from peakedtheory.curves.solver import Problem, Solution
@@ -262,9 +263,7 @@ class LossCurveFit:
 
     def plot(self) -> matplotlib.figure.Figure:
         """Draw the curves with the fitted law, and the residuals."""
-        from peakedtheory.figures.curves import plot_fit
-
-        return plot_fit(self)
+        return draw(self)
 
 
 def target(curve: LossCurve, steps: Any, schedule: Any) -> Records:

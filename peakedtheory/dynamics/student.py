@@ -20,6 +20,7 @@ from peakedtheory._common.checks import (
     single_number,
     teacher_temperature,
 )
+from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory.dynamics.flow import Force, descend, noise_of, observe
 from peakedtheory.dynamics.interpolant import interpolant
@@ -89,9 +90,7 @@ class StudentFlow:
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw L, β and the local exponent against τ."""
-        from peakedtheory.figures.flows import plot_flow
-
-        return plot_flow(self, axes)
+        return draw(self, axes)
 
 
 def student_flow(

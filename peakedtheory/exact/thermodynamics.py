@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, number_of_energies
+from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
 from peakedtheory.energies.mixtures import FiniteWidth
@@ -93,9 +94,7 @@ class Thermodynamics:
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw F, U and S against β; needs a one-dimensional `beta` and one `n`."""
-        from peakedtheory.figures.exact import plot_thermodynamics
-
-        return plot_thermodynamics(self, axes)
+        return draw(self, axes)
 
 
 def thermodynamics(beta: Any, n: Any, energies: Any = None, *, rtol: float | None = None) -> Thermodynamics:

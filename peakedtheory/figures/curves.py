@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.style import COLORS, EXACT, GUIDE, SHADE, current_axes, new_figure
+from peakedtheory.curves.collapse import Collapse, CollapseComparison
+from peakedtheory.curves.comparison import LawComparison
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.forecasts import Forecast
 from peakedtheory.curves.laws import Records
+from peakedtheory.curves.results import LossCurveFit
 
 if TYPE_CHECKING:
     import matplotlib.axes
     from matplotlib.figure import Figure
-
-    from peakedtheory.curves.collapse import Collapse, CollapseComparison
-    from peakedtheory.curves.curve import LossCurve
-    from peakedtheory.curves.forecasts import Forecast
-    from peakedtheory.curves.results import LossCurveFit
 
 #: Residuals of longer curves are drawn as averages over bins.
 _LONG = 300
 _TIMES = {"tau": "dynamic time τ", "step": "steps"}
 
 
-def plot_fit(fit: LossCurveFit) -> Figure:
+def draw_fit(fit: LossCurveFit) -> Figure:
     """Draw the curves with the fitted law, and below them the residuals."""
     return draw_fits([fit])
+
+
+def draw_comparison(comparison: LawComparison, curves: Sequence[LossCurve] | None = None) -> Figure:
+    """Draw every law that could be fitted, and its residuals, on the whole `curves` where they are given."""
+    return draw_fits([score.fit for score in comparison.scores if score.fit is not None], curves)
 
 
 def draw_fits(fits: Sequence[LossCurveFit], curves: Sequence[LossCurve] | None = None) -> Figure:
@@ -76,7 +81,7 @@ def draw_fits(fits: Sequence[LossCurveFit], curves: Sequence[LossCurve] | None =
     return figure
 
 
-def plot_forecast(forecast: Forecast) -> Figure:
+def draw_forecast(forecast: Forecast) -> Figure:
     """Draw the curve, the prediction and its interval."""
     return draw_forecasts([forecast])
 
@@ -131,7 +136,7 @@ def plot_collapse(collapse: Collapse, axes: matplotlib.axes.Axes | None = None) 
     return axes
 
 
-def draw_collapse(curves: Sequence[LossCurve], comparison: CollapseComparison) -> Figure:
+def draw_collapse(comparison: CollapseComparison, curves: Sequence[LossCurve]) -> Figure:
     """Draw the curves against τ and against steps, and below each how far they are apart."""
     figure, panels = new_figure(2, 2, width=5.0, height=3.3)
     level = comparison.tau.levels.max()
@@ -216,6 +221,7 @@ def _frame(axes: matplotlib.axes.Axes, curves: Sequence[LossCurve], time: str, l
 
 def _plain_ticks(axis: Any) -> None:
     """Write 2, 3, 5 and not powers of ten on an axis of less than two decades."""
+    # matplotlib is loaded only where something is drawn
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     low, high = sorted(axis.get_view_interval())

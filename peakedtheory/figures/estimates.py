@@ -9,12 +9,11 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 from peakedtheory.exact.thermodynamics import thermodynamics
+from peakedtheory.sampling.results import MonteCarloResult
 
 if TYPE_CHECKING:
     import matplotlib.axes
     from matplotlib.figure import Figure
-
-    from peakedtheory.sampling.results import MonteCarloResult
 
 _COLORS = {"free_energy": COLD, "internal_energy": WARM, "entropy": EXTRA}
 _LABELS = {"free_energy": "F", "internal_energy": "U", "entropy": "S (nats)"}
@@ -65,7 +64,7 @@ def plot_free_energy(
     return axes
 
 
-def plot_estimate(result: MonteCarloResult) -> Figure:
+def draw_estimate(result: MonteCarloResult) -> Figure:
     """Draw the estimates against the exact curves, and below them the residuals in standard errors."""
     figure, panels = new_figure(1, 2, width=6.0, height=3.2)
     top, bottom = panels[:, 0]

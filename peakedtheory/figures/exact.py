@@ -9,19 +9,13 @@ import numpy as np
 
 from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 from peakedtheory.energies.laws import STANDARD_NORMAL
-from peakedtheory.exact.thermodynamics import thermodynamics
+from peakedtheory.exact.entropy import EntropyMatch
+from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
+from peakedtheory.exact.thermodynamics import Thermodynamics, thermodynamics
 
 if TYPE_CHECKING:
     import matplotlib.axes
     from matplotlib.figure import Figure
-
-    from peakedtheory.exact.entropy import EntropyMatch
-    from peakedtheory.exact.series import (
-        Expansion,
-        HighTemperatureExpansion,
-        LowTemperatureExpansion,
-    )
-    from peakedtheory.exact.thermodynamics import Thermodynamics
 
 
 def plot_thermodynamics(
@@ -64,7 +58,7 @@ def plot_thermodynamics(
     return axes
 
 
-def plot_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> Figure:
+def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> Figure:
     """Draw exact F, U and S with both expansions, and the relative error of the free energy by order.
 
     Parameters
@@ -140,7 +134,7 @@ def _usable(series: Expansion, beta: np.ndarray) -> np.ndarray:
     )
 
 
-def plot_entropy(match: EntropyMatch, crossover: float) -> Figure:
+def draw_entropy(match: EntropyMatch, crossover: float) -> Figure:
     """Draw S(β) with the matched entropies and the crossover to the low-temperature regime.
 
     Parameters

@@ -9,15 +9,13 @@ import numpy as np
 
 from peakedtheory._common.style import COLD, EXTRA, GUIDE, SHADE, WARM, current_axes, new_figure
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.dynamics.regimes import TOLERANCE, stretches
+from peakedtheory.dynamics.regimes import TOLERANCE, AlignedPath, stretches
+from peakedtheory.dynamics.student import StudentFlow
+from peakedtheory.schedules.clock import Clock
 
 if TYPE_CHECKING:
     import matplotlib.axes
     from matplotlib.figure import Figure
-
-    from peakedtheory.dynamics.regimes import AlignedPath
-    from peakedtheory.dynamics.student import StudentFlow
-    from peakedtheory.schedules.clock import Clock
 
 
 def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import scalar_or_array, to_dataset
 from peakedtheory.energies.laws import Energies
 from peakedtheory.sampling.moments import Layout, Moments
@@ -333,9 +334,7 @@ class MonteCarloResult:
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw F with its standard errors against the exact curve; needs a one-dimensional `beta`."""
-        from peakedtheory.figures.estimates import plot_free_energy
-
-        return plot_free_energy(self, axes)
+        return draw(self, axes)
 
 
 ESTIMATES = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_evaluation(result: xarray.Dataset, title: str = "") -> Figure:
+def draw_evaluation(result: xarray.Dataset, title: str = "") -> Figure:
     """Draw loss and entropy, logit scale and β* of evaluated checkpoints against τ, or the step.
 
     Parameters

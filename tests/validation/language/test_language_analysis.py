@@ -22,7 +22,7 @@ from peakedtheory.validation.language.analysis import (
     loss_curves,
     summarise,
 )
-from peakedtheory.validation.language.figures import plot_evaluation
+from peakedtheory.validation.language.figures import draw_evaluation
 from peakedtheory.validation.language.revisions import to_dataset
 from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS, Totals
 
@@ -141,8 +141,8 @@ def test_evaluated_checkpoints_make_the_same_table():
     curve = loss_curves(result)["model"]
     np.testing.assert_allclose(curve.tau, schedule.tau[[20, 40, 80]])
     np.testing.assert_array_equal(curve.loss, data.sortby("step").loss)
-    assert plot_evaluation(data, "model").axes[0].get_xlabel().startswith("dynamic time")
-    assert plot_evaluation(data.drop_vars("tau"), "model").axes[0].get_xlabel() == "training step"
+    assert draw_evaluation(data, "model").axes[0].get_xlabel().startswith("dynamic time")
+    assert draw_evaluation(data.drop_vars("tau"), "model").axes[0].get_xlabel() == "training step"
 
 
 def test_claims_judge_synthetic_runs(table):
