@@ -41,6 +41,7 @@ lint: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd .venv && bin/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache
+	cd .venv && bin/lint-imports --no-logo ../pyproject.toml
 
 $(DOCUMENTED): $(TESTED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'peakedtheory[docs]'
