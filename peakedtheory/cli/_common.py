@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +15,8 @@ from peakedtheory._common.checks import fail
 from peakedtheory._common.output import atomic_path, check_target, save_dataset
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     import xarray
+    from matplotlib.figure import Figure
 
 Vocabulary = Annotated[
     float,
@@ -33,6 +33,13 @@ EnergiesOption = Annotated[
         metavar="NAME|FILE",
     ),
 ]
+BetaGrid = Annotated[
+    str,
+    typer.Option(
+        "--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID"
+    ),
+]
+BETAS = "0.1,0.3,1,2,3,5,7,10,20,50,100"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -85,7 +92,7 @@ def parse_grid(argument: str, text: str) -> np.ndarray:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table for people, as wide as its content."""
-    from rich.box import SIMPLE
+    from rich.box import SIMPLE  # a quarter of the start of a command that prints none
     from rich.console import Console
     from rich.table import Table
 
@@ -130,8 +137,11 @@ def save_results(ctx: typer.Context, dataset: xarray.Dataset, path: Path, **reso
     typer.echo(f"results written to {path}", err=True)
 
 
-def save_figure(figure: matplotlib.figure.Figure, path: Path) -> None:
-    """Write a figure, atomically, in the format of the file's suffix."""
+def save_figure(path: Path | None, draw: Callable[..., Figure], *results: Any) -> None:
+    """Draw `results` into the file that `--plot` names, if it was given, in the format of its suffix."""
+    if path is None:
+        return
+    figure = draw(*results)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=160)
     typer.echo(f"figure written to {path}", err=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from peakedtheory._common.results import to_dataset
 from peakedtheory.cli._common import (
     EnergiesOption,
     JsonFlag,
@@ -20,6 +21,9 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
+from peakedtheory.exact.entropy import match_entropy
+from peakedtheory.exact.expansions import longest_expansion, low_temperature_expansion
+from peakedtheory.figures.exact import draw_entropy
 
 NAME = "entropy"
 
@@ -42,9 +46,6 @@ def command(
 
     The inverse temperature at which the softmax of N independent energies has the mean entropy asked for.
     """
-    from peakedtheory.exact.entropy import match_entropy
-    from peakedtheory.exact.expansions import longest_expansion, low_temperature_expansion
-
     targets = parse_grid("entropy", entropy)
     match = match_entropy(targets, vocab, energies)
     series = longest_expansion(low_temperature_expansion, vocab, match.energies, 2)
@@ -79,8 +80,6 @@ def command(
             f"c0 = {series.coefficients[0]:.10f}; low temperatures begin at β = {series.crossover:.6g}"
         )
     if output is not None:
-        from peakedtheory._common.results import to_dataset
-
         dataset = to_dataset(
             {"beta_star": match.beta_star, "beta_star_error": match.error},
             {"entropy": targets, "n": np.asarray(vocab)},
@@ -88,7 +87,4 @@ def command(
             {"energies": match.energies.name, "c0": series.coefficients[0], "crossover": series.crossover},
         )
         save_results(ctx, dataset, output, energies=match.energies.name)
-    if plot is not None:
-        from peakedtheory.figures.exact import draw_entropy
-
-        save_figure(draw_entropy(match, series.crossover), plot)
+    save_figure(plot, draw_entropy, match, series.crossover)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
+    BETAS,
+    BetaGrid,
     EnergiesOption,
     JsonFlag,
     OutputFile,
@@ -24,9 +28,10 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
-
-if TYPE_CHECKING:
-    from peakedtheory.sampling.results import Estimate, MonteCarloResult
+from peakedtheory.exact.thermodynamics import QUANTITIES, thermodynamics
+from peakedtheory.figures.estimates import draw_estimate
+from peakedtheory.sampling.montecarlo import estimate
+from peakedtheory.sampling.results import MonteCarloResult, with_error
 
 NAME = "estimate"
 _TABLES = (
@@ -38,12 +43,7 @@ _TABLES = (
 def command(
     ctx: typer.Context,
     vocab: Vocabulary,
-    beta: Annotated[
-        str,
-        typer.Option(
-            "--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID"
-        ),
-    ] = "0.1,0.3,1,2,3,5,7,10,20,50,100",
+    beta: BetaGrid = BETAS,
     beta_star: Annotated[
         float | None,
         typer.Option("--beta-star", help="Teacher's inverse temperature: adds the loss and its gradient."),
@@ -80,8 +80,6 @@ def command(
 
     Every estimate comes with its standard error, beside the exact value where there is one.
     """
-    from peakedtheory.sampling.montecarlo import estimate
-
     grid = parse_grid("beta", beta)
     with _processes(workers) as executor:
         result = estimate(
@@ -114,10 +112,7 @@ def command(
         for name, values in exact.items():
             dataset[f"{name}_exact"] = (dataset.beta.dims, np.asarray(values))
         save_results(ctx, dataset, output, seed=result.attributes()["seed"])
-    if plot is not None:
-        from peakedtheory.figures.estimates import draw_estimate
-
-        save_figure(draw_estimate(result), plot)
+    save_figure(plot, draw_estimate, result)
 
 
 @contextlib.contextmanager
@@ -128,9 +123,6 @@ def _processes(workers: int) -> Iterator[Any]:
     if workers == 0:
         yield None
         return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
     executor = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
@@ -145,8 +137,6 @@ def _processes(workers: int) -> Iterator[Any]:
 
 def _exact(result: MonteCarloResult) -> dict[str, Any]:
     """Return the exact values; L = Φ(β) - Φ(β*) - (β - β*)Φ'(β*) from them, far below the standard errors."""
-    from peakedtheory.exact.thermodynamics import QUANTITIES, thermodynamics
-
     here = thermodynamics(result.beta, result.n, result.energies)
     exact = {name: getattr(here, name) for name in QUANTITIES}
     if result.beta_star is not None:
@@ -170,8 +160,6 @@ def _print(result: MonteCarloResult, exact: dict[str, Any]) -> None:
 def _print_columns(
     result: MonteCarloResult, exact: dict[str, Any], names: dict[str, str], title: str
 ) -> None:
-    from peakedtheory.sampling.results import with_error
-
     header = ["β"]
     for symbol in names.values():
         header += [symbol, "Δ"]
@@ -179,7 +167,7 @@ def _print_columns(
     for i, b in enumerate(result.beta):
         row = [f"{b:g}"]
         for name in names:
-            one: Estimate = result.estimates()[name]
+            one = result.estimates()[name]
             mean, error = float(one.mean[i]), float(one.standard_error[i])
             away = deviation(mean, error, float(exact[name][i]))
             row += [with_error(mean, error), f"{away:+.2f}" if np.isfinite(away) else "–"]

@@ -10,6 +10,8 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
+    BETAS,
+    BetaGrid,
     EnergiesOption,
     JsonFlag,
     OutputFile,
@@ -23,13 +25,23 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
-from peakedtheory.exact.series import extreme_value_coefficient
+from peakedtheory.energies.reading import as_energies
+from peakedtheory.exact.expansions import (
+    high_temperature_expansion,
+    longest_expansion,
+    low_temperature_expansion,
+)
+from peakedtheory.exact.series import (
+    Expansion,
+    HighTemperatureExpansion,
+    LowTemperatureExpansion,
+    extreme_value_coefficient,
+)
+from peakedtheory.exact.thermodynamics import QUANTITIES, Thermodynamics, thermodynamics
+from peakedtheory.figures.exact import draw_expansion
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.exact.series import HighTemperatureExpansion, LowTemperatureExpansion
-    from peakedtheory.exact.thermodynamics import Thermodynamics
 
 NAME = "expand"
 
@@ -39,12 +51,7 @@ def command(
     vocab: Vocabulary,
     energies: EnergiesOption = "normal",
     order: Annotated[int, typer.Option("--order", help="Highest order of both expansions, 2 to 8.")] = 6,
-    beta: Annotated[
-        str,
-        typer.Option(
-            "--beta", help="Inverse temperatures: `1,5,10`, `0:20:41` or `0.1:100:31:log`.", metavar="GRID"
-        ),
-    ] = "0.1,0.3,1,2,3,5,7,10,20,50,100",
+    beta: BetaGrid = BETAS,
     json: JsonFlag = False,
     plot: PlotFile = None,
     output: OutputFile = None,
@@ -53,14 +60,6 @@ def command(
 
     The coefficients of both series for N independent energies, and their sums beside the exact values.
     """
-    from peakedtheory.energies.reading import as_energies
-    from peakedtheory.exact.expansions import (
-        high_temperature_expansion,
-        longest_expansion,
-        low_temperature_expansion,
-    )
-    from peakedtheory.exact.thermodynamics import thermodynamics
-
     if not 2 <= order <= 8:
         fail("order", "must be a whole number from 2 to 8", str(order), "six are plenty for most uses")
     distribution = as_energies(energies)
@@ -80,10 +79,7 @@ def command(
         _print(exact, low, high)
     if output is not None:
         save_results(ctx, _as_dataset(exact, low, high), output, energies=distribution.name)
-    if plot is not None:
-        from peakedtheory.figures.exact import draw_expansion
-
-        save_figure(draw_expansion(low, high), plot)
+    save_figure(plot, draw_expansion, low, high)
 
 
 def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> None:
@@ -143,7 +139,7 @@ def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemper
     typer.echo("valid to 1 % of the temperature-dependent part: " + _ranges(low, high))
 
 
-def _ranges(low: Any, high: Any) -> str:
+def _ranges(low: LowTemperatureExpansion, high: HighTemperatureExpansion) -> str:
     cold = f"low-T series for β > {low.valid_range[0]:.3g}"
     warm = f"high-T series for β < {high.valid_range[1]:.3g}"
     return ", ".join(text for text in (cold, warm) if "nan" not in text) or "neither series"
@@ -153,7 +149,7 @@ def _coefficient(value: float) -> str:
     return "0" if abs(value) < 1e-14 else number(float(value))
 
 
-def _free_energy(series: Any, beta: float) -> float:
+def _free_energy(series: Expansion, beta: float) -> float:
     """Return the best truncation, or NaN where it leaves more than one nat open."""
     if beta == 0.0 or series.truncation_error(beta, order=int(series.best_order(beta))) > 1.0:
         return math.nan
@@ -163,8 +159,6 @@ def _free_energy(series: Any, beta: float) -> float:
 def _as_json(
     exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion
 ) -> dict[str, Any]:
-    from peakedtheory.exact.thermodynamics import QUANTITIES
-
     return {
         "n": int(low.n),
         "energies": exact.energies.name,
@@ -185,7 +179,9 @@ def _as_json(
     }
 
 
-def _as_dataset(exact: Any, low: Any, high: Any) -> xarray.Dataset:
+def _as_dataset(
+    exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemperatureExpansion
+) -> xarray.Dataset:
     dataset = exact.to_xarray()
     for name, series in (("low_temperature", low), ("high_temperature", high)):
         dataset[f"{name}_coefficients"] = (f"{name}_order", series.coefficients)

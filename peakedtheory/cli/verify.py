@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from peakedtheory.cli._common import JsonFlag, print_json, print_table
+from peakedtheory.testing import verify
 
 NAME = "verify"
 
@@ -26,10 +28,6 @@ def command(
 
     Inverse temperatures, counts and energies are drawn to break them; exit status 1 if one fails.
     """
-    from rich.console import Console
-
-    from peakedtheory.testing import verify
-
     console = Console(stderr=True)
     with console.status("verifying …") as status:
         results = verify(
