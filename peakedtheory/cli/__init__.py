@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection
 from importlib import metadata
 
 import typer
 
-#: In the order of the help. A command is the module of its name; it is imported only when it is wanted.
-COMMANDS = (
-    "expand",
-    "entropy",
-    "estimate",
-    "regime",
-    "flow",
-    "schedule",
-    "fit",
-    "forecast",
-    "train",
-    "reproduce",
-    "evaluate",
-    "verify",
-)
+#: Commands and their lines in the help. A command is the module of its name.
+COMMANDS = {
+    "expand": "Expand the free energy at low and high temperature.",
+    "entropy": "Find the β* at which energies have a given entropy.",
+    "estimate": "Estimate free energies and losses by Monte Carlo.",
+    "regime": "Say which exponent the loss follows, where and why.",
+    "flow": "Predict a training run: loss, β and local exponent.",
+    "schedule": "Compare learning-rate schedules by predicted loss.",
+    "fit": "Fit laws to training logs and say which is best.",
+    "forecast": "Forecast the loss of a run, with an interval.",
+    "train": "Train students towards teachers, beside the theory.",
+    "reproduce": "Train, predict, compare and draw: one report with figures and a verdict on every claim.",
+    "evaluate": "Evaluate checkpoints of MODEL: loss, entropy, logit scale, margins and β* of predictions.",
+    "verify": "Check the identities of the theory on random cases.",
+}
 _HELP = "Numerical theory of learning peaked distributions: softmax, cross-entropy and the one-third law."
 
 
-def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
-    """Return the command line with the `commands` that are named, whose modules it imports."""
+def application(called: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Return the command line; only the modules of commands that are `called` are imported."""
     app = typer.Typer(
         name="peakedtheory",
         help=_HELP,
@@ -39,22 +39,20 @@ def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     app.callback(invoke_without_command=True)(_version)
-    for name in commands:
-        app.command(name)(importlib.import_module(f"{__name__}.{name}").command)
+    for name, line in COMMANDS.items():
+        command = importlib.import_module(f"{__name__}.{name}").command if name in called else _named
+        app.command(name, short_help=line)(command)
     return app
+
+
+def _named() -> None:
+    """Stand in the help for a command that is not called."""
 
 
 def _version(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
     if version:
         typer.echo(metadata.version("peakedtheory"))
         raise typer.Exit
-
-
-def _wanted(arguments: Sequence[str]) -> Sequence[str]:
-    """Return the commands that these arguments need: one if it is called, all for help and mistakes."""
-    if arguments[:1] == ["--version"]:
-        return ()
-    return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
 
 
 #: Options that are unknown, missing or of the wrong type.
@@ -65,7 +63,7 @@ def main() -> None:
     """Run the command line; bad input ends with one line and exit status 2, an interrupt with 130."""
     arguments = sys.argv[1:]
     try:
-        app = application(_wanted(arguments))
+        app = application(arguments)
         sys.exit(app(standalone_mode=False) if arguments else app())
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "peakedtheory"  # type: ignore[attr-defined]

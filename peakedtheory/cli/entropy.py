@@ -25,8 +25,6 @@ from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.exact.expansions import longest_expansion, low_temperature_expansion
 from peakedtheory.figures.exact import draw_entropy
 
-NAME = "entropy"
-
 
 def command(
     ctx: typer.Context,

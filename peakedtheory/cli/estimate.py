@@ -33,7 +33,6 @@ from peakedtheory.figures.estimates import draw_estimate
 from peakedtheory.sampling.montecarlo import estimate
 from peakedtheory.sampling.results import MonteCarloResult, with_error
 
-NAME = "estimate"
 _TABLES = (
     {"free_energy": "F", "internal_energy": "U", "entropy": "S (nats)"},
     {"loss": "L(β, β*)", "loss_gradient": "dL/dβ"},

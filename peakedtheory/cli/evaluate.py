@@ -14,11 +14,11 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
+from peakedtheory.validation.language.figures import draw_evaluation
 
 if TYPE_CHECKING:
     import xarray
 
-NAME = "evaluate"
 _SHOWN = {"loss": "loss", "entropy": "entropy", "logit_std": "logit std", "beta_star": "β*", "top_gap": "gap"}
 
 
@@ -67,7 +67,7 @@ def command(
     plot: PlotFile = None,
     output: OutputFile = None,
 ) -> None:
-    """Evaluate checkpoints of MODEL: loss, entropy, logit scale, margins and β* of its predictions.
+    """Evaluate checkpoints of MODEL: loss, entropy, logit scale, margins and β* of predictions.
 
     An evaluation that was interrupted goes on from --output.
     """
@@ -100,10 +100,7 @@ def command(
         _print(model, result)
     if output is not None:
         typer.echo(f"results written to {output}", err=True)
-    if plot is not None:
-        from peakedtheory.validation.language.figures import draw_evaluation
-
-        save_figure(draw_evaluation(result, model), plot)
+    save_figure(plot, draw_evaluation, result, model)
 
 
 def _print(model: str, result: xarray.Dataset) -> None:

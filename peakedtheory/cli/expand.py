@@ -43,8 +43,6 @@ from peakedtheory.figures.exact import draw_expansion
 if TYPE_CHECKING:
     import xarray
 
-NAME = "expand"
-
 
 def command(
     ctx: typer.Context,

@@ -36,6 +36,7 @@ from peakedtheory.cli._fit_report import (
     print_single,
     sentences,
 )
+from peakedtheory.figures.curves import draw_collapse, draw_comparison, draw_fit
 
 if TYPE_CHECKING:
     from peakedtheory.curves.collapse import CollapseComparison
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from peakedtheory.curves.curve import LossCurve
     from peakedtheory.curves.regime import CurveRegime
     from peakedtheory.curves.results import LossCurveFit
-
-NAME = "fit"
 
 
 def command(
@@ -142,16 +141,12 @@ def command(
             typer.echo(line)
     if output is not None:
         save_results(ctx, fit.to_xarray(), output, law=fit.law.name)
-    if plot is not None:
-        from peakedtheory.figures.curves import draw_collapse, draw_comparison, draw_fit
-
-        if collapse and apart is not None:
-            figure = draw_collapse(apart, curves)
-        elif comparison is not None:
-            figure = draw_comparison(comparison, curves)
-        else:
-            figure = draw_fit(fit)
-        save_figure(figure, plot)
+    if collapse and apart is not None:
+        save_figure(plot, draw_collapse, apart, curves)
+    elif comparison is not None:
+        save_figure(plot, draw_comparison, comparison, curves)
+    else:
+        save_figure(plot, draw_fit, fit)
 
 
 def _comparison(curves: list[LossCurve], held_out: float, choices: dict[str, Any]) -> LawComparison | None:

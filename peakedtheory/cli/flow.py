@@ -19,8 +19,8 @@ from peakedtheory.cli._common import (
     save_results,
 )
 from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
+from peakedtheory.figures.flows import draw_run
 
-NAME = "flow"
 COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "local_exponent")
 
 
@@ -105,10 +105,7 @@ def command(
         print_table(title, ["τ", "β", "D", "ρ", "loss", "tangential", "local exponent"], rows)
     if output is not None:
         save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
-    if plot is not None:
-        from peakedtheory.figures.flows import draw_run
-
-        save_figure(draw_run(flow), plot)
+    save_figure(plot, draw_run, flow)
 
 
 def build_optimizer(name: str, learning_rate: float | None, batch: float, width: float | None) -> Any:

@@ -30,12 +30,12 @@ from peakedtheory.cli._curves import (
     read_curves,
 )
 from peakedtheory.cli._fit_report import left_out
+from peakedtheory.figures.curves import draw_forecasts
 
 if TYPE_CHECKING:
     from peakedtheory.curves.curve import LossCurve
     from peakedtheory.curves.forecasts import Forecast
 
-NAME = "forecast"
 _ROWS = 8
 
 
@@ -116,10 +116,7 @@ def command(
         typer.echo(best.explanation)
     if output is not None:
         save_results(ctx, best.to_xarray(), output, law=best.law)
-    if plot is not None:
-        from peakedtheory.figures.curves import draw_forecasts
-
-        save_figure(draw_forecasts([best, *others]), plot)
+    save_figure(plot, draw_forecasts, [best, *others])
 
 
 def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarray | None:

@@ -20,8 +20,8 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
+from peakedtheory.figures.flows import draw_path
 
-NAME = "regime"
 BetaStar = Annotated[
     float | None,
     typer.Option(
@@ -130,7 +130,4 @@ def command(
         columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
         dataset = to_dataset(columns, {"beta": path.beta}, {}, {})
         save_results(ctx, dataset, output, energies=distribution.name, beta_star=answer.beta_star)
-    if plot is not None:
-        from peakedtheory.figures.flows import draw_path
-
-        save_figure(draw_path(path, answer.beta_star, answer.onset, prediction.exponent), plot)
+    save_figure(plot, draw_path, path, answer.beta_star, answer.onset, prediction.exponent)

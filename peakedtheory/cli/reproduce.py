@@ -10,7 +10,6 @@ import typer
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import JsonFlag, print_json, print_table
 
-NAME = "reproduce"
 _FORMATS = ("png", "svg", "pdf")
 
 

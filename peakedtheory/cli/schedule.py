@@ -18,8 +18,7 @@ from peakedtheory.cli._common import (
     save_results,
 )
 from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
-
-NAME = "schedule"
+from peakedtheory.figures.flows import draw_schedule
 
 
 def command(
@@ -109,8 +108,5 @@ def command(
             {"learning_rate": best.schedule.rates}, {"step": np.arange(1, best.schedule.steps + 1)}, {}, {}
         )
         save_results(ctx, dataset, output, beta_star=star)
-    if plot is not None:
-        from peakedtheory.figures.flows import draw_schedule
-
-        plans = {"free": best.schedule} if free else {}
-        save_figure(draw_schedule(plans | {f.name: f.schedule for f in best.families}), plot)
+    plans = {"free": best.schedule} if free else {}
+    save_figure(plot, draw_schedule, plans | {f.name: f.schedule for f in best.families})

@@ -18,13 +18,13 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
+from peakedtheory.validation.training.figures import draw_training
 
 if TYPE_CHECKING:
     import xarray
 
     from peakedtheory.validation.training.cases import Case
 
-NAME = "train"
 _SETTINGS = (
     "beta_star", "learning_rate", "optimizer", "batch", "start_ratio", "weight_decay", "teacher", "seed",
     "hard_labels",
@@ -144,10 +144,7 @@ def command(
         _print(dataset)
     if output is not None:
         typer.echo(f"results written to {output}", err=True)
-    if plot is not None:
-        from peakedtheory.validation.training.figures import draw_training
-
-        save_figure(draw_training(dataset, cases), plot)
+    save_figure(plot, draw_training, dataset, cases)
 
 
 def _trained(cases: list[Case], steps: Any, **options: Any) -> xarray.Dataset:

@@ -10,8 +10,6 @@ from rich.console import Console
 from peakedtheory.cli._common import JsonFlag, print_json, print_table
 from peakedtheory.testing import verify
 
-NAME = "verify"
-
 
 def command(
     energies: Annotated[

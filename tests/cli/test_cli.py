@@ -136,10 +136,12 @@ def test_a_file_of_few_temperatures_has_what_the_table_shows(beta, tmp_path):
 
 def test_help_of_every_command():
     overview = run("--help").output
-    for command in COMMANDS:
-        assert command in overview
+    assert runner.invoke(application(()), ["--help"]).output == overview
+    for command, line in COMMANDS.items():
+        assert f"  {command} " in overview
         text = run(command, "--help")
         assert text.exit_code == 0
+        assert line in " ".join(text.output.split())
         assert "--json" in text.output
     assert run("--version").output.strip() == "0.1.0"
 

@@ -4,21 +4,19 @@ import json
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from peakedtheory import thermodynamics
-from peakedtheory.cli import estimate as module
+from peakedtheory.cli import application, estimate as module
 from peakedtheory.sampling.montecarlo import estimate
 
-app = typer.Typer()
-app.command(module.NAME)(module.command)
+app = application(["estimate"])
 runner = CliRunner()
 QUICK = ["-n", "128", "--samples", "4096", "--seed", "3"]
 
 
 def run(*arguments):
-    return runner.invoke(app, list(arguments))
+    return runner.invoke(app, ["estimate", *arguments])
 
 
 def test_the_table_shows_estimates_and_deviations():
@@ -115,17 +113,13 @@ def test_bad_input_is_one_line(arguments, message):
 
 
 def test_ctrl_c_prints_what_is_known(monkeypatch):
-    import peakedtheory.sampling.montecarlo as montecarlo
-
-    whole = montecarlo.estimate
-
     def interrupted(*arguments, progress, **options):
         def press(done, planned):
             raise KeyboardInterrupt
 
-        return whole(*arguments, progress=press, **options)
+        return estimate(*arguments, progress=press, **options)
 
-    monkeypatch.setattr(montecarlo, "estimate", interrupted)
+    monkeypatch.setattr(module, "estimate", interrupted)
     result = run("-n", "128", "--beta", "1", "--samples", "100000", "--seed", "3")
     assert result.exit_code == 0, result.output
     assert "warning: interrupted after" in result.stderr

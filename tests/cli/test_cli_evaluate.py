@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import tiny_language_models as tiny
 import torch
-import typer
 import xarray
 from typer.testing import CliRunner
 
-from peakedtheory.cli import evaluate
+from peakedtheory.cli import application
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +19,9 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command(evaluate.NAME)(evaluate.command)
-    runner = CliRunner()
+    runner, app = CliRunner(), application(["evaluate"])
     common = ["--max-length", "32", "--device", "cpu"]
-    return lambda *arguments: runner.invoke(app, [*map(str, arguments), *common])
+    return lambda *arguments: runner.invoke(app, ["evaluate", *map(str, arguments), *common])
 
 
 def test_table_file_and_figure(run, files):

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from peakedtheory.cli import fit, forecast
+from peakedtheory.cli import application
 from peakedtheory.curves.collapse import compare_collapse
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.forecasts import forecast as predict
@@ -19,10 +18,7 @@ STEP = np.arange(20, 4020, 20)
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(pretty_exceptions_enable=False)
-    for module in (fit, forecast):
-        app.command(module.NAME)(module.command)
-    runner = CliRunner()
+    runner, app = CliRunner(), application(["fit", "forecast"])
     return lambda *arguments: runner.invoke(app, [str(a) for a in arguments])
 
 

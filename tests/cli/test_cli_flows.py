@@ -3,11 +3,10 @@ import math
 
 import numpy as np
 import pytest
-import typer
 import xarray
 from typer.testing import CliRunner
 
-from peakedtheory.cli import flow, regime, schedule
+from peakedtheory.cli import application
 from peakedtheory.dynamics.optimizers import SGD
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.exact.entropy import match_entropy
@@ -15,10 +14,7 @@ from peakedtheory.exact.entropy import match_entropy
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(pretty_exceptions_enable=False)
-    for module in (regime, flow, schedule):
-        app.command(module.NAME)(module.command)
-    runner = CliRunner()
+    runner, app = CliRunner(), application(["regime", "flow", "schedule"])
     return lambda *arguments: runner.invoke(app, [str(a) for a in arguments])
 
 

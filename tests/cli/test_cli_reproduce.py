@@ -3,18 +3,15 @@ import json
 import re
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from peakedtheory.cli import reproduce
+from peakedtheory.cli import application, reproduce
 
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command(reproduce.NAME)(reproduce.command)
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(a) for a in arguments])
+    runner, app = CliRunner(), application(["reproduce"])
+    return lambda *arguments: runner.invoke(app, ["reproduce", *map(str, arguments)])
 
 
 def test_list_names_every_figure(run):

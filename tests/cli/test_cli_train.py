@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-import typer
 import xarray
 from typer.testing import CliRunner
 
-from peakedtheory.cli import train as command_module
+from peakedtheory.cli import application
 from peakedtheory.validation import grid, train
 
 TINY = ("--vocab", 12, "--width", 6, "--batch", 16, "--steps", 20, "--test-samples", 100, "--record", 4)
@@ -17,10 +16,8 @@ LIBRARY = {"n": 12, "width": 6, "test_samples": 100, "record": 4}
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command(command_module.NAME)(command_module.command)
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(a) for a in arguments])
+    runner, app = CliRunner(), application(["train"])
+    return lambda *arguments: runner.invoke(app, ["train", *map(str, arguments)])
 
 
 def test_json_is_the_library(run):
