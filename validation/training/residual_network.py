@@ -1,7 +1,9 @@
 """Students and teachers with residual layers before their heads (Liu et al. 2026, Eqs. 64-67, Figs. 23, 24).
 
 h_0 = norm(x), h_l = h_{l-1} + B_l relu²(A_l norm(h_{l-1}) + b_l), y = W norm(h_ℓ), with norm(v) = v √m/|v|.
-Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam.
+Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam. Layers
+start by the uniform law ±1/√(fan in) and students' heads at zero; the paper's published code multiplies the
+teacher's B_l by 1/√(its layers) besides, and sets the students' B_l to zero.
 """
 
 from __future__ import annotations
