@@ -172,8 +172,8 @@ _COLUMNS = ("Claim", "Measured", "Theory", "Published", "Rule", "Verdict")
 _LEGEND = (
     "A claim holds if the measured value with two standard errors lies inside its rule, fails if it lies "
     "outside, and cannot be told otherwise, or where the run is too short for the claim to apply; it is not "
-    "tested where the set-up is not the published one. Theory is evaluated as the measurement was, at the same "
-    "points; nothing is fitted unless the claim says so."
+    "tested where the set-up is not the published one. Theory is evaluated as the measurement was, at the "
+    "same points; nothing is fitted unless the claim says so."
 )
 
 

@@ -13,6 +13,7 @@ from peakedtheory.validation.training.stacks import DIVERGED, Stack
 if TYPE_CHECKING:
     import xarray
 
+    from peakedtheory.schedules.clock import Clock
     from peakedtheory.validation.training.cases import Case
 
 SCALARS = (
@@ -177,14 +178,11 @@ def to_dataset(
     """Return the records as a dataset."""
     import xarray
 
-    count, times = len(cases), records.times
-    tau = np.zeros((count, times.size))
-    teacher_weights = np.zeros((count, *stacks[0].shape))
-    rate = np.zeros(count)
+    times = records.times
+    clocks = [case.clock(stacks[0].rates.shape[1]) for case in cases]
+    tau = np.array([clock.tau[times] for clock in clocks])
+    teacher_weights = np.zeros((len(cases), *stacks[0].shape))
     for stack in stacks:
-        path = np.concatenate([np.zeros((stack.size, 1)), np.cumsum(stack.rates, axis=1)], axis=1)
-        tau[stack.members] = path[:, times]
-        rate[stack.members] = stack.rates.max(axis=1)
         teacher_weights[stack.members] = stack.teachers[stack.teacher_of]
     dims = {
         "weights": ("case", "time", "n", "m"),
@@ -203,6 +201,12 @@ def to_dataset(
         variables["teacher_weights"] = (("case", "n", "m"), teacher_weights, {"long_name": "W*"})
     coordinates: dict[str, Any] = {}
     for name, meaning in _COORDINATES.items():
-        values = rate if name == "learning_rate" else [getattr(c, name) for c in cases]
-        coordinates[name] = ("case", np.array(values), {"long_name": meaning})
+        column = [_setting(name, case, clock) for case, clock in zip(cases, clocks, strict=True)]
+        coordinates[name] = ("case", np.array(column), {"long_name": meaning})
     return xarray.Dataset(variables, coordinates, attributes)
+
+
+def _setting(name: str, case: Case, clock: Clock) -> Any:
+    if name == "learning_rate":
+        return clock.peak
+    return getattr(case, "name" if name == "optimizer" else name)

@@ -56,7 +56,6 @@ class Plan:
             self.places,
             self.steps,
             self.n,
-            self.width,
             seed=self.seed,
             common_inputs=self.common_inputs,
             normalise=self.normalise,

@@ -6,7 +6,7 @@ import pytest
 import xarray
 
 from peakedtheory.validation.experiments.base import FORMAT, SCALES
-from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN
+from peakedtheory.validation.experiments.claims import FAILS, HOLDS
 from peakedtheory.validation.experiments.drawing import tidy
 from peakedtheory.validation.experiments.registry import EXPERIMENTS, experiment, find
 

@@ -6,22 +6,13 @@ import numpy as np
 import pytest
 import xarray
 
-from peakedtheory.dynamics import student as dynamics
-from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD
+from peakedtheory.dynamics.optimizers import SGD, Adam, Muon
 from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation import Case, grid
 from peakedtheory.validation.experiments.drawing import columns_for, limits, rate_bar, tidy
 from peakedtheory.validation.report import number
-from peakedtheory.validation.training.cases import theory_of
+from peakedtheory.validation.training import figures
 from peakedtheory.validation.training.figures import draw_training, predicted_flow
-
-
-def test_every_optimizer_has_its_theory():
-    assert theory_of("sgd", 0.5, 16, 8) == SGD(0.5, 16, 8)
-    assert theory_of("signgd", 0.5, 16, 8) == SignGD(0.5, 16, 8)
-    assert theory_of("adamw", 0.5, 16, 8, 0.9) == Adam(0.5, 16, 8, 0.9)
-    assert theory_of("adam", 0.5, 16, 8, 0.99, 0.5) == Adam(0.5, 16, 8, 0.99, 0.5)
-    assert theory_of("muon", 0.5, 16, 8) is None
 
 
 def test_a_predicted_flow_has_the_settings_of_its_case(monkeypatch):
@@ -30,35 +21,34 @@ def test_a_predicted_flow_has_the_settings_of_its_case(monkeypatch):
     def flow(tau, beta_star, n, **options):
         asked.update(options, tau=tau, beta_star=beta_star, n=n)
 
-    monkeypatch.setattr(dynamics, "student_flow", flow)
+    monkeypatch.setattr(figures, "student_flow", flow)
     schedule = as_schedule("linear:peak=0.3,steps=20", 20)
-    predicted_flow(
-        Case(optimizer="adamw", schedule=schedule, weight_decay=0.1, beta_star=7, beta2=0.9, batch=16,
-             start_ratio=0.5),
-        np.array([1.0]), 20, 12, 6,
-    )  # fmt: skip
-    assert asked["optimizer"] == Adam(schedule.rates.max(), 16, 6, 0.9)
+    adam = Adam(0.3, 16, 6, beta2=0.9)
+    predicted_flow(Case(7, adam, schedule=schedule, weight_decay=0.1, start_ratio=0.5), np.array([1.0]), 12)
+    assert asked["optimizer"] == adam
     assert (asked["beta_star"], asked["n"], asked["residual0"]) == (7, 12, 3.5)
     assert (asked["weight_decay"], asked["schedule"]) == (0.1, schedule)
-    predicted_flow(Case(hard_labels=True, beta_star=np.inf, batch=16), np.array([1.0]), 20, 12, 6)
+    predicted_flow(Case(hard_labels=True, beta_star=np.inf), np.array([1.0]), 12)
     assert asked["beta_star"] == math.inf
     assert asked["residual0"] == 0.0
 
 
-@pytest.mark.parametrize("case", [Case(optimizer="muon"), Case(loss="mse")])
+@pytest.mark.parametrize("case", [Case(optimizer=Muon()), Case(loss="mse")])
 def test_no_flow_where_there_is_no_theory(case):
-    assert predicted_flow(case, np.array([1.0]), 5, 12, 6) is None
+    assert predicted_flow(case, np.array([1.0]), 12) is None
 
 
 def trained(cases):
     """What `train` would return, with loss τ^-1/2 for every case."""
-    tau = np.arange(5) * np.array([case.learning_rate for case in cases])[:, None]
+    rates = np.array([case.optimizer.learning_rate for case in cases])
+    tau = np.arange(5) * rates[:, None]
     with np.errstate(divide="ignore"):
         loss = tau**-0.5
-    fields = ("beta_star", "learning_rate", "optimizer", "batch", "hard_labels", "weight_decay")
+    fields = ("beta_star", "batch", "hard_labels", "weight_decay")
     return xarray.Dataset(
         {name: (("case", "time"), values) for name, values in (("tau", tau), ("loss", loss), ("beta", tau))},
-        coords={name: ("case", [getattr(case, name) for case in cases]) for name in fields},
+        coords={name: ("case", [getattr(case, name) for case in cases]) for name in fields}
+        | {"learning_rate": ("case", rates)},
         attrs={"n": 12, "width": 6, "steps": 4},
     )
 
@@ -67,8 +57,8 @@ def test_many_cases_are_told_apart_by_colour_alone(monkeypatch):
     def flow(tau, beta_star, n, **options):
         return xarray.Dataset({"tau": ("t", tau), "loss": ("t", tau**-0.5), "beta": ("t", tau)})
 
-    monkeypatch.setattr(dynamics, "student_flow", flow)
-    cases = grid(beta_star=[3.0, 30.0], learning_rate=np.geomspace(0.1, 1, 7))
+    monkeypatch.setattr(figures, "student_flow", flow)
+    cases = grid(beta_star=[3.0, 30.0], optimizer=[SGD(rate, width=6) for rate in np.geomspace(0.1, 1, 7)])
     figure = draw_training(trained(cases), cases)
     loss, beta = figure.axes
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["predicted flow (8 of 14 cases)"]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.dynamics.optimizers import SGD
 from peakedtheory.figures.exact import COLD, EXTRA, WARM, new_figure
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import mean_and_error, steepest_slope
 from peakedtheory.validation.experiments.drawing import curve, guide
 from peakedtheory.validation.experiments.flows import predict_cases, train_cases
-from peakedtheory.validation.experiments.selection import CLASSES
+from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
 from peakedtheory.validation.training.cases import Case
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     cases = [
         Case(
             beta_star=star,
-            learning_rate=settings["rate"],
-            batch=settings["batch"],
+            optimizer=SGD(settings["rate"], settings["batch"], WIDTH),
             teacher=teacher,
             seed=teacher,
             loss=loss,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import fit_exponent, mean_and_error
-from peakedtheory.validation.experiments.flows import flow_claim, predict_cases, train_cases
+from peakedtheory.validation.experiments.flows import flow_claim, optimizer_of, predict_cases, train_cases
 from peakedtheory.validation.experiments.hard_labels import figures as draw
 from peakedtheory.validation.experiments.hard_labels.analysis import (
     EARLIEST,
@@ -52,9 +52,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
         Case(
             beta_star=math.inf,
             hard_labels=True,
-            optimizer=optimizer,
-            batch=batch,
-            learning_rate=middle_rate(optimizer, batch, steps) * 2.0**shift,
+            optimizer=optimizer_of(optimizer, middle_rate(optimizer, batch, steps) * 2.0**shift, batch),
             teacher=teacher,
             seed=teacher,
         )

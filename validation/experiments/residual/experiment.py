@@ -1,8 +1,8 @@
-"""Residual students of a deep residual teacher, after Liu et al. 2026, Figs. 23, 24, but not from their starts.
+"""Residual students of a deep residual teacher, as in Liu et al. 2026, Figs. 23, 24, but from other starts.
 
 The authors' published code multiplies the teacher's projections B by 1/√(number of layers) and sets those of
-the students, and their heads, to zero; here all B keep torch's uniform law, and the heads alone are zero. That
-is another teacher, so that what these runs show says nothing about the published exponents.
+the students, and their heads, to zero; here all B keep torch's uniform law, and the heads alone are zero.
+That is another teacher, so that what these runs show says nothing about the published exponents.
 """
 
 from __future__ import annotations
@@ -186,11 +186,11 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
         agreement(data["loss"].values[i][late], prediction["loss"].values[i][late]).typical for i in cases
     ]
     value, error = mean_and_error(fits)
+    constant, _ = mean_and_error(prediction["c_eff"].values[cases])
     out.append(
         Claim(
-            f"Our teacher: the aligned flow with c_eff fitted describes the final part at β* = {stars[-1]:.3g} (typical "
-            "relative error of L; "
-            f"c_eff = {mean_and_error(prediction['c_eff'].values[cases])[0]:.3g})",
+            f"Our teacher: the aligned flow with c_eff fitted describes the final part at β* = "
+            f"{stars[-1]:.3g} (typical relative error of L; c_eff = {constant:.3g})",
             value,
             error,
             -math.inf,
@@ -301,8 +301,8 @@ EXPERIMENTS = (
         ),
         notes=(
             "Not the authors' starts: their published code multiplies the teacher's projections B by "
-            "1/√(number of layers) and sets the students' B and heads to zero. Here layers start by the uniform "
-            "law ±1/√(fan in), heads at zero, so that Figs. 23, 24 are not tested."
+            "1/√(number of layers) and sets the students' B and heads to zero. Here layers start by the "
+            "uniform law ±1/√(fan in), heads at zero, so that Figs. 23, 24 are not tested."
         ),
     ),
 )  # fmt: skip

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.progress import reporter
+from peakedtheory.dynamics.student import student_flow
+from peakedtheory.dynamics.tuning import FAMILIES, optimal_schedule
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
+from peakedtheory.validation.experiments.flows import optimizer_of
 from peakedtheory.validation.experiments.schedules import figures as draw
 from peakedtheory.validation.experiments.schedules.analysis import (
     asymptotic,
@@ -26,13 +30,11 @@ from peakedtheory.validation.experiments.schedules.analysis import (
     ratio,
 )
 from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
-from peakedtheory.validation.training.cases import Case, theory_of
+from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.checkpoints import ResumeFile
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.schedules.clock import Clock
 
 #: Factor between two heights from which the slope of ln β is taken.
 _ASIDE = 1.01
@@ -50,8 +52,6 @@ class Tuned:
 
 def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
     """Return what each setting's scan is laid about: heights, and optima, that minimise the flow's loss."""
-    from peakedtheory.dynamics.tuning import optimal_schedule
-
     wanted = [(part, budget) for part in settings["parts"] for budget in settings["budgets"]]
     file = ResumeFile(context.checkpoint("tuning"), {"experiment": "schedules", **settings})
     known = file.left(context.resume) or {}
@@ -83,9 +83,6 @@ def _star(part: dict[str, Any]) -> float:
 
 def build(family: str, budget: int, height: float, best: np.ndarray | None = None) -> Clock:
     """Return the member of a family with this height; for the computed optimum, its rates at this height."""
-    from peakedtheory.dynamics.tuning import FAMILIES
-    from peakedtheory.schedules.clock import Clock
-
     if best is None:
         return FAMILIES[family][0](height, budget)
     return Clock(best * (height / best.max()), f"optimal:steps={budget},height={height:.6g}")
@@ -135,8 +132,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
             Case(
                 beta_star=p["beta_star"],
                 hard_labels=math.isinf(p["beta_star"]),
-                optimizer=p["optimizer"],
-                batch=settings["batch"],
+                optimizer=optimizer_of(p["optimizer"], p["height"], settings["batch"]),
                 schedule=p["schedule"],
                 teacher=teacher,
                 seed=teacher,
@@ -189,13 +185,11 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     """
     import xarray
 
-    from peakedtheory.dynamics.student import student_flow
-
     batch, best = int(data.attrs["batch"]), _restored(data)
 
     def run(optimizer: str, star: float, family: str, budget: int, height: float) -> tuple[float, float]:
         plan = build(family, budget, height, best[optimizer, star, budget] if family == "optimal" else None)
-        rule = theory_of(optimizer, float(plan.rates.max()), batch, WIDTH)
+        rule = optimizer_of(optimizer, height, batch)
         flow = student_flow([plan.tau[-1]], star, CLASSES, optimizer=rule, schedule=plan)
         return float(flow.loss[0]), float(flow.beta[0])
 

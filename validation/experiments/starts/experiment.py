@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.dynamics.optimizers import Adam
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import warmup_cosine
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
@@ -24,15 +26,13 @@ from peakedtheory.validation.experiments.flows import (
     predict_cases,
     train_cases,
 )
-from peakedtheory.validation.experiments.selection import levels, select
+from peakedtheory.validation.experiments.selection import WIDTH, levels, select
 from peakedtheory.validation.experiments.starts import figures as draw
 from peakedtheory.validation.experiments.starts.analysis import shown_rate
 from peakedtheory.validation.training.cases import Case
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.schedules.clock import Clock
 
 
 def schedule_of(settings: Settings, rate: float) -> Clock | None:
@@ -48,9 +48,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     cases = [
         Case(
             beta_star=settings["beta_star"],
-            learning_rate=rate,
-            optimizer="adam",
-            batch=settings["batch"],
+            optimizer=Adam(rate, settings["batch"], WIDTH),
             start_ratio=ratio,
             schedule=schedule_of(settings, rate),
             teacher=teacher,

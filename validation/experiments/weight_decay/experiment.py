@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.dynamics.optimizers import Adam
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import fit_exponent
@@ -15,7 +16,7 @@ from peakedtheory.validation.experiments.flows import (
     predict_cases,
     train_cases,
 )
-from peakedtheory.validation.experiments.selection import select
+from peakedtheory.validation.experiments.selection import WIDTH, select
 from peakedtheory.validation.experiments.starts.analysis import (
     best_decay_rate,
     decay_window,
@@ -33,10 +34,8 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     cases = [
         Case(
             beta_star=settings["beta_star"],
-            learning_rate=rate,
-            optimizer="adamw",
+            optimizer=Adam(rate, settings["batch"], WIDTH),
             weight_decay=settings["weight_decay"],
-            batch=settings["batch"],
             teacher=teacher,
             seed=teacher,
         )
