@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from peakedtheory.validation.training.inputs import TEST, TRAINING
-from peakedtheory.validation.training.layout import padded
+from peakedtheory.validation.training.padding import padded
 from peakedtheory.validation.training.stacks import Stack
 
 _MOST_IN_A_TASK = 16  # cases whose weights and moments stay in a second-level cache

@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController
 
 from peakedtheory.kernels.lanes import LANES
 from peakedtheory.validation.training.inputs import TEST
-from peakedtheory.validation.training.layout import padded, padded_width
+from peakedtheory.validation.training.padding import padded, padded_width
 from peakedtheory.validation.training.stacks import Stack
 
 SAMPLES = 2048  # test inputs the Hessian is averaged over, at most
