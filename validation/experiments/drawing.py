@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Names of the axes that runs are drawn on.
+LABELS = {
+    "step": "training step t",
+    "tau": "dynamic time τ",
+    "loss": "test loss L (nats)",
+    "beta": "inverse temperature β",
+}
+
 
 def shades(count: int) -> list[Any]:
     """Return `count` colours from dark to light, distinguishable in print and by the colour-blind."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.slopes import loglog_slope
 from peakedtheory.curves.collapse import compare_collapse
 from peakedtheory.curves.comparison import compare_laws
 from peakedtheory.curves.curve import LossCurve
@@ -190,21 +191,20 @@ def growth(curve: LossCurve, quantity: np.ndarray | None = None) -> Growth:
     if values is None:
         fail("curve", "must have the standard deviation of the logits", "None", "log it with the loss")
     kept = curve.step > max(2 * curve.warmup, 1)
-    x, y = np.log(curve.tau[kept]), np.log(values[kept])
+    x, y = curve.tau[kept], values[kept]
     slopes, errors = [], []
     for i in range(x.size):
         for j in range(i + 4, x.size + 1):
-            if x[j - 1] - x[i] >= SHORTEST:
-                u, v = x[i:j] - x[i:j].mean(), y[i:j] - y[i:j].mean()
-                slope = (u @ v) / (u @ u)
+            if np.log(x[j - 1]) - np.log(x[i]) >= SHORTEST:
+                slope, error = loglog_slope(x[i:j], y[i:j])
                 slopes.append(slope)
-                errors.append(np.sqrt(((v - slope * u) ** 2).sum() / (u.size - 2) / (u @ u)))
+                errors.append(error)
     if not slopes:
-        span = f"{np.ptp(x) / np.log(10):.2f} decades" if x.size else "no record"
+        span = f"{np.log10(x[-1] / x[0]):.2f} decades" if x.size else "no record"
         fail("curve", "must span half a decade of τ after its warmup", span, "log a longer run")
     low, high = np.quantile(slopes, [0.16, 0.84])
     error = float(np.hypot(0.5 * (high - low), np.median(errors)))
-    ends = (float(np.exp(x[0])), float(np.exp(x[-1])))
+    ends = (float(x[0]), float(x[-1]))
     return Growth(float(np.median(slopes)), error, min(slopes), max(slopes), ends)
 
 

@@ -9,8 +9,8 @@ from peakedtheory.validation.language import corpus as corpus_module
 from peakedtheory.validation.language.checkpoints import load_encoder, load_model, local_revisions
 from peakedtheory.validation.language.corpus import Corpus, docstrings, load_corpus
 from peakedtheory.validation.language.evaluation import evaluate_model
-from peakedtheory.validation.language.totals import STATISTICS
 from peakedtheory.validation.language.small_model import RunSettings, batch_of, train
+from peakedtheory.validation.language.totals import STATISTICS
 
 SMALL = {"width": 16, "layers": 1, "heads": 2, "context": 12, "batch": 3, "evaluations": 6, "documents": 9}
 

@@ -9,8 +9,6 @@ import xarray
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon
 from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation import Case, grid
-from peakedtheory.validation.experiments.drawing import columns_for, limits, rate_bar, tidy
-from peakedtheory.validation.report import number
 from peakedtheory.validation.training import figures
 from peakedtheory.validation.training.figures import draw_training, predicted_flow
 
@@ -69,46 +67,3 @@ def test_many_cases_are_told_apart_by_colour_alone(monkeypatch):
     few = draw_training(trained(cases[:2]), cases[:2])
     labels = [text.get_text() for text in few.axes[0].get_legend().get_texts()]
     assert labels == ["η = 0.1", "η = 0.147", "predicted flow"]
-
-
-def test_axes_are_labelled_by_decades_or_within_them():
-    from peakedtheory.figures.exact import new_figure
-
-    figure, ((long, short),) = new_figure(2)
-    long.loglog([1, 1e4], [1, 1e4], "o", label="points")
-    short.loglog([1.5, 8], [1.5, 8])
-    long.legend()
-    tidy(figure)
-    figure.draw_without_rendering()
-    assert [t.get_text() for t in long.xaxis.get_minorticklabels() if t.get_text()] == []
-    assert {t.get_text() for t in short.xaxis.get_minorticklabels()} == {"2", "5", ""}
-    assert long.get_legend().legend_handles[0].get_markersize() == 5
-
-
-def test_layout_of_panels_and_bars():
-    from peakedtheory.figures.exact import new_figure
-
-    assert [columns_for(count) for count in (1, 3, 4, 6, 8, 5)] == [1, 3, 4, 3, 4, 3]
-    figure, axes = new_figure(1)
-    rate_bar(figure, axes, np.array([0.1, 0.1]))
-    assert len(figure.axes) == 1  # one rate needs no bar
-    rate_bar(figure, axes, np.array([0.01, 10.0]))
-    assert figure.axes[1].get_ylim() == pytest.approx((-2, 1))
-    limits(axes[0, 0], [np.array([2.0, -1.0, np.nan]), np.array([8.0])], pad=2.0)
-    assert axes[0, 0].get_ylim() == pytest.approx((1.0, 16.0))
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "text"),
-    [
-        (0.34567, 0.0123, "0.346 ± 0.012"),
-        (1234.5, 20.0, "1234 ± 20"),
-        (2.0, 0.0, "2"),
-        (0.5, None, "0.5"),
-        (0.5, math.nan, "0.5"),
-        (math.nan, 0.1, "–"),
-        (None, None, "–"),
-    ],
-)
-def test_numbers_have_the_digits_their_errors_leave(value, error, text):
-    assert number(value, error) == text

@@ -126,8 +126,7 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 def _figures() -> tuple[FigureSpec, ...]:
     text = (
         "Arrows: rows of the teacher on a random plane; dots: rows of the student, coloured by step. "
-        "Published: "
-        "aligned at every temperature, shown as pictures."
+        "Published: aligned at every temperature, shown as pictures."
     )
     return (
         FigureSpec("2", "Student rows on a random plane", text, draw.one_plane),
