@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peakedtheory._common.output import atomic_path
+from peakedtheory.validation.experiments.base import Experiment
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN, Claim
 from peakedtheory.validation.experiments.drawing import tidy
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.validation.experiments.base import Experiment
 
 _DPI = 110
 #: Attributes of a results file that the report repeats.

@@ -14,6 +14,10 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
+from peakedtheory.sampling.results import with_error
+from peakedtheory.validation.language.checkpoints import resolve_revisions
+from peakedtheory.validation.language.published import PYTHIA_REVISIONS, resolve_schedule
+from peakedtheory.validation.language.texts import TextSource
 
 if TYPE_CHECKING:
     import xarray
@@ -72,10 +76,8 @@ def command(
     An evaluation that was interrupted goes on from --output.
     """
     try:
-        from peakedtheory.validation.language.checkpoints import resolve_revisions
-        from peakedtheory.validation.language.published import PYTHIA_REVISIONS, resolve_schedule
+        # loads torch
         from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions
-        from peakedtheory.validation.language.texts import TextSource
     except ModuleNotFoundError as error:
         message = (
             f"evaluate: must find {error.name}, which is not installed; run pip install 'peakedtheory[lm]'"
@@ -101,14 +103,12 @@ def command(
     if output is not None:
         typer.echo(f"results written to {output}", err=True)
     if plot is not None:
-        from peakedtheory.validation.language.figures import plot_evaluation
+        from peakedtheory.validation.language.figures import plot_evaluation  # loads matplotlib
 
         save_figure(plot_evaluation(result, model), plot)
 
 
 def _print(model: str, result: xarray.Dataset) -> None:
-    from peakedtheory.sampling.results import with_error
-
     rows = []
     for revision in result.revision.values:
         one = result.sel(revision=revision)

@@ -182,8 +182,8 @@ def _case(
     batch: float,
     start_ratio: float,
     weight_decay: float,
-    teacher: float,
-    seed: float,
+    teacher: Any,
+    seed: Any,
     rate: tuple[float, Clock | None],
     **common: Any,
 ) -> Case:

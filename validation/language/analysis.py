@@ -17,21 +17,21 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.slopes import loglog_slope
-from peakedtheory.curves.collapse import compare_collapse
-from peakedtheory.curves.comparison import compare_laws
+from peakedtheory.curves.collapse import CollapseComparison, compare_collapse
+from peakedtheory.curves.comparison import LawComparison, compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.dynamics.regimes import regime
 from peakedtheory.exact.entropy import match_entropy
+from peakedtheory.exact.expansions import low_temperature_expansion
+from peakedtheory.exact.thermodynamics import thermodynamics
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.curves.collapse import CollapseComparison
-    from peakedtheory.curves.comparison import LawComparison
-    from peakedtheory.schedules.clock import Clock
 
 #: The runs that come with the package.
 COMMITTED = Path(__file__).parent.parent / "data" / "language" / "small_runs.nc"
@@ -216,10 +216,6 @@ def summarise(table: xarray.Dataset) -> xarray.Dataset:
     that `regime` gives an aligned student of that β*.
     """
     import xarray
-
-    from peakedtheory.dynamics.regimes import regime
-    from peakedtheory.exact.expansions import low_temperature_expansion
-    from peakedtheory.exact.thermodynamics import thermodynamics
 
     n = int(table.attrs["vocabulary"])
     c0 = float(low_temperature_expansion(n, order=1).coefficients[0])

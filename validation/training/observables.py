@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array, whole_number
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.stacks import DIVERGED, Stack
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.schedules.clock import Clock
-    from peakedtheory.validation.training.cases import Case
 
 SCALARS = (
     "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
@@ -96,7 +95,7 @@ def _across(weights: np.ndarray, teacher: np.ndarray) -> np.ndarray:
     return w - along[:, None, None] * star
 
 
-class Records:
+class Recorder:
     """Arrays of everything recorded, filled time by time."""
 
     def __init__(
@@ -161,7 +160,7 @@ class Records:
         for name in set(HESSIAN) & set(self.values):
             self.values[name][rows, time] = sums[name][good]
 
-    def merge(self, rows: Sequence[int], part: Records) -> None:
+    def merge(self, rows: Sequence[int], part: Recorder) -> None:
         """Enter the records of some of the cases."""
         index = np.asarray(rows)
         self.diverged[index] = part.diverged
@@ -171,7 +170,7 @@ class Records:
 
 def to_dataset(
     cases: Sequence[Case],
-    records: Records,
+    records: Recorder,
     stacks: Sequence[Stack],
     attributes: dict[str, Any],
 ) -> xarray.Dataset:

@@ -93,10 +93,10 @@ def features(
     On CUDA by kernels that keep a tile of examples in registers, elsewhere by torch's own operations.
     """
     if x.is_cuda and importlib.util.find_spec("triton") is not None:
-        from peakedtheory.validation.training import residual_kernels as _residual_kernels
+        from peakedtheory.validation.training import residual_kernels  # loads triton
 
-        if _residual_kernels.serves(x):
-            return _residual_kernels.features(x, stream_of, layers, keep=keep)
+        if residual_kernels.serves(x):
+            return residual_kernels.features(x, stream_of, layers, keep=keep)
     leaves = [v.detach().requires_grad_(keep) for v in layers]
     a, b, out = leaves
     with torch.set_grad_enabled(keep):

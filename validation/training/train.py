@@ -21,11 +21,11 @@ from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.observables import (
     OBSERVABLES,
-    Records,
+    Recorder,
     recorded_steps,
     to_dataset,
 )
-from peakedtheory.validation.training.runs import Plan, Run, run_part
+from peakedtheory.validation.training.runs import Plan, TrainingRun, run_part
 
 if TYPE_CHECKING:
     import xarray
@@ -150,7 +150,7 @@ def train(
         fail("checkpoint", "must lie in an existing folder", str(resume_file), "create it first")
     with reporter(progress, "training") as report:
         if executor is None:
-            run = Run(plan, resume_file, resume=resume)
+            run = TrainingRun(plan, resume_file, resume=resume)
             records = run.finish(lambda done: report(done, plan.steps))
         else:
             records = _distributed(plan, resume_file, resume, executor, report)
@@ -251,10 +251,10 @@ def _distributed(
     resume: bool,
     executor: Any,
     report: Callable[[int, int | None], None],
-) -> Records:
+) -> Recorder:
     """Train the cases in tasks of an executor."""
     count = len(plan.cases)
-    records = Records(plan.stacks(), plan.times, plan.observe, plan.test_samples, plan.dtype)
+    records = Recorder(plan.stacks(), plan.times, plan.observe, plan.test_samples, plan.dtype)
     waiting = []
     for start in range(0, count, _CASES_IN_A_TASK):
         rows = list(range(start, min(start + _CASES_IN_A_TASK, count)))

@@ -17,8 +17,8 @@ import xarray
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training import (
-    checkpoints as _checkpoints,
-    runs as _runs,
+    checkpoints,
+    runs,
     train as training,
 )
 from peakedtheory.validation.training.observables import recorded_steps
@@ -62,8 +62,8 @@ def test_bits_do_not_depend_on_the_stack(whole):
 
 
 def test_bits_do_not_depend_on_threads_and_chunks(whole, monkeypatch):
-    monkeypatch.setattr(_runs, "number_of_threads", lambda: 3)
-    monkeypatch.setattr(_runs, "_CHUNK_STEPS", 5)
+    monkeypatch.setattr(runs, "number_of_threads", lambda: 3)
+    monkeypatch.setattr(runs, "_CHUNK_STEPS", 5)
     same(train(CASES, STEPS, record=9, observe=["weights"], **SMALL), whole)
 
 
@@ -100,9 +100,9 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("engine", ["compiled", "torch"])
 def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
-    monkeypatch.setattr(_checkpoints, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoints, "SAVING_SHARE", math.inf)
-    monkeypatch.setattr(_runs, "_CHUNK_STEPS", 4)
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(runs, "_CHUNK_STEPS", 4)
     options = {"record": 9, "engine": engine, "observe": ["weights", "hessian"], **SMALL}
 
     def stop(done, planned):

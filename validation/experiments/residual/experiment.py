@@ -31,6 +31,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train a stack of students, one per teacher and temperature, for every depth."""
     import xarray
 
+    # these load torch and numba
     from peakedtheory.validation.training.residual_network import ResidualPlan, train_residual
     from peakedtheory.validation.training.train import resolve_machine
 
