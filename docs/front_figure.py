@@ -52,13 +52,13 @@ def draw_schedules(axes) -> None:
     data = study.load(DATA, "paper")
     kept = (data["optimizer"].values == "sgd") & np.isinf(data["beta_star"].values)
     data = data.isel(case=np.flatnonzero(kept & np.isin(data["family"].values, list(FAMILIES))))
-    predicted = study.predict(data)["loss"].values
+    predicted = study.predict(data)
     for i, (family, label) in enumerate(FAMILIES.items()):
-        budgets, losses, _ = tuned(data, data["loss"].values, "sgd", math.inf, family)
-        _, theory, _ = tuned(data, predicted, "sgd", math.inf, family)
+        found = tuned(data, predicted, "sgd", math.inf, family)
+        losses = found.trained
         error = losses.std(axis=0, ddof=1) / math.sqrt(len(losses))
-        axes.errorbar(budgets, losses.mean(axis=0), error, fmt="o", ms=4, color=f"C{i}", label=label)
-        axes.plot(budgets, theory[0], color=f"C{i}", lw=1.2)
+        axes.errorbar(found.budgets, losses.mean(axis=0), error, fmt="o", ms=4, color=f"C{i}", label=label)
+        axes.plot(found.budgets, found.flow, color=f"C{i}", lw=1.2)
     axes.set(xscale="log", yscale="log", xlabel="steps T", ylabel="final loss at the best height (nats)")
     axes.set_title("Schedules that beat the one-third law")
     axes.legend(fontsize=8)

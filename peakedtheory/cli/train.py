@@ -52,7 +52,10 @@ def command(
     beta_star: Annotated[str, _grid("--beta-star", "Teacher's inverse temperature.")] = "100",
     learning_rate: Annotated[str | None, _grid("--lr", "Learning rate (default 0.1).")] = None,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", help="sgd, adam, adamw, signgd, muon, or several.", metavar="NAMES")
+        str,
+        typer.Option(
+            "--optimizer", help="sgd, adam (adamw under decay), signgd, muon, or several.", metavar="NAMES"
+        ),
     ] = "sgd",
     steps: Annotated[float, typer.Option("--steps", help="Number of steps.", metavar="T")] = 2000,
     batch: Annotated[str, _grid("--batch", "Examples per step.")] = "1024",
