@@ -127,7 +127,6 @@ def engine_rates(cases, device, threads, clock):
         range(len(cases)),
         10**5,
         128,
-        32,
         seed=0,
         common_inputs=True,
         normalise=True,
@@ -165,10 +164,12 @@ def main():
         os.environ[name] = str(options.threads)
     import numpy as np
 
+    from peakedtheory import Adam
     from peakedtheory.validation import grid, train
 
     rates = np.geomspace(1e-3, 1.0, 12)
-    scan = grid(beta_star=1 / (np.sqrt(3) * np.geomspace(1e-3, 1, 8)), learning_rate=rates, optimizer="adam")
+    stars = 1 / (np.sqrt(3) * np.geomspace(1e-3, 1, 8))
+    scan = grid(beta_star=stars, optimizer=[Adam(rate) for rate in rates])
     cases = (scan * (options.cases // len(scan) + 1))[: options.cases]
     steps = options.steps or (20 if options.device == "cpu" else 500)
     clock = time.perf_counter

@@ -51,12 +51,12 @@ def draw_schedules(axes) -> None:
     data = study.load(DATA, "paper")
     kept = (data["optimizer"].values == "sgd") & np.isinf(data["beta_star"].values)
     data = data.isel(case=np.flatnonzero(kept & np.isin(data["family"].values, list(FAMILIES))))
-    prediction = study.predict(data)
+    predicted = study.predict(data)
     for i, (family, label) in enumerate(FAMILIES.items()):
-        found = tuned(data, prediction, "sgd", math.inf, family)
-        mean = found.trained.mean(axis=0)
-        error = found.trained.std(axis=0, ddof=1) / math.sqrt(len(found.trained))
-        axes.errorbar(found.budgets, mean, error, fmt="o", ms=4, color=COLORS[i], label=label)
+        found = tuned(data, predicted, "sgd", math.inf, family)
+        losses = found.trained
+        error = losses.std(axis=0, ddof=1) / math.sqrt(len(losses))
+        axes.errorbar(found.budgets, losses.mean(axis=0), error, fmt="o", ms=4, color=COLORS[i], label=label)
         axes.plot(found.budgets, found.flow, color=COLORS[i], lw=1.2)
     axes.set(xscale="log", yscale="log", xlabel="steps T", ylabel="final loss at the best height (nats)")
     axes.set_title("Schedules that beat the one-third law")

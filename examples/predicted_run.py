@@ -16,10 +16,10 @@ print(best)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for i, factor in enumerate((0.1, 1.0, 4.0)):
     rate = factor * best.learning_rate
-    cases = [Case(beta_star=beta_star, learning_rate=rate, batch=batch, teacher=k, seed=k) for k in range(4)]
-    runs = train(cases, steps, n=n, width=width, record=30)
+    sgd = pt.SGD(rate, batch, width)
+    runs = train([Case(beta_star, sgd, teacher=k, seed=k) for k in range(4)], steps, n=n, record=30)
     tau = runs.tau.values[0, 1:]
-    theory = pt.student_flow(tau, beta_star, n, optimizer=pt.SGD(rate, batch, width))
+    theory = pt.student_flow(tau, beta_star, n, optimizer=sgd)
     label = f"η = {rate:.2g}" + (" (best)" if factor == 1 else "")
     for axes, name in ((left, "loss"), (right, "beta")):
         mean = runs[name].mean("case").values[1:]

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from peakedtheory._common.output import atomic_path
 from peakedtheory._common.style import VERDICTS
+from peakedtheory.validation.experiments.base import Experiment
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN, Claim
 from peakedtheory.validation.experiments.drawing import tidy
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.validation.experiments.base import Experiment
 
 _DPI = 110
 #: Attributes of a results file that the report repeats.
@@ -93,9 +92,9 @@ def file_name(key: str) -> str:
 
 
 def verdicts(sections: Sequence[Section]) -> dict[str, int]:
-    """Return how many claims hold, fail, and cannot be told."""
+    """Return how many claims hold, fail, cannot be told and, where there are any, are not tested."""
     counts = Counter(claim.verdict for section in sections for claim in section.claims)
-    return {verdict: counts.get(verdict, 0) for verdict in (HOLDS, FAILS, OPEN)}
+    return {verdict: counts[verdict] for verdict in dict.fromkeys((HOLDS, FAILS, OPEN, *counts))}
 
 
 def write_report(folder: Path, sections: Sequence[Section], plot_format: str = "png") -> dict[str, Path]:
@@ -171,10 +170,9 @@ def _row(claim: Claim) -> list[str]:
 _COLUMNS = ("Claim", "Measured", "Theory", "Published", "Rule", "Verdict")
 _LEGEND = (
     "A claim holds if the measured value with two standard errors lies inside its rule, fails if it lies "
-    "outside, and "
-    "cannot be told otherwise, or where the run is too short for the claim to apply. Theory is evaluated as "
-    "the "
-    "measurement was, at the same points; nothing is fitted unless the claim says so."
+    "outside, and cannot be told otherwise, or where the run is too short for the claim to apply; it is not "
+    "tested where the set-up is not the published one. Theory is evaluated as the measurement was, at the "
+    "same points; nothing is fitted unless the claim says so."
 )
 
 

@@ -14,7 +14,11 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
+from peakedtheory.sampling.results import with_error
+from peakedtheory.validation.language.checkpoints import resolve_revisions
 from peakedtheory.validation.language.figures import draw_evaluation
+from peakedtheory.validation.language.published import PYTHIA_REVISIONS, resolve_schedule
+from peakedtheory.validation.language.texts import TextSource
 
 if TYPE_CHECKING:
     import xarray
@@ -72,10 +76,8 @@ def command(
     An evaluation that was interrupted goes on from --output.
     """
     try:
-        from peakedtheory.validation.language.checkpoints import resolve_revisions
-        from peakedtheory.validation.language.published import PYTHIA_REVISIONS, resolve_schedule
+        # loads torch
         from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions
-        from peakedtheory.validation.language.texts import TextSource
     except ModuleNotFoundError as error:
         message = (
             f"evaluate: must find {error.name}, which is not installed; run pip install 'peakedtheory[lm]'"
@@ -104,8 +106,6 @@ def command(
 
 
 def _print(model: str, result: xarray.Dataset) -> None:
-    from peakedtheory.sampling.results import with_error
-
     rows = []
     for revision in result.revision.values:
         one = result.sel(revision=revision)

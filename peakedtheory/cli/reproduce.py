@@ -1,4 +1,4 @@
-"""`peakedtheory reproduce`: the toy-model figures of the papers, with theory and published values beside."""
+"""`peakedtheory reproduce`: the figures of the papers and more, with theory and published values beside."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+import peakedtheory.validation
 from peakedtheory._common.checks import fail
+from peakedtheory._common.progress import reporter
 from peakedtheory.cli._common import JsonFlag, print_json, print_table
+from peakedtheory.validation.experiments.base import SCALES
 
 _FORMATS = ("png", "svg", "pdf")
 
@@ -48,8 +51,7 @@ def command(
     json: JsonFlag = False,
 ) -> None:
     """Train, predict, compare and draw: one report with figures and a verdict on every claim."""
-    from peakedtheory.validation.experiments.base import SCALES
-    from peakedtheory.validation.experiments.registry import EXPERIMENTS, find
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS, find  # loads matplotlib
 
     if list_them:
         _list(json)
@@ -80,7 +82,7 @@ def _possible(
     wanted: dict[str, tuple[str, ...]], scale: str, finished: Path | None, *, everything: bool
 ) -> dict[str, tuple[str, ...]]:
     """Leave out of everything what needs a package that is missing, and say so; refuse it of a choice."""
-    from peakedtheory.validation.experiments.registry import EXPERIMENTS
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
 
     kept = {}
     for name, keys in wanted.items():
@@ -106,9 +108,8 @@ def _reproduce(
     plot_format: str,
     json: bool,
 ) -> None:
-    from peakedtheory._common.progress import reporter
-    from peakedtheory.validation.experiments.registry import EXPERIMENTS
-    from peakedtheory.validation.report import as_dict, make_section, verdicts, write_report
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
+    from peakedtheory.validation.report import as_dict, make_section, number, verdicts, write_report
 
     sections = []
     for count, (name, keys) in enumerate(wanted.items(), start=1):
@@ -130,8 +131,8 @@ def _reproduce(
     else:
         for section in sections:
             rows = [
-                [_short(c.text), _number(c.measured), _number(c.error), _number(c.predicted),
-                _number(c.published), c.verdict] for c in section.claims
+                [_short(c.text), number(c.measured), number(c.error), number(c.predicted),
+                number(c.published), c.verdict] for c in section.claims
             ]  # fmt: skip
             print_table(
                 section.experiment.title, ["claim", "measured", "±", "theory", "published", "verdict"], rows
@@ -142,14 +143,12 @@ def _reproduce(
 
 def data_folder() -> Path:
     """Return the folder of the results that come with the package."""
-    import peakedtheory.validation
-
     return Path(peakedtheory.validation.__path__[0]) / "data"
 
 
 def _stored(name: str) -> str | None:
     """Return the largest scale at which an experiment's results come with the package."""
-    from peakedtheory.validation.experiments.registry import EXPERIMENTS
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
 
     for scale in ("paper", "quick"):
         if EXPERIMENTS[name].path(data_folder(), scale).is_file():
@@ -160,13 +159,13 @@ def _stored(name: str) -> str | None:
 def _check_device(device: str | None) -> None:
     if device is None:
         return
-    from peakedtheory.validation.training.train import resolve_machine
+    from peakedtheory.validation.training.train import resolve_machine  # loads numba
 
     resolve_machine("auto", device, "float32")
 
 
 def _list(json: bool) -> None:
-    from peakedtheory.validation.experiments.registry import EXPERIMENTS
+    from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
 
     if json:
         print_json(
@@ -196,9 +195,3 @@ def _list(json: bool) -> None:
 
 def _short(text: str) -> str:
     return text if len(text) <= 96 else text[:95] + "…"
-
-
-def _number(value: float | None) -> str:
-    from peakedtheory.validation.report import number
-
-    return number(value)

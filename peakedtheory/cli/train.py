@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +21,16 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
+from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.reading import parse_schedule
+from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.figures import draw_training
 
 if TYPE_CHECKING:
     import xarray
 
-    from peakedtheory.validation.training.cases import Case
+Optimizer = SGD | Adam | SignGD | Muon
 
 _SETTINGS = (
     "beta_star", "learning_rate", "optimizer", "batch", "start_ratio", "weight_decay", "teacher", "seed",
@@ -45,7 +52,10 @@ def command(
     beta_star: Annotated[str, _grid("--beta-star", "Teacher's inverse temperature.")] = "100",
     learning_rate: Annotated[str | None, _grid("--lr", "Learning rate (default 0.1).")] = None,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", help="sgd, adam, adamw, signgd, muon, or several.", metavar="NAMES")
+        str,
+        typer.Option(
+            "--optimizer", help="sgd, adam (adamw under decay), signgd, muon, or several.", metavar="NAMES"
+        ),
     ] = "sgd",
     steps: Annotated[float, typer.Option("--steps", help="Number of steps.", metavar="T")] = 2000,
     batch: Annotated[str, _grid("--batch", "Examples per step.")] = "1024",
@@ -107,16 +117,17 @@ def command(
     """
     if resume and checkpoint is None:
         fail("resume", "needs a checkpoint", "none", "name one with --checkpoint")
-    scans = {
-        "beta_star": parse_grid("beta-star", beta_star),
-        "optimizer": [name.strip() for name in optimizer.split(",")],
-        "batch": parse_grid("batch", batch),
-        "start_ratio": parse_grid("start-ratio", start_ratio),
-        "weight_decay": parse_grid("weight-decay", weight_decay),
-        "teacher": parse_grid("teacher", teacher),
-        "seed": parse_grid("seed", seed),
-    }
-    cases = _cases(scans, learning_rate, schedule, steps, hard_labels=hard_labels, loss=loss)
+    scans = [
+        parse_grid("beta-star", beta_star).tolist(),
+        _optimizers(optimizer, width),
+        parse_grid("batch", batch).tolist(),
+        parse_grid("start-ratio", start_ratio).tolist(),
+        parse_grid("weight-decay", weight_decay).tolist(),
+        parse_grid("teacher", teacher).tolist(),
+        parse_grid("seed", seed).tolist(),
+        _rates(learning_rate, schedule, steps),
+    ]
+    cases = [_case(*values, hard_labels=hard_labels, loss=loss) for values in itertools.product(*scans)]
     if weights and output is None:
         fail("weights", "need a file to be recorded in", "none", "name one with --output")
     observe = [name for name, wanted in (("hessian", hessian), ("weights", weights)) if wanted]
@@ -124,7 +135,6 @@ def command(
         cases,
         steps,
         n=vocab,
-        width=width,
         record=int(record) if record.isdigit() else record,
         normalise=not raw_inputs,
         common_inputs=not own_inputs,
@@ -148,7 +158,7 @@ def command(
 
 
 def _trained(cases: list[Case], steps: Any, **options: Any) -> xarray.Dataset:
-    from peakedtheory.validation.training.train import train
+    from peakedtheory.validation.training.train import train  # loads numba
 
     try:
         return train(cases, steps, **options)
@@ -156,27 +166,52 @@ def _trained(cases: list[Case], steps: Any, **options: Any) -> xarray.Dataset:
         raise ValueError(str(error)) from None
 
 
-def _cases(
-    scans: dict[str, Any], learning_rate: str | None, schedule: str | None, steps: float, **common: Any
-) -> list[Case]:
-    """Return all cases; a schedule without a peak is given each learning rate as its peak."""
-    from peakedtheory.schedules.reading import parse_schedule
-    from peakedtheory.validation.training.cases import grid
+def _optimizers(names: str, width: float) -> list[Callable[..., Optimizer]]:
+    """Return what builds the optimizers of these names from a rate and a batch."""
+    kinds = {"sgd": SGD, "adam": Adam, "adamw": Adam, "signgd": SignGD, "muon": Muon}
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in kinds:
+            fail("optimizer", f"must be {' or '.join(kinds)}", repr(name), "name one of them")
+    return [functools.partial(kinds[name], width=width) for name in wanted]
 
-    if schedule is None:
-        rates = parse_grid("lr", learning_rate or "0.1")
-        return grid(**scans, learning_rate=rates, **common)
-    if "peak=" in schedule or schedule.startswith("steps:"):
+
+def _case(
+    beta_star: float,
+    optimizer: Callable[..., Optimizer],
+    batch: float,
+    start_ratio: float,
+    weight_decay: float,
+    teacher: Any,
+    seed: Any,
+    rate: tuple[float, Clock | None],
+    **common: Any,
+) -> Case:
+    return Case(
+        beta_star=beta_star,
+        optimizer=optimizer(rate[0], batch),
+        schedule=rate[1],
+        start_ratio=start_ratio,
+        weight_decay=weight_decay,
+        teacher=teacher,
+        seed=seed,
+        **common,
+    )
+
+
+def _rates(learning_rate: str | None, schedule: str | None, steps: float) -> list[tuple[float, Clock | None]]:
+    """Return every learning rate and its schedule; one without a peak is given each rate as its peak."""
+    if schedule is not None and ("peak=" in schedule or schedule.startswith("steps:")):
         if learning_rate is not None:
             fail("lr", "must be left out where the schedule has its own rates", learning_rate, "drop one")
-        plans = [parse_schedule(schedule, int(steps))]
-    else:
-        head, _, tail = schedule.partition(":")
-        plans = [
-            parse_schedule(f"{head}:{','.join(filter(None, (f'peak={rate!r}', tail)))}", int(steps))
-            for rate in parse_grid("lr", learning_rate or "0.1").tolist()
-        ]
-    return grid(**scans, schedule=plans, **common)
+        plan = parse_schedule(schedule, int(steps))
+        return [(plan.peak, plan)]
+    rates = parse_grid("lr", learning_rate or "0.1").tolist()
+    if schedule is None:
+        return [(rate, None) for rate in rates]
+    head, _, tail = schedule.partition(":")
+    texts = [f"{head}:{','.join(filter(None, (f'peak={rate!r}', tail)))}" for rate in rates]
+    return [(rate, parse_schedule(text, int(steps))) for rate, text in zip(rates, texts, strict=True)]
 
 
 def _settings(dataset: xarray.Dataset, case: int) -> dict[str, Any]:

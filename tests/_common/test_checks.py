@@ -39,7 +39,7 @@ CURVE = pt.LossCurve(np.arange(1.0, 30.0), 1.0 / np.arange(1.0, 30.0))
         (lambda: closed_forms.exponential_end(1.0, 2.0, 128, deviation=math.nan), "deviation"),
         (lambda: regimes.phase_diagram([0.0, 1.0], 128), "beta_star: must be > 0, got 0"),
         (lambda: regimes.phase_diagram([1.0], 128, fraction=[0.5, 2.0]), "fraction: .* got 2;"),
-        (lambda: Case(batch=[3]), "batch: must be one number"),
+        (lambda: Case(optimizer=pt.SGD(batch=[3])), "batch: must be one number"),
     ],
 )
 def test_one_line_names_the_argument_and_the_rule(call, message):

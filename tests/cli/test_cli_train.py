@@ -7,11 +7,12 @@ import pytest
 import xarray
 from typer.testing import CliRunner
 
+from peakedtheory import SGD, Adam
 from peakedtheory.cli import application
 from peakedtheory.validation import grid, train
 
 TINY = ("--vocab", 12, "--width", 6, "--batch", 16, "--steps", 20, "--test-samples", 100, "--record", 4)
-LIBRARY = {"n": 12, "width": 6, "test_samples": 100, "record": 4}
+LIBRARY = {"n": 12, "test_samples": 100, "record": 4}
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +25,20 @@ def test_json_is_the_library(run):
     result = run(*TINY, "--lr", "0.01:1:3:log", "--beta-star", "3,30", "--optimizer", "adam,sgd", "--json")
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)
-    expected = train(
-        grid(beta_star=[3, 30], optimizer=["adam", "sgd"], batch=16, learning_rate=[0.01, 0.1, 1.0]),
-        20,
-        **LIBRARY,
-    )
+    optimizers = [kind(rate, 16, 6) for kind in (Adam, SGD) for rate in (0.01, 0.1, 1.0)]
+    expected = train(grid(beta_star=[3, 30], optimizer=optimizers), 20, **LIBRARY)
     assert len(values["cases"]) == 12
     assert values["step"] == expected.step.values.tolist()
     for name in ("loss", "beta", "tau", "tangential_loss"):
         np.testing.assert_allclose([c[name] for c in values["cases"]], expected[name])
     assert [c["optimizer"] for c in values["cases"]] == expected.optimizer.values.tolist()
+
+
+def test_adam_under_decay_is_adamw(run):
+    result = run(*TINY, "--optimizer", "adam", "--weight-decay", "0,0.1", "--json")
+    assert [c["optimizer"] for c in json.loads(result.stdout)["cases"]] == ["adam", "adamw"]
+    named = run(*TINY, "--optimizer", "adamw", "--weight-decay", "0.1", "--json")
+    assert json.loads(named.stdout)["cases"][0] == json.loads(result.stdout)["cases"][1]
 
 
 def test_table_names_what_differs(run):

@@ -75,7 +75,7 @@ class RunContext:
 
     def train(self, cases: Sequence[Any], steps: int, *, part: str = "", **options: Any) -> xarray.Dataset:
         """Train stacked cases; `part` tells the parts of one experiment apart."""
-        from peakedtheory.validation.training.train import train
+        from peakedtheory.validation.training.train import train  # loads numba
 
         path = self.checkpoint(part)
         if path is not None:

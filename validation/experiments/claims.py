@@ -3,6 +3,7 @@
 A claim is a band for one number. The measured value with two standard errors lies inside the band (holds),
 outside it (fails), or neither (cannot be told): an equivalence test, so that large errors never confirm.
 A smaller setting than the paper's cannot refute it where the theory itself, evaluated there, lies outside.
+A set-up that is not the paper's judges no claim of the paper, however long it runs.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Claim:
         Its error, as the paper states it.
     reachable : bool
         Whether the run is long enough for the claim to apply.
+    lacks : str
+        Part of the claim's own set-up that the run replaces by another: the claim is not tested then.
     """
 
     text: str
@@ -52,10 +55,13 @@ class Claim:
     published: float | None = None
     published_error: float | None = None
     reachable: bool = True
+    lacks: str = ""
 
     @property
     def verdict(self) -> str:
         """Whether the number, with two standard errors, lies inside, outside or across the band."""
+        if self.lacks:
+            return f"not tested with {self.lacks}"
         if not (self.reachable and math.isfinite(self.measured) and math.isfinite(self.error)):
             return OPEN
         low, high = self.measured - 2 * self.error, self.measured + 2 * self.error
@@ -107,6 +113,7 @@ def near(
     published: float | None = None,
     published_error: float | None = None,
     reachable: bool = True,
+    lacks: str = "",
 ) -> Claim:
     """Return the claim that a number is `target` within `allowance`."""
     return Claim(
@@ -120,4 +127,5 @@ def near(
         published,
         published_error,
         reachable,
+        lacks,
     )

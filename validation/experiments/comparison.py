@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.slopes import loglog_slope
 
 __all__ = [
     "Agreement",
@@ -65,11 +66,7 @@ def _slope(x: np.ndarray, y: np.ndarray, low: float, high: float) -> tuple[float
     inside = (x >= low * (1 - 1e-9)) & (x <= high * (1 + 1e-9)) & (y > 0) & np.isfinite(y)
     if inside.sum() < 3:
         return math.nan, math.nan
-    u, v = np.log(x[inside]), np.log(y[inside])
-    u = u - u.mean()
-    slope = float(u @ v / (u @ u))
-    left = v - v.mean() - slope * u
-    return slope, math.sqrt(float(left @ left) / max(inside.sum() - 2, 1) / float(u @ u))
+    return loglog_slope(x[inside], y[inside])
 
 
 def fit_exponent(x: Any, y: Any, window: tuple[float, float]) -> FittedExponent:

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Names of the axes that runs are drawn on.
+LABELS = {
+    "step": "training step t",
+    "tau": "dynamic time τ",
+    "loss": "test loss L (nats)",
+    "beta": "inverse temperature β",
+}
+
 
 @functools.cache
 def exact_c0() -> float:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD
+from peakedtheory.dynamics.regimes import aligned_path
+from peakedtheory.dynamics.student import student_flow
 from peakedtheory.validation.experiments.base import RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim
 from peakedtheory.validation.experiments.comparison import agreement
 from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
-from peakedtheory.validation.training.cases import Case, theory_of
+from peakedtheory.validation.training.cases import Case
 
 if TYPE_CHECKING:
     import xarray
@@ -33,6 +37,12 @@ def logspace(start: float, stop: float, count: int) -> list[float]:
 def beta_star_of(temperature: float) -> float:
     """Return β* = 1/(√3 T), the logit scale of a teacher U(±1/√m)/T (Liu et al. 2026, Appendix B.2)."""
     return 1.0 / (math.sqrt(3.0) * temperature)
+
+
+def optimizer_of(name: str, rate: float, batch: float) -> SGD | Adam | SignGD:
+    """Return the optimizer that settings and results call so, at the toy model's width."""
+    kind = {"sgd": SGD, "adam": Adam, "adamw": Adam, "signgd": SignGD}[name]
+    return kind(rate, batch, WIDTH)
 
 
 def record_steps(steps: int, count: int) -> np.ndarray:
@@ -57,8 +67,6 @@ def predict_cases(data: xarray.Dataset, schedule_of: Callable[[int], Any] | None
     """
     import xarray
 
-    from peakedtheory.dynamics.student import student_flow
-
     tau = np.asarray(data["tau"], dtype=float)
     out = {name: np.full(tau.shape, np.nan) for name in FIELDS}
     known: dict[Any, Any] = {}
@@ -73,7 +81,7 @@ def predict_cases(data: xarray.Dataset, schedule_of: Callable[[int], Any] | None
                 np.minimum(tau[i], plan.tau[-1]) if plan is not None else tau[i],
                 math.inf if hard else float(star),
                 CLASSES,
-                optimizer=theory_of(str(kind), peak, float(batch), WIDTH),
+                optimizer=optimizer_of(str(kind), peak, float(batch)),
                 residual0=float(ratio) * float(star) if ratio else 0.0,
                 weight_decay=float(decay),
                 schedule=plan,
@@ -101,9 +109,6 @@ class AlignedFlow:
 
 def aligned_flow(beta_star: float) -> AlignedFlow:
     """Return the aligned flow of the toy model towards a teacher."""
-    from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.dynamics.regimes import aligned_path
-
     path = aligned_path(interpolant(CLASSES), beta_star)
     return AlignedFlow(path.tau, path.loss)
 

@@ -6,51 +6,32 @@ from collections.abc import Sequence
 
 from peakedtheory._common.checks import fail
 from peakedtheory.validation.experiments.base import Experiment
-from peakedtheory.validation.experiments.controls import (
-    experiment as controls,
-)
-from peakedtheory.validation.experiments.hard_labels import (
-    experiment as hard_labels,
-)
-from peakedtheory.validation.experiments.language_models import (
-    experiment as language_models,
-)
-from peakedtheory.validation.experiments.numerics import (
-    experiment as numerics,
-)
-from peakedtheory.validation.experiments.other_energies import (
-    experiment as other_energies,
-)
-from peakedtheory.validation.experiments.residual import (
-    experiment as residual,
-)
-from peakedtheory.validation.experiments.scans import (
-    experiment as scans,
-)
-from peakedtheory.validation.experiments.schedules import (
-    experiment as budgets,
-)
-from peakedtheory.validation.experiments.starts import (
-    experiment as starts,
-)
-from peakedtheory.validation.experiments.weight_decay import (
-    experiment as weight_decay,
-)
-from peakedtheory.validation.experiments.weights import (
-    experiment as weights,
-)
+from peakedtheory.validation.experiments.controls import experiment as controls
+from peakedtheory.validation.experiments.entropy import experiment as entropy
+from peakedtheory.validation.experiments.hard_labels import experiment as hard_labels
+from peakedtheory.validation.experiments.language_models import experiment as language_models
+from peakedtheory.validation.experiments.numerics import experiment as numerics
+from peakedtheory.validation.experiments.other_energies import experiment as other_energies
+from peakedtheory.validation.experiments.residual import experiment as residual
+from peakedtheory.validation.experiments.scans import experiment as scans
+from peakedtheory.validation.experiments.schedules import experiment as schedules
+from peakedtheory.validation.experiments.starts import experiment as starts
+from peakedtheory.validation.experiments.weight_decay import experiment as weight_decay
+from peakedtheory.validation.experiments.weights import experiment as weights
 
+#: One line an experiment, in the order of the report.
 _MODULES = (
     scans,
     weights,
     numerics,
+    entropy,
     starts,
     weight_decay,
     residual,
     language_models,
     hard_labels,
     other_energies,
-    budgets,
+    schedules,
     controls,
 )
 

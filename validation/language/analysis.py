@@ -16,21 +16,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
-from peakedtheory.curves.collapse import compare_collapse
-from peakedtheory.curves.comparison import compare_laws
+from peakedtheory._common.slopes import loglog_slope
+from peakedtheory.curves.collapse import CollapseComparison, compare_collapse
+from peakedtheory.curves.comparison import LawComparison, compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.dynamics.regimes import regime
 from peakedtheory.exact.entropy import match_entropy
+from peakedtheory.exact.expansions import low_temperature_expansion
+from peakedtheory.exact.thermodynamics import thermodynamics
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.language.totals import HISTOGRAM_BINS, STATISTICS
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.curves.collapse import CollapseComparison
-    from peakedtheory.curves.comparison import LawComparison
-    from peakedtheory.schedules.clock import Clock
 
 #: The runs that come with the package.
 COMMITTED = Path(__file__).parent.parent / "data" / "language" / "small_runs.nc"
@@ -190,21 +191,20 @@ def growth(curve: LossCurve, quantity: np.ndarray | None = None) -> Growth:
     if values is None:
         fail("curve", "must have the standard deviation of the logits", "None", "log it with the loss")
     kept = curve.step > max(2 * curve.warmup, 1)
-    x, y = np.log(curve.tau[kept]), np.log(values[kept])
+    x, y = curve.tau[kept], values[kept]
     slopes, errors = [], []
     for i in range(x.size):
         for j in range(i + 4, x.size + 1):
-            if x[j - 1] - x[i] >= SHORTEST:
-                u, v = x[i:j] - x[i:j].mean(), y[i:j] - y[i:j].mean()
-                slope = (u @ v) / (u @ u)
+            if np.log(x[j - 1]) - np.log(x[i]) >= SHORTEST:
+                slope, error = loglog_slope(x[i:j], y[i:j])
                 slopes.append(slope)
-                errors.append(np.sqrt(((v - slope * u) ** 2).sum() / (u.size - 2) / (u @ u)))
+                errors.append(error)
     if not slopes:
-        span = f"{np.ptp(x) / np.log(10):.2f} decades" if x.size else "no record"
+        span = f"{np.log10(x[-1] / x[0]):.2f} decades" if x.size else "no record"
         fail("curve", "must span half a decade of τ after its warmup", span, "log a longer run")
     low, high = np.quantile(slopes, [0.16, 0.84])
     error = float(np.hypot(0.5 * (high - low), np.median(errors)))
-    ends = (float(np.exp(x[0])), float(np.exp(x[-1])))
+    ends = (float(x[0]), float(x[-1]))
     return Growth(float(np.median(slopes)), error, min(slopes), max(slopes), ends)
 
 
@@ -216,10 +216,6 @@ def summarise(table: xarray.Dataset) -> xarray.Dataset:
     that `regime` gives an aligned student of that β*.
     """
     import xarray
-
-    from peakedtheory.dynamics.regimes import regime
-    from peakedtheory.exact.expansions import low_temperature_expansion
-    from peakedtheory.exact.thermodynamics import thermodynamics
 
     n = int(table.attrs["vocabulary"])
     c0 = float(low_temperature_expansion(n, order=1).coefficients[0])

@@ -17,6 +17,7 @@ from peakedtheory._common.progress import Report, reporter
 from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.exact.expansions import low_temperature_expansion
 from peakedtheory.exact.thermodynamics import thermodynamics
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.language.checkpoints import load_encoder, load_model, step_of
 from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
 from peakedtheory.validation.language.texts import TextSource, tokenised
@@ -24,9 +25,6 @@ from peakedtheory.validation.language.totals import GAP_BANDWIDTH, HISTOGRAM_BIN
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.curves.curve import LossCurve
-    from peakedtheory.schedules.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -202,25 +200,6 @@ def _matched(entropy: float, vocabulary: int) -> tuple[float, float]:
     # single precision can leave uniform predictions an entropy of ln n
     star = float(match_entropy(min(entropy, np.log(vocabulary) * (1.0 - 1e-9)), vocabulary).beta_star)
     return star, star * float(thermodynamics(star, vocabulary).energy_variance)
-
-
-def loss_curve(dataset: xarray.Dataset, schedule: Clock, name: str = "") -> LossCurve:
-    """Return the losses of evaluated checkpoints as a curve that `fit_loss_curve` takes.
-
-    Raises
-    ------
-    ValueError
-        If a revision's name gives no step, or a step lies beyond the schedule.
-    """
-    from peakedtheory.curves.curve import LossCurve
-
-    step = dataset.step.values
-    if np.isnan(step).any():
-        bad = str(dataset.revision.values[np.isnan(step)][0])
-        fail("revisions", "must have names that give their step, such as step128", repr(bad), "leave it out")
-    order = np.argsort(step)
-    loss, std, entropy = (dataset[key].values[order] for key in ("loss", "logit_std", "entropy"))
-    return LossCurve(step[order], loss, schedule.rates, std, entropy, name)
 
 
 def _read(output: Path, evaluation: Evaluation) -> xarray.Dataset:

@@ -15,7 +15,7 @@ import typer
 from peakedtheory._common.output import save_dataset
 from peakedtheory._common.progress import reporter
 from peakedtheory.validation.language.corpus import PACKAGES, load_corpus
-from peakedtheory.validation.language.training import RunSettings, train
+from peakedtheory.validation.language.small_model import RunSettings, train
 
 
 def command(

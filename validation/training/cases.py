@@ -15,12 +15,17 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_number, whole_number
+from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.families import constant
 from peakedtheory.schedules.reading import as_schedule
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "signgd", "muon")
 LOSSES = ("kl", "mse")
+#: What records call the optimizers; Adam under weight decay is "adamw" there.
+NAMES: dict[type, str] = {SGD: "sgd", Adam: "adam", SignGD: "signgd", Muon: "muon"}
+_PLAIN = SGD(learning_rate=0.1)
 _TEACHER, _START = 1, 2  # streams of the weights' generator
-_LARGEST_BATCH = 1 << 20
+_LARGEST_BATCH, _LARGEST_WIDTH = 1 << 20, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -31,22 +36,15 @@ class Case:
     ----------
     beta_star : float
         Teacher's inverse temperature β*; infinite only with hard labels, where it stands for its argmax.
-    learning_rate : float
-        Constant rate η, unless a schedule is given.
-    optimizer : str
-        ``sgd``, ``adam``, ``adamw`` (Adam with decoupled weight decay), ``signgd`` or ``muon``.
-    batch : int
-        Examples per step B.
+    optimizer : SGD, Adam, SignGD or Muon
+        How the student is trained: constant rate η, batch B, width m and memories; by default SGD(0.1).
     schedule : optional
-        Rates of the steps, as `peakedtheory.schedules.as_schedule` takes them; replaces `learning_rate`.
+        Rates of the steps, as `peakedtheory.schedules.as_schedule` takes them; replaces the constant rate.
     start_ratio : float
         β at the start over β*: the student starts at an independent draw of the teacher's law, scaled so
         (Liu et al. 2026, Sec. D.3). Zero starts at W = 0.
     weight_decay : float
-        Decoupled decay ω: weights lose the fraction η ω per step.
-    beta1, beta2 : float
-        Memory of the first and second moment (Adam). `beta1` is also the momentum of Muon, for which None
-        means 0.95; for Adam None means 0.9.
+        Decoupled decay ω: weights lose the fraction η ω per step; with Adam that is AdamW.
     teacher : int
         Seed of W*.
     seed : int
@@ -63,38 +61,33 @@ class Case:
 
     Examples
     --------
-    >>> Case(beta_star=30.0, learning_rate=0.01, optimizer="adam").batch
+    >>> Case(beta_star=30.0, optimizer=Adam(learning_rate=0.01)).batch
     1024
     """
 
     beta_star: float = 100.0
-    learning_rate: float = 0.1
-    optimizer: str = "sgd"
-    batch: int = 1024
+    optimizer: SGD | Adam | SignGD | Muon = _PLAIN
     schedule: Any = None
     start_ratio: float = 0.0
     weight_decay: float = 0.0
-    beta1: float | None = None
-    beta2: float = 0.999
     teacher: int = 0
     seed: int = 0
     hard_labels: bool = False
     loss: str = "kl"
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
-            value = getattr(self, name)
-            if value not in known:
-                fail(name, f"must be {' or '.join(known)}", repr(value), "name one of them")
-        for name in ("beta_star", "learning_rate"):
-            self._number(name, positive=True, infinite=name == "beta_star")
+        if type(self.optimizer) not in NAMES:
+            rule = f"must be of {', '.join(kind.__name__ for kind in NAMES)}"
+            fail("optimizer", rule, repr(self.optimizer), "build one, for example Adam(0.01, batch=64)")
+        if self.loss not in LOSSES:
+            fail("loss", f"must be {' or '.join(LOSSES)}", repr(self.loss), "name one of them")
+        self._number("beta_star", positive=True, infinite=True)
         for name in ("start_ratio", "weight_decay"):
             self._number(name)
-        for name, low, high in (("batch", 1, _LARGEST_BATCH), ("teacher", 0, 2**63), ("seed", 0, 2**63)):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), low, high))
-        if self.beta1 is not None:
-            self._memory("beta1")
-        self._memory("beta2")
+        whole_number("batch", self.optimizer.batch, 1, _LARGEST_BATCH)
+        whole_number("width", self.optimizer.width, 1, _LARGEST_WIDTH)
+        for name in ("teacher", "seed"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 0, 2**63))
         self._consistent()
 
     def _number(self, name: str, *, positive: bool = False, infinite: bool = False) -> None:
@@ -102,12 +95,6 @@ class Case:
         rule = f"must be one {'positive' if positive else 'nonnegative'} number"
         if value < 0 or (positive and value == 0) or (np.isinf(value) and not infinite):
             fail(name, rule, f"{getattr(self, name)}", "correct it")
-        object.__setattr__(self, name, value)
-
-    def _memory(self, name: str) -> None:
-        value = real_number(name, getattr(self, name))
-        if not 0.0 <= value < 1.0:
-            fail(name, "must lie in [0, 1)", f"{value:g}", "it is the weight of the past in an average")
         object.__setattr__(self, name, value)
 
     def _consistent(self) -> None:
@@ -119,50 +106,39 @@ class Case:
             fail(
                 "loss", "mse compares logits, so labels must be soft", "hard labels", "set hard_labels=False"
             )
-        if self.optimizer == "adam" and self.weight_decay:
-            fail(
-                "weight_decay",
-                "is decoupled here, which makes Adam AdamW",
-                f"{self.weight_decay:g} with adam",
-                "set optimizer='adamw'",
-            )
 
     @property
-    def momentum(self) -> float:
-        """`beta1` with its default resolved."""
-        if self.beta1 is not None:
-            return self.beta1
-        return 0.95 if self.optimizer == "muon" else 0.9
+    def batch(self) -> int:
+        """Examples per step B."""
+        return int(self.optimizer.batch)
 
-    def rates(self, steps: int) -> np.ndarray:
-        """Return the learning rate of each step, shape (steps,)."""
+    @property
+    def width(self) -> int:
+        """Number of inputs m."""
+        return int(self.optimizer.width)
+
+    @property
+    def name(self) -> str:
+        """What records call the optimizer."""
+        name = NAMES[type(self.optimizer)]
+        return "adamw" if name == "adam" and self.weight_decay else name
+
+    def clock(self, steps: int) -> Clock:
+        """Return the learning rates of the run and the times they keep."""
         if self.schedule is None:
-            return np.full(steps, self.learning_rate)
-        return as_schedule(self.schedule, steps).rates
+            return constant(self.optimizer.learning_rate, steps)
+        return as_schedule(self.schedule, steps)
 
-    def teacher_weights(self, n: int, width: int) -> np.ndarray:
+    def teacher_weights(self, n: int) -> np.ndarray:
         """Return W* (n, m) in float64: entries uniform on ±√(3/m) β* (β* = 1 where it is infinite)."""
         scale = 1.0 if np.isinf(self.beta_star) else self.beta_star
-        return scale * _draw(self.teacher, _TEACHER, n, width)
+        return scale * _draw(self.teacher, _TEACHER, n, self.width)
 
-    def start_weights(self, n: int, width: int) -> np.ndarray:
+    def start_weights(self, n: int) -> np.ndarray:
         """Return W at the start (n, m) in float64: an independent draw, scaled by the ratio."""
         if self.start_ratio == 0.0:
-            return np.zeros((n, width))
-        return self.start_ratio * self.beta_star * _draw(self.seed, _START, n, width)
-
-
-def theory_of(
-    optimizer: str, rate: float, batch: float, width: int, beta2: float = 0.999, beta1: float = 0.9
-) -> Any:
-    """Return the theory's optimizer for students trained so, or None where there is no theory (Muon)."""
-    from peakedtheory.dynamics.optimizers import OPTIMIZERS as KINDS, Adam
-
-    if optimizer == "muon":
-        return None
-    if optimizer in ("adam", "adamw"):
-        return Adam(rate, batch, width, beta2, beta1)
-    return KINDS[optimizer](rate, batch, width)
+            return np.zeros((n, self.width))
+        return self.start_ratio * self.beta_star * _draw(self.seed, _START, n, self.width)
 
 
 def _draw(seed: int, stream: int, n: int, width: int) -> np.ndarray:
@@ -188,7 +164,8 @@ def grid(**values: Any) -> list[Case]:
 
     Examples
     --------
-    >>> [(c.beta_star, c.learning_rate) for c in grid(beta_star=[10, 100], learning_rate=[0.1, 1.0])]
+    >>> cases = grid(beta_star=[10, 100], optimizer=[Adam(rate, batch=64) for rate in (0.1, 1.0)])
+    >>> [(c.beta_star, c.optimizer.learning_rate) for c in cases]
     [(10.0, 0.1), (10.0, 1.0), (100.0, 0.1), (100.0, 1.0)]
     """
     scans = [

@@ -11,18 +11,19 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from peakedtheory.kernels import training as kernel
+from peakedtheory.kernels.evaluation import evaluate
 from peakedtheory.validation.training.inputs import TEST, TRAINING
-from peakedtheory.validation.training.layout import padded
+from peakedtheory.validation.training.padding import padded
 from peakedtheory.validation.training.stacks import Stack
 
 _MOST_IN_A_TASK = 16  # cases whose weights and moments stay in a second-level cache
 
 
 class CompiledEngine:
-    """Trains one stack; see `_runs` for what engines promise."""
+    """Trains one stack; see `runs` for what engines promise."""
 
     def __init__(self, stack: Stack, pool: Executor, threads: int) -> None:
-        from peakedtheory.kernels import training as kernel
 
         self.stack = stack
         self.pool = pool
@@ -54,8 +55,6 @@ class CompiledEngine:
 
     def advance(self, first: int, stop: int) -> None:
         """Train steps first .. stop - 1."""
-        from peakedtheory.kernels.training import advance
-
         stack = self.stack
         lanes, rows = stack.inputs.draw(TRAINING, first, stop - first, stack.batch, self.pool, self.padded[1])
         coefficients = stack.coefficients(first, stop)
@@ -65,7 +64,7 @@ class CompiledEngine:
             arrays = [self.weights, *self.moments, none, none][:3]
             mine = [a[members] for a in arrays]
             stream, teacher = stack.stream_of[members[0]], stack.teacher_of[members[0]]
-            advance(
+            kernel.advance(
                 lanes[stream], rows[stream], self.teachers[teacher], *mine,
                 np.ascontiguousarray(coefficients[:, members]), self.betas[members], stack.shape[0],
                 stack.batch, self.loss, stack.hard, self.optimizer,
@@ -92,9 +91,7 @@ class CompiledEngine:
         self.running[cases] = False
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return sums over the test inputs, in float64; see `Records.add`."""
-        from peakedtheory.kernels.evaluation import evaluate
-
+        """Return sums over the test inputs, in float64; see `Recorder.add`."""
         stack = self.stack
         n, m = stack.shape
         if self._tests is None:

@@ -9,31 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.style import GUIDE, new_figure, shades
-from peakedtheory.validation.training.cases import Case, theory_of
+from peakedtheory.dynamics.optimizers import Muon
+from peakedtheory.dynamics.student import StudentFlow, student_flow
+from peakedtheory.validation.training.cases import Case
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-    from peakedtheory.dynamics.student import StudentFlow
-
 _MOST_FLOWS = 8
 _MOST_LABELS = 12
 
 
-def predicted_flow(case: Case, tau: np.ndarray, steps: int, n: int, width: int) -> StudentFlow | None:
+def predicted_flow(case: Case, tau: np.ndarray, n: int) -> StudentFlow | None:
     """Return the flow that predicts a case at times `tau`, or None where there is no theory (Muon, MSE)."""
-    from peakedtheory.dynamics.student import student_flow
-
-    rate = float(case.rates(steps).max())
-    optimizer = theory_of(case.optimizer, rate, case.batch, width, case.beta2, case.momentum)
-    if optimizer is None or case.loss != "kl":
+    if isinstance(case.optimizer, Muon) or case.loss != "kl":
         return None
     return student_flow(
         tau,
         math.inf if case.hard_labels else case.beta_star,
         n,
-        optimizer=optimizer,
+        optimizer=case.optimizer,
         residual0=0.0 if case.start_ratio == 0.0 else case.start_ratio * case.beta_star,
         weight_decay=case.weight_decay,
         schedule=case.schedule,
@@ -70,7 +66,7 @@ def draw_training(dataset: xarray.Dataset, cases: Sequence[Case]) -> Figure:
         right.loglog(tau[show], np.where(beta[show] > 0, beta[show], np.nan), **style)
         flow = None
         if i in theory and show.any():
-            flow = predicted_flow(cases[i], np.unique(tau[show]), steps, n, width)
+            flow = predicted_flow(cases[i], np.unique(tau[show]), n)
         if flow is not None:
             left.loglog(flow.tau, flow.loss, color=colours[i], lw=1.6, ls="--")
             right.loglog(flow.tau, flow.beta, color=colours[i], lw=1.6, ls="--")

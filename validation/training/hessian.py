@@ -8,9 +8,11 @@ from concurrent.futures import Executor
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from peakedtheory.kernels.curvature import fill_probabilities, hessian_products
 from peakedtheory.kernels.lanes import LANES
+from peakedtheory.kernels.training import KL, MSE
 from peakedtheory.validation.training.inputs import TEST
-from peakedtheory.validation.training.layout import padded, padded_width
+from peakedtheory.validation.training.padding import padded, padded_width
 from peakedtheory.validation.training.stacks import Stack
 
 SAMPLES = 2048  # test inputs the Hessian is averaged over, at most
@@ -82,8 +84,6 @@ class Curvature:
         return dict(zip(names, (np.array(a) for a in zip(*results, strict=True)), strict=True))
 
     def _case(self, case: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
-        from peakedtheory.kernels.curvature import fill_probabilities, hessian_products
-        from peakedtheory.kernels.training import KL, MSE
 
         n, m = self.stack.shape
         lanes, rows = self.lanes[self.stack.test_of[case]], self.rows[self.stack.test_of[case]]

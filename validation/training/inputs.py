@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from peakedtheory.kernels.inputs import fill_inputs, fill_rows
 from peakedtheory.kernels.lanes import LANES
 
 TRAINING, TEST = 0, 1  # streams
@@ -70,8 +71,6 @@ class Inputs:
             Row LANES b + i of a batch is lane i of block b.
         rows : ndarray, shape (streams, steps, blocks * LANES, columns)
         """
-        from peakedtheory.kernels.inputs import fill_inputs
-
         blocks, columns = -(-batch // LANES), columns or self.width
         lanes = np.empty((len(self.keys), steps, blocks, self.width, LANES), np.float32)
         rows = np.zeros((len(self.keys), steps, blocks * LANES, columns), np.float32)
@@ -93,8 +92,6 @@ class Inputs:
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return batches as (streams, steps, batch, m), in `out` if it is given."""
-        from peakedtheory.kernels.inputs import fill_rows
-
         rows = np.empty((len(self.keys), steps, batch, self.width), np.float32) if out is None else out
 
         def fill(g: int, here: slice) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array, whole_number
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.stacks import DIVERGED, Stack
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.validation.training.cases import Case
 
 SCALARS = (
     "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
@@ -95,7 +95,7 @@ def _across(weights: np.ndarray, teacher: np.ndarray) -> np.ndarray:
     return w - along[:, None, None] * star
 
 
-class Records:
+class Recorder:
     """Arrays of everything recorded, filled time by time."""
 
     def __init__(
@@ -160,7 +160,7 @@ class Records:
         for name in set(HESSIAN) & set(self.values):
             self.values[name][rows, time] = sums[name][good]
 
-    def merge(self, rows: Sequence[int], part: Records) -> None:
+    def merge(self, rows: Sequence[int], part: Recorder) -> None:
         """Enter the records of some of the cases."""
         index = np.asarray(rows)
         self.diverged[index] = part.diverged
@@ -170,21 +170,18 @@ class Records:
 
 def to_dataset(
     cases: Sequence[Case],
-    records: Records,
+    records: Recorder,
     stacks: Sequence[Stack],
     attributes: dict[str, Any],
 ) -> xarray.Dataset:
     """Return the records as a dataset."""
     import xarray
 
-    count, times = len(cases), records.times
-    tau = np.zeros((count, times.size))
-    teacher_weights = np.zeros((count, *stacks[0].shape))
-    rate = np.zeros(count)
+    times = records.times
+    clocks = [case.clock(stacks[0].rates.shape[1]) for case in cases]
+    tau = np.array([clock.tau[times] for clock in clocks])
+    teacher_weights = np.zeros((len(cases), *stacks[0].shape))
     for stack in stacks:
-        path = np.concatenate([np.zeros((stack.size, 1)), np.cumsum(stack.rates, axis=1)], axis=1)
-        tau[stack.members] = path[:, times]
-        rate[stack.members] = stack.rates.max(axis=1)
         teacher_weights[stack.members] = stack.teachers[stack.teacher_of]
     dims = {
         "weights": ("case", "time", "n", "m"),
@@ -203,6 +200,12 @@ def to_dataset(
         variables["teacher_weights"] = (("case", "n", "m"), teacher_weights, {"long_name": "W*"})
     coordinates: dict[str, Any] = {}
     for name, meaning in _COORDINATES.items():
-        values = rate if name == "learning_rate" else [getattr(c, name) for c in cases]
-        coordinates[name] = ("case", np.array(values), {"long_name": meaning})
+        column = [_setting(name, case, clock) for case, clock in zip(cases, clocks, strict=True)]
+        coordinates[name] = ("case", np.array(column), {"long_name": meaning})
     return xarray.Dataset(variables, coordinates, attributes)
+
+
+def _setting(name: str, case: Case, clock: Clock) -> Any:
+    if name == "learning_rate":
+        return clock.peak
+    return getattr(case, "name" if name == "optimizer" else name)

@@ -1,7 +1,9 @@
 """Students and teachers with residual layers before their heads (Liu et al. 2026, Eqs. 64-67, Figs. 23, 24).
 
 h_0 = norm(x), h_l = h_{l-1} + B_l relu²(A_l norm(h_{l-1}) + b_l), y = W norm(h_ℓ), with norm(v) = v √m/|v|.
-Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam.
+Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam. Layers
+start by the uniform law ±1/√(fan in) and students' heads at zero; the paper's published code multiplies the
+teacher's B_l by 1/√(its layers) besides, and sets the students' B_l to zero.
 """
 
 from __future__ import annotations
@@ -91,10 +93,10 @@ def features(
     On CUDA by kernels that keep a tile of examples in registers, elsewhere by torch's own operations.
     """
     if x.is_cuda and importlib.util.find_spec("triton") is not None:
-        from peakedtheory.validation.training import residual_kernels as _residual_kernels
+        from peakedtheory.validation.training import residual_kernels  # loads triton
 
-        if _residual_kernels.serves(x):
-            return _residual_kernels.features(x, stream_of, layers, keep=keep)
+        if residual_kernels.serves(x):
+            return residual_kernels.features(x, stream_of, layers, keep=keep)
     leaves = [v.detach().requires_grad_(keep) for v in layers]
     a, b, out = leaves
     with torch.set_grad_enabled(keep):

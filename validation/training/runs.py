@@ -20,8 +20,9 @@ import numpy as np
 from peakedtheory._common.threads import number_of_threads
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.checkpoints import ResumeFile
+from peakedtheory.validation.training.compiled_engine import CompiledEngine
 from peakedtheory.validation.training.hessian import Curvature
-from peakedtheory.validation.training.observables import Records
+from peakedtheory.validation.training.observables import Recorder
 from peakedtheory.validation.training.stacks import Stack, build_stacks
 
 _CHUNK_STEPS = 256
@@ -56,7 +57,6 @@ class Plan:
             self.places,
             self.steps,
             self.n,
-            self.width,
             seed=self.seed,
             common_inputs=self.common_inputs,
             normalise=self.normalise,
@@ -79,7 +79,7 @@ def _case_identity(case: Case) -> list[Any]:
     return [str(v) for v in values.values()]
 
 
-class Run:
+class TrainingRun:
     """The state of a run between two steps."""
 
     def __init__(self, plan: Plan, checkpoint: Path | None = None, *, resume: bool = False) -> None:
@@ -89,7 +89,7 @@ class Run:
         self.pool = ThreadPoolExecutor(self.threads)
         self.stacks = plan.stacks()
         self.engines = [self._engine(stack) for stack in self.stacks]
-        self.records = Records(self.stacks, plan.times, plan.observe, plan.test_samples, plan.dtype)
+        self.records = Recorder(self.stacks, plan.times, plan.observe, plan.test_samples, plan.dtype)
         self.curvatures: dict[int, Curvature] = {}
         self.done = 0
         self.recorded = 0
@@ -99,14 +99,12 @@ class Run:
 
     def _engine(self, stack: Stack) -> Any:
         if self.plan.engine == "compiled":
-            from peakedtheory.validation.training.compiled_engine import CompiledEngine
-
             return CompiledEngine(stack, self.pool, self.threads)
-        from peakedtheory.validation.training.torch_engine import TorchEngine
+        from peakedtheory.validation.training.torch_engine import TorchEngine  # loads torch
 
         return TorchEngine(stack, self.plan.device, self.plan.dtype, self.pool)
 
-    def finish(self, report: Callable[[int], None]) -> Records:
+    def finish(self, report: Callable[[int], None]) -> Recorder:
         """Train and record to the end; `report` is told how many steps are done."""
         with self.pool:
             for time_index in range(self.recorded, self.plan.times.size):
@@ -210,7 +208,7 @@ class Run:
             engine.stop(self.records.diverged[members])
 
 
-def run_part(plan: Plan, checkpoint: str | None, resume: bool) -> Records:
+def run_part(plan: Plan, checkpoint: str | None, resume: bool) -> Recorder:
     """Train the cases of one plan; what an executor calls."""
-    run = Run(plan, Path(checkpoint) if checkpoint else None, resume=resume)
+    run = TrainingRun(plan, Path(checkpoint) if checkpoint else None, resume=resume)
     return run.finish(lambda done: None)

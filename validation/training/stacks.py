@@ -21,7 +21,9 @@ class Stack:
     ----------
     members : ndarray, shape (C,)
         Places of these cases in the list given to `train`.
-    optimizer, loss : str
+    optimizer : str
+        What records call it.
+    loss : str
         As in `Case`.
     batch : int
         Examples per step.
@@ -30,7 +32,7 @@ class Stack:
     rates : ndarray, shape (C, steps)
         Learning rates.
     decay, beta1, beta2 : ndarray, shape (C,)
-        Weight decay and moments' memories.
+        Weight decay and moments' memories, zero for optimizers without.
     teachers : ndarray, shape (L, n, m)
         Different weights W*, float64.
     teacher_of, stream_of, test_of : ndarray of int, shape (C,)
@@ -125,7 +127,6 @@ def build_stacks(
     places: Sequence[int],
     steps: int,
     n: int,
-    width: int,
     *,
     seed: int,
     common_inputs: bool,
@@ -135,11 +136,11 @@ def build_stacks(
     """Return the cases in stacks, in the order in which their kinds first appear.
 
     `places` are the cases' numbers in the caller's whole list: without common inputs they, too, seed the
-    inputs.
+    inputs. All cases have one width.
     """
     kinds: dict[tuple, list[int]] = {}
     for i, case in enumerate(cases):
-        kinds.setdefault((case.optimizer, case.batch, case.loss, case.hard_labels), []).append(i)
+        kinds.setdefault((case.name, case.batch, case.loss, case.hard_labels), []).append(i)
     stacks = []
     for (optimizer, batch, loss, hard), members in kinds.items():
         mine = [cases[i] for i in members]
@@ -158,17 +159,17 @@ def build_stacks(
                 loss=loss,
                 batch=batch,
                 hard=hard,
-                rates=np.stack([c.rates(steps) for c in mine]),
+                rates=np.stack([c.clock(steps).rates for c in mine]),
                 decay=np.array([c.weight_decay for c in mine]),
-                beta1=np.array([c.momentum for c in mine]),
-                beta2=np.array([c.beta2 for c in mine]),
-                teachers=np.stack([c.teacher_weights(n, width) for c in examples]),
+                beta1=np.array([getattr(c.optimizer, "beta1", 0.0) for c in mine]),
+                beta2=np.array([getattr(c.optimizer, "beta2", 0.0) for c in mine]),
+                teachers=np.stack([c.teacher_weights(n) for c in examples]),
                 teacher_of=teacher_of,
                 stream_of=stream_of,
                 test_of=test_of,
-                start=np.stack([c.start_weights(n, width) for c in mine]),
-                inputs=Inputs(tuple(stream_key(*k) for k in keys), width, normalise),
-                tests=Inputs(tuple(stream_key(*k) for k in test_keys), width, normalise),
+                start=np.stack([c.start_weights(n) for c in mine]),
+                inputs=Inputs(tuple(stream_key(*k) for k in keys), cases[0].width, normalise),
+                tests=Inputs(tuple(stream_key(*k) for k in test_keys), cases[0].width, normalise),
                 test_samples=test_samples,
             )
         )

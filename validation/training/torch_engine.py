@@ -50,7 +50,7 @@ def _memory_errors() -> Iterator[None]:
 
 
 class TorchEngine:
-    """Trains one stack; see `_runs` for what engines promise."""
+    """Trains one stack; see `runs` for what engines promise."""
 
     def __init__(self, stack: Stack, device: str, dtype: str, pool: Executor | None = None) -> None:
         self.stack = stack
@@ -156,7 +156,7 @@ class TorchEngine:
         """Diverged cases stay in the stack: batched operations keep them apart from the others."""
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return sums over the test inputs, in float64; see `Records.add`."""
+        """Return sums over the test inputs, in float64; see `Recorder.add`."""
         with torch.no_grad(), _memory_errors():
             return self._observe()
 

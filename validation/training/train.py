@@ -21,11 +21,11 @@ from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.observables import (
     OBSERVABLES,
-    Records,
+    Recorder,
     recorded_steps,
     to_dataset,
 )
-from peakedtheory.validation.training.runs import Plan, Run, run_part
+from peakedtheory.validation.training.runs import Plan, TrainingRun, run_part
 
 if TYPE_CHECKING:
     import xarray
@@ -40,7 +40,6 @@ def train(
     steps: int,
     *,
     n: int = 128,
-    width: int = 32,
     record: Any = None,
     normalise: bool = True,
     common_inputs: bool = True,
@@ -61,11 +60,11 @@ def train(
     Parameters
     ----------
     cases : Case or sequence of Case
-        The runs.
+        The runs; their optimizers have one width.
     steps : int
         Number of steps, the same for all cases.
-    n, width : int
-        Number of classes, and of inputs m.
+    n : int
+        Number of classes.
     record : int, array_like of int, str or None
         Steps to record after: a number of logarithmic times (None: 60), the steps themselves, or
         ``linear:every``. The first two kinds of grid contain step 0 and the last step.
@@ -126,7 +125,8 @@ def train(
 
     Examples
     --------
-    >>> run = train(Case(beta_star=30, learning_rate=4.0, batch=64), 50, n=16, width=8, record=3)
+    >>> from peakedtheory import SGD
+    >>> run = train(Case(beta_star=30, optimizer=SGD(4.0, batch=64, width=8)), 50, n=16, record=3)
     >>> run.step.values.tolist(), run.loss.shape
     ([0, 1, 50], (1, 3))
     """
@@ -134,7 +134,6 @@ def train(
         cases,
         steps,
         n=n,
-        width=width,
         record=record,
         normalise=bool(normalise),
         common_inputs=bool(common_inputs),
@@ -151,7 +150,7 @@ def train(
         fail("checkpoint", "must lie in an existing folder", str(resume_file), "create it first")
     with reporter(progress, "training") as report:
         if executor is None:
-            run = Run(plan, resume_file, resume=resume)
+            run = TrainingRun(plan, resume_file, resume=resume)
             records = run.finish(lambda done: report(done, plan.steps))
         else:
             records = _distributed(plan, resume_file, resume, executor, report)
@@ -173,7 +172,7 @@ def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
         found = "none" if not listed else type(next(c for c in listed if not isinstance(c, Case))).__name__
         fail("cases", "must be Case objects, at least one", found, "build them with Case or grid")
     steps = whole_number("steps", steps, 1, 2**31)
-    n, width = whole_number("n", given["n"], 2, 1 << 20), whole_number("width", given["width"], 1, 1 << 16)
+    n, width = whole_number("n", given["n"], 2, 1 << 20), _width_of(listed)
     observe = (given["observe"],) if isinstance(given["observe"], str) else tuple(given["observe"])
     for name in observe:
         if name not in OBSERVABLES:
@@ -203,6 +202,14 @@ def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
         dtype=given["dtype"],
         seed=whole_number("seed", given["seed"], 0, 2**53),
     )
+
+
+def _width_of(cases: Sequence[Case]) -> int:
+    widths = sorted({case.width for case in cases})
+    if len(widths) > 1:
+        found = f"{widths[0]} and {widths[-1]}"
+        fail("cases", "must have optimizers of one width", found, "train them apart")
+    return widths[0]
 
 
 def resolve_machine(engine: str, device: str | None, dtype: str) -> tuple[str, str]:
@@ -244,10 +251,10 @@ def _distributed(
     resume: bool,
     executor: Any,
     report: Callable[[int, int | None], None],
-) -> Records:
+) -> Recorder:
     """Train the cases in tasks of an executor."""
     count = len(plan.cases)
-    records = Records(plan.stacks(), plan.times, plan.observe, plan.test_samples, plan.dtype)
+    records = Recorder(plan.stacks(), plan.times, plan.observe, plan.test_samples, plan.dtype)
     waiting = []
     for start in range(0, count, _CASES_IN_A_TASK):
         rows = list(range(start, min(start + _CASES_IN_A_TASK, count)))

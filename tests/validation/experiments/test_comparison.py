@@ -51,6 +51,13 @@ def test_the_tiniest_runs_decide_nothing():
         assert claim(value, 0.01).at_scale("tiny").verdict == OPEN
 
 
+def test_another_set_up_judges_nothing_however_clear_the_number():
+    for value in (0.5, 2.0):
+        elsewhere = claim(value, 0.01, lacks="the authors' teacher")
+        for scale in ("paper", "quick", "tiny"):
+            assert elsewhere.at_scale(scale).verdict == "not tested with the authors' teacher"
+
+
 def test_claims_become_json_without_infinities():
     values = near("text", 0.3, math.nan, 1 / 3, 0.1, "rule", predicted=0.31, published=1 / 3).as_dict()
     assert values["error"] is None

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import COLD, EXTRA, WARM, new_figure
+from peakedtheory.dynamics.optimizers import SGD
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.claims import Claim, near
-from peakedtheory.validation.experiments.comparison import mean_and_error, steepest_slope
-from peakedtheory.validation.experiments.drawing import curve, guide
+from peakedtheory.validation.experiments.controls.claims import claims
+from peakedtheory.validation.experiments.controls.figures import draw
 from peakedtheory.validation.experiments.flows import predict_cases, train_cases
-from peakedtheory.validation.experiments.selection import CLASSES
+from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
 from peakedtheory.validation.training.cases import Case
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
-
-#: Kinds of run: cross-entropy at low and high temperature, quadratic loss at low temperature.
-KINDS = ("cross-entropy, low temperature", "cross-entropy, high temperature", "quadratic, low temperature")
 
 
 def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
@@ -30,8 +24,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     cases = [
         Case(
             beta_star=star,
-            learning_rate=settings["rate"],
-            batch=settings["batch"],
+            optimizer=SGD(settings["rate"], settings["batch"], WIDTH),
             teacher=teacher,
             seed=teacher,
             loss=loss,
@@ -57,62 +50,6 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     beta = prediction["beta"].values.copy()
     beta[square] = star - left
     return prediction.assign(loss=(("case", "time"), loss), beta=(("case", "time"), beta))
-
-
-def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
-    """Judge how steep each kind becomes, and the rate of the quadratic loss."""
-    steps = data["step"].values.astype(float)
-    out = []
-    for kind, name in enumerate(KINDS):
-        cases = np.flatnonzero(data["kind"].values == kind)
-        value, error = mean_and_error([steepest_slope(steps, data["loss"].values[i], 0.02) for i in cases])
-        theory, _ = mean_and_error([steepest_slope(steps, prediction["loss"].values[i], 0.02) for i in cases])
-        power = kind == 0
-        out.append(
-            Claim(
-                f"{name[0].upper()}{name[1:]}: {'a power law' if power else 'no power law'} (steepest slope "
-                "of ln L against ln t over a factor of two, above 2 % of the start)",
-                value,
-                error,
-                0.0 if power else 2.0,
-                1.0 if power else math.inf,
-                "at most 1" if power else "above 2, as exponentials are",
-                predicted=theory,
-            )
-        )
-    quadratic = np.flatnonzero(data["kind"].values == 2)
-    rates = []
-    for i in quadratic:
-        loss, tau = data["loss"].values[i].astype(float), data["tau"].values[i] / CLASSES
-        use = (loss > 1e-4 * loss[0]) & (tau > 0)
-        rates.append(-float(np.polyfit(tau[use], np.log(loss[use]), 1)[0]) if use.sum() > 2 else math.nan)
-    value, error = mean_and_error(rates)
-    out.append(
-        near(
-            "Quadratic loss decays as exp(-2τ/n): its rate", value, error, 2.0, 0.2, "2 ± 0.2", predicted=2.0
-        )
-    )
-    return out
-
-
-def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
-    """Draw L over its start against t, on two logarithmic axes."""
-    figure, ((axes,),) = new_figure(1, width=6.0, height=4.2)
-    steps = data["step"].values.astype(float)
-    for kind, color in enumerate((COLD, WARM, EXTRA)):
-        for i in np.flatnonzero(data["kind"].values == kind):
-            loss, theory = data["loss"].values[i], prediction["loss"].values[i]
-            first = int(i) == int(np.flatnonzero(data["kind"].values == kind)[0])
-            star = float(data["beta_star"].values[i])
-            label = f"{KINDS[kind]} (β* = {star:.3g})" if first else ""
-            curve(axes, steps, loss / loss[0], theory / theory[0] if first else None, color, label)
-            if kind == 0 and first:
-                guide(axes, steps[steps > steps[-1] / 30], (steps[-1], 1.4 * loss[-1] / loss[0]), -1 / 3)
-    axes.set(
-        xscale="log", yscale="log", ylim=(1e-5, 2), xlabel="training step t", ylabel="loss over its start"
-    )
-    axes.legend(fontsize=8, loc="lower left")
-    return figure
 
 
 EXPERIMENTS = (
@@ -141,9 +78,8 @@ EXPERIMENTS = (
             FigureSpec(
                 "controls",
                 "A quadratic loss and a flat teacher show no power law",
-                "Points: training; lines: theory, nothing fitted. Published: softmax with cross-entropy at "
-                "low "
-                "temperature is what makes the power law.",
+                "Points: training; lines: theory, nothing fitted. Published: softmax with cross-entropy "
+                "at low temperature is what makes the power law.",
                 draw,
             ),
         ),

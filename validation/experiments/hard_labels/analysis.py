@@ -18,6 +18,17 @@ from peakedtheory.validation.experiments.selection import best_rate, levels, sel
 if TYPE_CHECKING:
     import xarray
 
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray
+
+#: α_r, α_t and the exponents of the best rate in D and B, with their published errors (Lee et al. 2026).
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "sgd": {"radial": (0.35, 0.01), "tangential": (0.33, 0.02), "data": -0.04, "batch": 1.01},
+    "adam": {"radial": (0.48, 0.03), "tangential": (0.08, 0.01), "data": -0.35, "batch": 0.76},
+}  # fmt: skip
 #: Optimizers in the order of claims and figures.
 OPTIMIZERS = ("sgd", "adam", "signgd")
 #: Steps before which a run is not yet in the law.

@@ -20,6 +20,8 @@ from peakedtheory.validation.language.analysis import (
     summarise,
 )
 from peakedtheory.validation.language.figures import draw_losses, draw_scaling
+from peakedtheory.validation.language.published import NAMES, PYTHIA_REVISIONS, named_schedule
+from peakedtheory.validation.language.texts import TextSource
 
 if TYPE_CHECKING:
     import xarray
@@ -38,9 +40,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Return the committed runs named in the settings, or evaluate published checkpoints."""
     if not settings["models"]:
         return load_runs().sel(run=settings["runs"])
-    from peakedtheory.validation.language.published import NAMES, PYTHIA_REVISIONS, named_schedule
-    from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions
-    from peakedtheory.validation.language.texts import TextSource
+    from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions  # loads torch
 
     evaluated = {}
     for model in settings["models"]:

@@ -1,4 +1,4 @@
-"""Figures of the theory alone: loss, gradient and energy of aligned students; entropy (Figs. 3, 9, 6a)."""
+"""Figures of the theory alone: loss, gradient and energy of aligned students (Figs. 3, 9)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_3(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
+def loss_and_gradient(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw loss and gradient against β for every β*."""
     figure, ((left, right),) = new_figure(2)
     stars = data["beta_star"].values
@@ -42,7 +42,7 @@ def draw_3(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     return figure
 
 
-def draw_9(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
+def energy(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw U against β with its high-temperature line."""
     figure, ((axes,),) = new_figure(1, width=5.2)
     beta = data["energy_beta"].values
@@ -59,39 +59,6 @@ def draw_9(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         xlabel="inverse temperature β",
         ylabel="internal energy U",
         title="Internal energy",
-    )
-    axes.legend(fontsize=8)
-    return figure
-
-
-def draw_6a(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
-    """Draw the entropy against β*, the target and the match."""
-    figure, ((axes,),) = new_figure(1, width=5.2)
-    beta = data["beta"].values
-    axes.plot(prediction["beta"], prediction["entropy"], color=COLD, label="exact")
-    axes.errorbar(
-        beta,
-        data["entropy"],
-        data["entropy_standard_error"],
-        fmt="o",
-        ms=3,
-        color=WARM,
-        label=f"{data.attrs['samples']} samples",
-    )
-    star, c0 = float(prediction["beta_star"]), float(prediction["c0"])
-    axes.axhline(
-        data.attrs["target"], color=GUIDE, ls="--", lw=1, label=f"{data.attrs['target']:g} nats of language"
-    )
-    axes.axvline(star, color=EXACT, lw=1, label=f"β* = {star:.4f}, exact")
-    axes.axvline(6.87, color=EXACT, ls=":", lw=1, label="6.87, published")
-    axes.axvline(c0, color=GUIDE, ls="-.", lw=1, label=f"c₀ = {c0:.3f}, exact")
-    axes.axvline(
-        math.sqrt(2 * math.log(data.attrs["classes"])), color=GUIDE, ls=":", lw=1, label="4.55, published c₀"
-    )
-    axes.set(
-        xlabel="inverse temperature β*",
-        ylabel="entropy S (nats)",
-        title=f"n = {data.attrs['classes']:,} Gaussian logits",
     )
     axes.legend(fontsize=8)
     return figure

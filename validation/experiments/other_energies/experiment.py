@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.progress import reporter
-from peakedtheory._common.style import new_figure, shades
 from peakedtheory._common.threads import number_of_threads
+from peakedtheory.dynamics.gap_law import predict_exponent
+from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.dynamics.regimes import aligned_path
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import agreement, fit_exponent, late_window
-from peakedtheory.validation.experiments.drawing import curve, limits
 from peakedtheory.validation.experiments.flows import record_steps
+from peakedtheory.validation.experiments.other_energies.figures import draw
 from peakedtheory.validation.training.checkpoints import ResumeFile
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
 
 _BLOCK = 100  # steps that one generator draws for
 _RECORDED = ("beta", "loss", "loss_standard_error")
@@ -139,10 +140,6 @@ class _LogitScale:
 @functools.lru_cache(maxsize=16)
 def _path(name: str, n: int) -> tuple[dict[str, np.ndarray], float]:
     """Return τ, β and L along the aligned flow, and the asymptotic exponent."""
-    from peakedtheory.dynamics.gap_law import predict_exponent
-    from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.dynamics.regimes import aligned_path
-
     energies = as_energies(name)
     path = aligned_path(interpolant(n, energies), math.inf, points=200)
     fields = {"tau": path.tau, "beta": path.beta, "loss": path.loss}
@@ -215,27 +212,6 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
     return out
 
 
-def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
-    """Draw L and β against τ for every distribution."""
-    figure, ((left, right),) = new_figure(2)
-    tau = data["tau"].values
-    for color, (k, name) in zip(
-        shades(data.sizes["energies"]), enumerate(data["energies"].values), strict=True
-    ):
-        limit = float(prediction["limit"].values[k])
-        for axes, field in ((left, "loss"), (right, "beta")):
-            mean = data[field].values[k].mean(axis=0)
-            curve(axes, tau, mean, prediction[field].values[k], color, f"{name} (α = {limit:.3f})")
-    limits(left, [data["loss"].values.mean(axis=1)])
-    limits(right, [data["beta"].values.mean(axis=1)])
-    left.set(ylabel="loss on hard labels (nats)", title="Loss")
-    right.set(ylabel="inverse temperature β", title="Logit scale")
-    for axes in (left, right):
-        axes.set(xscale="log", yscale="log", xlabel="dynamic time τ")
-    left.legend(fontsize=8, loc="lower left")
-    return figure
-
-
 _ENERGIES = ["normal", "expon", "beta:a=0.3,b=1", "gamma:a=0.25", "atoms:0=0.3,1=0.7"]
 
 EXPERIMENTS = (
@@ -265,8 +241,7 @@ EXPERIMENTS = (
                 "other-energies",
                 "Singular edges and atoms: other exponents",
                 "Points: training of the logit scale, mean over seeds; lines: exact aligned flow, nothing "
-                "fitted. The "
-                "paper gives 1/3 for Gaussian energies and calls it universal.",
+                "fitted. The paper gives 1/3 for Gaussian energies and calls it universal.",
                 draw,
             ),
         ),

@@ -13,6 +13,7 @@ from peakedtheory.validation.experiments.base import Experiment, FigureSpec, Run
 from peakedtheory.validation.experiments.flows import (
     beta_star_of,
     logspace,
+    optimizer_of,
     predict_cases,
     train_cases,
 )
@@ -30,9 +31,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     cases = [
         Case(
             beta_star=star,
-            learning_rate=rate,
-            optimizer=settings["optimizer"],
-            batch=settings["batch"],
+            optimizer=optimizer_of(settings["optimizer"], rate, settings["batch"]),
             teacher=teacher,
             seed=teacher,
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from peakedtheory._common.style import EXACT, GUIDE, WARM, new_figure, shades
 from peakedtheory.validation.experiments.drawing import (
+    LABELS,
     columns_for,
     curve,
     exact_c0,
@@ -18,6 +19,7 @@ from peakedtheory.validation.experiments.drawing import (
     rate_colours,
 )
 from peakedtheory.validation.experiments.selection import (
+    CLASSES,
     NOMINAL_C0,
     calm_rates,
     closest,
@@ -28,13 +30,6 @@ from peakedtheory.validation.experiments.selection import (
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
-
-_LABELS = {
-    "step": "training step t",
-    "tau": "dynamic time τ",
-    "loss": "test loss L (nats)",
-    "beta": "inverse temperature β",
-}
 
 
 def _x(data: xarray.Dataset, name: str, case: int) -> np.ndarray:
@@ -73,9 +68,9 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
     for place in axes.ravel()[len(stars) :]:
         place.set_axis_off()
     for place in axes[-1]:
-        place.set_xlabel(_LABELS[x])
+        place.set_xlabel(LABELS[x])
     for place in axes[:, 0]:
-        place.set_ylabel(_LABELS[y])
+        place.set_ylabel(LABELS[y])
     rate_bar(figure, axes, rates)
     return figure
 
@@ -103,8 +98,8 @@ def temperatures(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel=_LABELS["step"],
-        ylabel=_LABELS["loss"],
+        xlabel=LABELS["step"],
+        ylabel=LABELS["loss"],
         ylim=(1e-5 * top, 2 * top),
         title=f"Adam, η = {rate:.3g}",
     )
@@ -135,9 +130,9 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     end = _anchor(data, star, "tau", "loss")
     guide(right, np.array([end[0] / 30, end[0]]), end, -1 / 3)
     middle.axhline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀")
-    left.set(ylabel=_LABELS["loss"], xlabel=_LABELS["step"], title=f"Loss, β* = {star:.0f}")
-    middle.set(ylabel=_LABELS["beta"], xlabel=_LABELS["step"], title="Inverse temperature")
-    right.set(ylabel=_LABELS["loss"], xlabel=_LABELS["tau"], title="Collapse in τ")
+    left.set(ylabel=LABELS["loss"], xlabel=LABELS["step"], title=f"Loss, β* = {star:.0f}")
+    middle.set(ylabel=LABELS["beta"], xlabel=LABELS["step"], title="Inverse temperature")
+    right.set(ylabel=LABELS["loss"], xlabel=LABELS["tau"], title="Collapse in τ")
     for axes in (left, middle, right):
         axes.set(xscale="log", yscale="log")
         axes.legend(fontsize=8)
@@ -166,7 +161,7 @@ def relaxations(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     for place, star in zip(axes[0], stars, strict=False):
         reach = 0.0
         for i in _calm(data, star):
-            time = data["tau"].values[i] / 128
+            time = data["tau"].values[i] / CLASSES
             left = (star - data["beta"].values[i]) / star
             above = np.flatnonzero(left > 0.02)
             if above.size and left[-1] < 0.5:
@@ -174,7 +169,7 @@ def relaxations(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             color = colours[float(data["learning_rate"].values[i])]
             place.plot(time, left, "o", ms=2.2, color=color, mew=0)
             place.plot(time, (star - prediction["beta"].values[i]) / star, "-", lw=1, color=color)
-        reach = reach or float(data["tau"].values.max()) / 128
+        reach = reach or float(data["tau"].values.max()) / CLASSES
         if sgd:
             grid = np.linspace(0, 5, 50)
             place.plot(grid, np.exp(-grid), color=GUIDE, ls="--", label="exp(-τ/n)")
@@ -219,7 +214,7 @@ def parabola(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             xlim=(1e-2 * star, 1.2 * star),
             ylim=(2e-5 * star**2, star**2),
             xlabel="β* - β",
-            ylabel=_LABELS["loss"],
+            ylabel=LABELS["loss"],
             title=f"β* = {star:.3g}",
         )
         place.legend(fontsize=8)

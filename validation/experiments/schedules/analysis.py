@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.dynamics.late_time import decay_exponent
+from peakedtheory.dynamics.tuning import FAMILIES
 from peakedtheory.validation.experiments.comparison import (
     FittedExponent,
     fit_exponent,
@@ -18,8 +20,8 @@ from peakedtheory.validation.experiments.selection import levels, select
 if TYPE_CHECKING:
     import xarray
 
-#: Power with which each family ends; the computed optimum has α = 1 in the limit of large width.
-POWERS = {"constant": 0.0, "linear": 1.0, "square": 2.0, "cosine": 2.0, "wsd": 1.0, "optimal": math.inf}
+#: Families that are trained: some of `tuning.FAMILIES`, and the computed optimum.
+TRAINED = ("constant", "linear", "square", "cosine", "wsd", "optimal")
 
 #: Nats. A teacher that is reached this closely leaves rounding, and no exponent.
 REACHED = 1e-6
@@ -34,9 +36,7 @@ _TOLD = 0.1
 
 def asymptotic(family: str) -> float:
     """Return α of a family under SGD on hard labels, late and wide (docs/schedules.md, Eqs. 9, 12)."""
-    from peakedtheory.dynamics.late_time import decay_exponent
-
-    return 1.0 if math.isinf(POWERS[family]) else decay_exponent(POWERS[family])
+    return 1.0 if family == "optimal" else decay_exponent(FAMILIES[family][1])
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def groups(data: xarray.Dataset) -> list[tuple[str, float]]:
 def families_of(data: xarray.Dataset, optimizer: str, star: float) -> list[str]:
     """Return the families that a group was trained with."""
     present = set(data["family"].values[select(data, optimizer=optimizer)])
-    return [f for f in POWERS if f in present and _any(data, optimizer, star, f)]
+    return [f for f in TRAINED if f in present and _any(data, optimizer, star, f)]
 
 
 def _any(data: xarray.Dataset, optimizer: str, star: float, family: str) -> bool:

@@ -14,25 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.progress import reporter
+from peakedtheory.dynamics.student import student_flow
+from peakedtheory.dynamics.tuning import FAMILIES, optimal_schedule
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.claims import Claim, near
+from peakedtheory.validation.experiments.flows import optimizer_of
 from peakedtheory.validation.experiments.schedules import figures as draw
-from peakedtheory.validation.experiments.schedules.analysis import (
-    asymptotic,
-    exponents,
-    families_of,
-    groups,
-    matched_heights,
-    ratio,
-)
+from peakedtheory.validation.experiments.schedules.analysis import TRAINED
+from peakedtheory.validation.experiments.schedules.claims import claims
 from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
-from peakedtheory.validation.training.cases import Case, theory_of
+from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.checkpoints import ResumeFile
 
 if TYPE_CHECKING:
     import xarray
-
-    from peakedtheory.schedules.clock import Clock
 
 #: Factor between two heights from which the slope of ln β is taken.
 _ASIDE = 1.01
@@ -50,8 +45,6 @@ class Tuned:
 
 def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
     """Return what each setting's scan is laid about: heights, and optima, that minimise the flow's loss."""
-    from peakedtheory.dynamics.tuning import optimal_schedule
-
     wanted = [(part, budget) for part in settings["parts"] for budget in settings["budgets"]]
     file = ResumeFile(context.checkpoint("tuning"), {"experiment": "schedules", **settings})
     known = file.left(context.resume) or {}
@@ -83,9 +76,6 @@ def _star(part: dict[str, Any]) -> float:
 
 def build(family: str, budget: int, height: float, best: np.ndarray | None = None) -> Clock:
     """Return the member of a family with this height; for the computed optimum, its rates at this height."""
-    from peakedtheory.dynamics.tuning import FAMILIES
-    from peakedtheory.schedules.clock import Clock
-
     if best is None:
         return FAMILIES[family][0](height, budget)
     return Clock(best * (height / best.max()), f"optimal:steps={budget},height={height:.6g}")
@@ -135,8 +125,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
             Case(
                 beta_star=p["beta_star"],
                 hard_labels=math.isinf(p["beta_star"]),
-                optimizer=p["optimizer"],
-                batch=settings["batch"],
+                optimizer=optimizer_of(p["optimizer"], p["height"], settings["batch"]),
                 schedule=p["schedule"],
                 teacher=teacher,
                 seed=teacher,
@@ -189,13 +178,11 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     """
     import xarray
 
-    from peakedtheory.dynamics.student import student_flow
-
     batch, best = int(data.attrs["batch"]), _restored(data)
 
     def run(optimizer: str, star: float, family: str, budget: int, height: float) -> tuple[float, float]:
         plan = build(family, budget, height, best[optimizer, star, budget] if family == "optimal" else None)
-        rule = theory_of(optimizer, float(plan.rates.max()), batch, WIDTH)
+        rule = optimizer_of(optimizer, height, batch)
         flow = student_flow([plan.tau[-1]], star, CLASSES, optimizer=rule, schedule=plan)
         return float(flow.loss[0]), float(flow.beta[0])
 
@@ -214,71 +201,6 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
     return xarray.Dataset({name: (("case",), row) for name, row in zip(names, out, strict=True)})
 
 
-def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
-    """Judge the exponents of all families beside the flow's, and the one-third law."""
-    out: list[Claim] = []
-    for optimizer, star in groups(data):
-        labels = "hard labels" if math.isinf(star) else f"β* = {star:g}"
-        every = {
-            f: exponents(data, prediction, optimizer, star, f) for f in families_of(data, optimizer, star)
-        }
-        found = {family: one for family, one in every.items() if one is not None}
-        for family, one in found.items():
-            limit = f", limit {asymptotic(family):.2f}" if optimizer == "sgd" and math.isinf(star) else ""
-            edge = "" if one.inside else "; a best height lies at the edge of the scan"
-            span = f"T = {one.span[0]} … {one.span[1]}{limit}{edge}"
-            out.append(
-                near(
-                    f"{optimizer}, {labels}, {family}: tuned L ~ T^-α, α of the flow ({span})",
-                    -one.trained.value,
-                    one.trained.seed_error,  # where no power law is left, both slopes depend on the window
-                    -one.predicted.value,
-                    0.08,
-                    "the flow's own slope, tuned alike over the same budgets, ± 0.08; error over teachers",
-                    predicted=-one.predicted.value,
-                )
-            )
-        if "constant" in found and len(found) > 1:
-            constant = found.pop("constant")
-            best = max(found, key=lambda family: -found[family].trained.value)
-            out.append(
-                Claim(
-                    f"{optimizer}, {labels}: a schedule breaks the one-third law (α of {best} less α of "
-                    "constant rates)",
-                    constant.trained.value - found[best].trained.value,
-                    math.hypot(constant.trained.error, found[best].trained.error),
-                    0.1,
-                    math.inf,
-                    "above 0.1; Lee et al. 2026 expected 0",
-                    predicted=constant.predicted.value - found[best].predicted.value,
-                    published=0.0,
-                )
-            )
-        out += _meeting(data, prediction, optimizer, star)
-    return out
-
-
-def _meeting(data: xarray.Dataset, prediction: xarray.Dataset, optimizer: str, star: float) -> list[Claim]:
-    """Judge the heights at which β meets the β* of a soft teacher, where budgets suffice for that."""
-    places = [one for one in matched_heights(data, prediction, optimizer, star) if one.reached]
-    if not places:
-        return []
-    ratios = np.average([p.log_ratios for p in places], axis=0, weights=[p.sensitivity**2 for p in places])
-    height, error = ratio(ratios)
-    return [
-        near(
-            f"{optimizer}, β* = {star:g}: β meets β* at the flow's height (height of training over the "
-            f"flow's; {len(places)} pairs of family and budget)",
-            height,
-            error,
-            1.0,
-            0.05,
-            "within 5 %; weighted by how much β depends on the height; error over teachers",
-            predicted=1.0,
-        )
-    ]
-
-
 def _figures() -> tuple[FigureSpec, ...]:
     return (
         FigureSpec(
@@ -294,8 +216,7 @@ def _figures() -> tuple[FigureSpec, ...]:
             "schedule-exponents",
             "Exponents of the tuned loss",
             "Points: training; bars: the flow on the same budgets; crosses: asymptotic values for SGD on "
-            "hard labels, "
-            "1/3 + 2p/(3(p+1)).",
+            "hard labels, 1/3 + 2p/(3(p+1)).",
             draw.exponents,
         ),
         FigureSpec(
@@ -308,7 +229,7 @@ def _figures() -> tuple[FigureSpec, ...]:
     )
 
 
-_ALL = ["constant", "linear", "square", "cosine", "wsd", "optimal"]
+_ALL = list(TRAINED)
 
 
 def _parts(shifts: list[float], soft: list[float | None], soft_families: list[str]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ def _title(optimizer: str, star: float) -> str:
 
 
 def _colours() -> dict[str, object]:
-    return dict(zip(study.POWERS, shades(len(study.POWERS)), strict=True))
+    return dict(zip(study.TRAINED, shades(len(study.TRAINED)), strict=True))
 
 
 def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
@@ -92,7 +92,7 @@ def heights(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.axhline(1.0, color=EXACT, lw=1)
         for one in study.matched_heights(data, prediction, optimizer, star):
             mean, error = study.ratio(one.log_ratios)
-            shift = 1.06 ** (list(study.POWERS).index(one.family) - 2.5)  # families side by side
+            shift = 1.06 ** (study.TRAINED.index(one.family) - 2.5)  # families side by side
             place.errorbar(
                 [one.budget * shift], [mean], [error], fmt="o", ms=4, color=colours[one.family],
                 mfc=colours[one.family] if one.reached else "white",

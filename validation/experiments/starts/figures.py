@@ -1,4 +1,4 @@
-"""Figures of students that start at other scales and of weight decay (Figs. 5, 19-22)."""
+"""Figures of students that start at other scales (Figs. 5ab, 19-22)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import EXACT, GUIDE, new_figure, shades
+from peakedtheory._common.style import GUIDE, new_figure, shades
 from peakedtheory.validation.experiments.drawing import (
+    LABELS,
     columns_for,
     curve,
-    exact_c0,
     guide,
     limits,
     rate_bar,
@@ -19,9 +19,6 @@ from peakedtheory.validation.experiments.drawing import (
 )
 from peakedtheory.validation.experiments.selection import levels, select
 from peakedtheory.validation.experiments.starts.analysis import (
-    best_decay_rate,
-    decay_window,
-    shown_decay_rates,
     shown_rate,
 )
 
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_LABELS = {"loss": "test loss L (nats)", "beta": "inverse temperature β"}
 
 
 def _by_ratio(axes: Axes, data: xarray.Dataset, prediction: xarray.Dataset, rate: float, y: str) -> None:
@@ -48,7 +43,7 @@ def _by_ratio(axes: Axes, data: xarray.Dataset, prediction: xarray.Dataset, rate
     if y == "beta":
         axes.axhline(float(data["beta_star"].values[0]), color=GUIDE, ls=":", lw=1, label="β*")
     axes.set(
-        xscale="log", yscale="log", xlabel="dynamic time τ", ylabel=_LABELS[y], title=f"Adam, η = {rate:.3g}"
+        xscale="log", yscale="log", xlabel=LABELS["tau"], ylabel=LABELS[y], title=f"Adam, η = {rate:.3g}"
     )
     axes.legend(fontsize=7)
 
@@ -91,32 +86,8 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, y: str) -> Figur
     for place in axes.ravel()[len(all_ratios) :]:
         place.set_axis_off()
     for place in axes[-1]:
-        place.set_xlabel("dynamic time τ")
+        place.set_xlabel(LABELS["tau"])
     for place in axes[:, 0]:
-        place.set_ylabel(_LABELS[y])
+        place.set_ylabel(LABELS[y])
     rate_bar(figure, axes, rates)
-    return figure
-
-
-def decay(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
-    """Draw loss and β against t for four rates and the best one."""
-    figure, ((left, right),) = new_figure(2)
-    shown, best = shown_decay_rates(data), best_decay_rate(data)
-    drawn = np.union1d(shown, best)
-    steps = data["step"].values.astype(float)
-    for color, rate in zip(shades(len(drawn)), drawn, strict=True):
-        i = select(data, learning_rate=rate)[0]
-        label = f"η = {rate:.2g}" + (" (best)" if rate == best else "")
-        curve(left, steps, data["loss"].values[i], prediction["loss"].values[i], color, label)
-        curve(right, steps, data["beta"].values[i], prediction["beta"].values[i], color, label)
-    low, high = decay_window(data)
-    i = select(data, learning_rate=best_decay_rate(data, shown))[0]
-    start = float(np.exp(np.interp(np.log(low), np.log(steps), np.log(data["loss"].values[i]))))
-    guide(left, np.array([low, high]), (low, start * 0.8), -1 / 3)
-    right.axhline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀")
-    right.axhline(float(data["beta_star"].values[0]), color=GUIDE, ls=":", lw=1, label="β*")
-    for axes, y in ((left, "loss"), (right, "beta")):
-        axes.set(xscale="log", yscale="log", xlabel="training step t", ylabel=_LABELS[y])
-        axes.legend(fontsize=7)
-    figure.suptitle(f"AdamW, ω = {float(data['weight_decay'].values[0]):g}")
     return figure

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.dynamics.optimizers import Adam
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import mean_and_error
@@ -33,8 +35,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     """Train one student per β* and project teacher and student rows on a random plane."""
     stars = sorted(beta_star_of(t) for t in settings["temperatures"])
     cases = [
-        Case(beta_star=star, learning_rate=settings["rate"], optimizer="adam", batch=settings["batch"])
-        for star in stars
+        Case(beta_star=star, optimizer=Adam(settings["rate"], settings["batch"], WIDTH)) for star in stars
     ]
     data = context.train(
         cases,
@@ -64,8 +65,6 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
 def predict(data: xarray.Dataset) -> xarray.Dataset:
     """Return the flow, and the trace of the Hessian at the measured β."""
     import xarray
-
-    from peakedtheory.dynamics.interpolant import interpolant
 
     flow = predict_cases(data)
     beta = data["beta"].values.astype(float)
@@ -127,8 +126,7 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
 def _figures() -> tuple[FigureSpec, ...]:
     text = (
         "Arrows: rows of the teacher on a random plane; dots: rows of the student, coloured by step. "
-        "Published: "
-        "aligned at every temperature, shown as pictures."
+        "Published: aligned at every temperature, shown as pictures."
     )
     return (
         FigureSpec("2", "Student rows on a random plane", text, draw.one_plane),

@@ -2,11 +2,13 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training.compiled_engine import CompiledEngine
 from peakedtheory.validation.training.hessian import Curvature, leading_eigenvalues
@@ -23,13 +25,12 @@ class Inline:
     map = staticmethod(map)
 
 
-def stack_of(cases, *, n=N, m=M, steps=STEPS, common_inputs=True, normalise=True, test_samples=150):
+def stack_of(cases, *, n=N, steps=STEPS, common_inputs=True, normalise=True, test_samples=150):
     (stack,) = build_stacks(
         cases,
         range(len(cases)),
         steps,
         n,
-        m,
         seed=3,
         common_inputs=common_inputs,
         normalise=normalise,
@@ -57,7 +58,7 @@ LOSSES = [{}, {"hard_labels": True}, {"loss": "mse"}, {"beta_star": 500.0}, {"be
 
 @pytest.mark.parametrize("settings", LOSSES)
 def test_loss_and_gradient_are_those_of_autograd(settings):
-    case = Case(batch=BATCH, start_ratio=0.7, **settings)
+    case = Case(optimizer=SGD(0.1, BATCH, M), start_ratio=0.7, **settings)
     stack = stack_of([case])
     w = torch.tensor(stack.start[0].astype(np.float32).astype(float), requires_grad=True)
     x = torch.tensor(stack.tests.rows(TEST, 0, 1, stack.test_samples)[0, 0], dtype=torch.float64)
@@ -74,18 +75,21 @@ def test_loss_and_gradient_are_those_of_autograd(settings):
         assert seen["variance"][0] == pytest.approx(spread, rel=1e-10)
 
 
+MEMORIES = {"beta1": 0.8, "beta2": 0.97}
 OPTIMIZERS = {
-    "sgd": lambda p, c: torch.optim.SGD(p, lr=c.learning_rate),
-    "adam": lambda p, c: torch.optim.Adam(p, lr=c.learning_rate, betas=(0.8, 0.97)),
-    "adamw": lambda p, c: torch.optim.AdamW(p, lr=c.learning_rate, betas=(0.8, 0.97), weight_decay=0.5),
-    "muon": lambda p, c: torch.optim.Muon(p, lr=c.learning_rate, momentum=0.8, weight_decay=0.5),
-}
+    "sgd": (SGD, {}, lambda p: torch.optim.SGD(p, lr=0.1)),
+    "adam": (Adam, MEMORIES, lambda p: torch.optim.Adam(p, lr=0.1, betas=(0.8, 0.97))),
+    "adamw": (
+        Adam, MEMORIES, lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.8, 0.97), weight_decay=0.5)
+    ),
+    "muon": (Muon, {"beta1": 0.8}, lambda p: torch.optim.Muon(p, lr=0.1, momentum=0.8, weight_decay=0.5)),
+}  # fmt: skip
 
 
 def reference_run(case, stack, optimizer):
     """Train with autograd and an optimizer of torch's own in float64; return all weights."""
     w = torch.nn.Parameter(torch.tensor(stack.start[0]))
-    stepper = optimizer([w], case)
+    stepper = optimizer([w])
     rows = torch.tensor(stack.inputs.rows(TRAINING, 0, STEPS, case.batch)[0], dtype=torch.float64)
     path = []
     for t, rate in enumerate(stack.rates[0]):
@@ -105,14 +109,14 @@ def test_optimizers_are_those_of_torch(monkeypatch, name, schedule, shape):
     if name == "muon" and not hasattr(torch.optim, "Muon"):
         pytest.skip("this torch has no Muon")
     decay = 0.5 if name in ("adamw", "muon") else 0.0
-    case = Case(
-        beta_star=20, learning_rate=0.1, optimizer=name, batch=BATCH, schedule=schedule, start_ratio=0.2,
-        weight_decay=decay, beta1=0.8, beta2=0.97,
-    )  # fmt: skip
-    stack = stack_of([case], n=shape[0], m=shape[1])
+    kind, memories, expected_of = OPTIMIZERS[name]
+    optimizer = kind(0.1, BATCH, shape[1], **memories)
+    case = Case(beta_star=20, optimizer=optimizer, schedule=schedule, start_ratio=0.2, weight_decay=decay)
+    assert case.name == name
+    stack = stack_of([case], n=shape[0])
     # torch's Muon rounds to bfloat16 on the way; without that its numbers can be compared closely
     monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
-    expected = reference_run(case, stack, OPTIMIZERS[name])
+    expected = reference_run(case, stack, expected_of)
     double = TorchEngine(stack, "cpu", "float64")
     singles = engines_of(stack)
     for t in range(STEPS):
@@ -126,7 +130,7 @@ def test_optimizers_are_those_of_torch(monkeypatch, name, schedule, shape):
 
 
 def test_decay_is_decoupled_and_signs_are_taken():
-    case = Case(optimizer="signgd", learning_rate=0.1, weight_decay=0.5, batch=BATCH, start_ratio=0.1)
+    case = Case(optimizer=SignGD(0.1, BATCH, M), weight_decay=0.5, start_ratio=0.1)
     stack = stack_of([case])
     w = torch.tensor(stack.start[0], requires_grad=True)
     x = torch.tensor(stack.inputs.rows(TRAINING, 0, 1, BATCH)[0, 0], dtype=torch.float64)
@@ -138,17 +142,20 @@ def test_decay_is_decoupled_and_signs_are_taken():
 
 
 MIXED = [
-    *grid(beta_star=[3, 200], learning_rate=[0.1, 2.0], teacher=[0, 1], batch=BATCH),
-    Case(seed=4, batch=BATCH, start_ratio=0.5, schedule=f"linear:peak=3,steps={STEPS}"),
+    *grid(beta_star=[3, 200], optimizer=[SGD(rate, BATCH, M) for rate in (0.1, 2.0)], teacher=[0, 1]),
+    Case(seed=4, start_ratio=0.5, schedule=f"linear:peak=3,steps={STEPS}"),
 ]
 
 
 @pytest.mark.parametrize("settings", [{}, {"hard_labels": True}, {"loss": "mse", "learning_rate": 0.5}])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "signgd"])
-def test_engines_agree_step_by_step(settings, optimizer):
-    from dataclasses import replace
-
-    stack = stack_of([replace(c, optimizer=optimizer, **settings) for c in MIXED])
+@pytest.mark.parametrize("kind", [SGD, Adam, SignGD])
+def test_engines_agree_step_by_step(settings, kind):
+    settings = dict(settings)
+    rate = settings.pop("learning_rate", None)
+    cases = [
+        replace(c, optimizer=kind(rate or c.optimizer.learning_rate, BATCH, M), **settings) for c in MIXED
+    ]
+    stack = stack_of(cases)
     engines = engines_of(stack)
     for t in range(STEPS):
         for engine in engines.values():
@@ -164,8 +171,8 @@ def test_engines_agree_step_by_step(settings, optimizer):
 
 
 def test_records_are_what_they_are_called():
-    case = Case(beta_star=8, learning_rate=2.0, batch=BATCH, start_ratio=0.3, teacher=2, seed=5)
-    run = train(case, 30, n=40, width=24, record=[0, 10, 30], observe=["weights"], test_samples=4000)
+    case = Case(beta_star=8, optimizer=SGD(2.0, BATCH, 24), start_ratio=0.3, teacher=2, seed=5)
+    run = train(case, 30, n=40, record=[0, 10, 30], observe=["weights"], test_samples=4000)
     assert run.step.values.tolist() == [0, 10, 30]
     np.testing.assert_allclose(run.tau[0], [0, 20, 60])
     w, star = run.weights.values[0].astype(float), run.teacher_weights.values[0]
@@ -192,8 +199,8 @@ def test_training_is_that_of_the_plain_simulator():
     seeds = range(6)
     teachers = simulator.teachers(32, 16, 30.0, seeds)
     plain = simulator.train(teachers, np.full(300, 2.0), 64, record=[300], samples=4096)
-    run = train([Case(beta_star=30, learning_rate=2.0, batch=64, teacher=s, seed=s) for s in seeds], 300,
-                n=32, width=16, record=[300], observe=["weights"], test_samples=4096)  # fmt: skip
+    cases = [Case(beta_star=30, optimizer=SGD(2.0, 64, 16), teacher=s, seed=s) for s in seeds]
+    run = train(cases, 300, n=32, record=[300], observe=["weights"], test_samples=4096)
     np.testing.assert_allclose(run.teacher_weights, teachers, rtol=1e-12)
     whole = {
         "loss": plain.loss, "beta_weights": plain.beta, "alignment": plain.alignment,
@@ -206,8 +213,8 @@ def test_training_is_that_of_the_plain_simulator():
 
 def test_the_standard_error_of_the_loss_is_honest():
     # the same weights, other test inputs: losses must scatter by their standard errors
-    cases = [Case(beta_star=5, seed=s, batch=16) for s in range(200)]
-    run = train(cases, 1, n=N, width=M, record=[0], test_samples=100)
+    cases = [Case(beta_star=5, seed=s, optimizer=SGD(0.1, 16, M)) for s in range(200)]
+    run = train(cases, 1, n=N, record=[0], test_samples=100)
     scatter = run.loss.values.std(ddof=1)
     assert scatter == pytest.approx(run.loss_standard_error.values.mean(), rel=0.2)
 
@@ -239,8 +246,8 @@ def test_inputs_are_normal_and_belong_to_their_step_and_row():
 @pytest.mark.parametrize("settings", [{"start_ratio": 0.6}, {}, {"loss": "mse"}])
 def test_hessian_is_that_of_autograd(settings):
     n, m = 6, 5
-    case = Case(beta_star=4, batch=BATCH, **settings)
-    stack = stack_of([case], n=n, m=m, test_samples=192)
+    case = Case(beta_star=4, optimizer=SGD(0.1, BATCH, m), **settings)
+    stack = stack_of([case], n=n, test_samples=192)
     x = torch.tensor(stack.tests.rows(TEST, 0, 1, 192)[0, 0], dtype=torch.float64)
     hessian = torch.autograd.functional.hessian(
         lambda w: torch_loss(case, w.reshape(n, m), x, stack.teachers[0]),
@@ -269,11 +276,11 @@ def local_exponent(run):
 
 
 def test_power_law_needs_cross_entropy_and_low_temperature():
-    steps = {"record": [0, 200, 400], "n": 32, "width": 16, "test_samples": 2000}
-    cold = local_exponent(train(Case(beta_star=100, learning_rate=4.0, batch=256), 400, **steps))
-    slow = {"batch": 256, "learning_rate": 0.5}  # else nothing is left of these losses in float32
-    squares = local_exponent(train(Case(beta_star=100, loss="mse", **slow), 400, **steps))
-    warm = local_exponent(train(Case(beta_star=0.5, **slow), 400, **steps))
+    steps = {"record": [0, 200, 400], "n": 32, "test_samples": 2000}
+    cold = local_exponent(train(Case(beta_star=100, optimizer=SGD(4.0, 256, 16)), 400, **steps))
+    slow = SGD(0.5, 256, 16)  # else nothing is left of these losses in float32
+    squares = local_exponent(train(Case(beta_star=100, loss="mse", optimizer=slow), 400, **steps))
+    warm = local_exponent(train(Case(beta_star=0.5, optimizer=slow), 400, **steps))
     assert 0.2 < cold < 0.5
     assert squares > 5
     assert warm > 5

@@ -8,6 +8,7 @@ import xarray
 
 from peakedtheory import thermodynamics
 from peakedtheory.validation.language import evaluation as evaluation_module
+from peakedtheory.validation.language.analysis import from_evaluations, loss_curves
 from peakedtheory.validation.language.checkpoints import (
     load_encoder,
     load_model,
@@ -17,7 +18,7 @@ from peakedtheory.validation.language.checkpoints import (
 )
 from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
 from peakedtheory.validation.language.published import NAMES, named_schedule, resolve_schedule
-from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions, loss_curve
+from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions
 from peakedtheory.validation.language.texts import TextSource
 
 
@@ -138,12 +139,10 @@ def test_it_feeds_the_fit(models, text):
     result = evaluate_revisions(
         settings(models["neox"], text), ["step8", "step1", "step2"], schedule=schedule
     )
-    curve = loss_curve(result, schedule, "tiny")
+    curve = loss_curves(from_evaluations({"tiny": (result, schedule)}))["tiny"]
     assert curve.step.tolist() == [1, 2, 8]
     assert curve.tau.tolist() == [0.5, 1.0, 4.0]
     np.testing.assert_array_equal(curve.loss, result.sel(revision=["step1", "step2", "step8"]).loss)
-    with pytest.raises(ValueError, match="names that give their step"):
-        loss_curve(result.assign_coords(step=("revision", [1.0, np.nan, 2.0])), schedule)
 
 
 def test_memory_does_not_grow_with_documents(models):

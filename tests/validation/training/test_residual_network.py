@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from peakedtheory.validation.training import checkpoints as _checkpoints, residual_network
+from peakedtheory.validation.training import checkpoints, residual_network
 from peakedtheory.validation.training.inputs import TRAINING
 from peakedtheory.validation.training.residual_network import (
     ResidualPlan,
@@ -26,8 +26,8 @@ class StopError(Exception):
 
 
 def test_residual_run_resumes_to_the_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(_checkpoints, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoints, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SAVING_SHARE", math.inf)
     monkeypatch.setattr(residual_network, "_CHUNK_ROWS", 8)  # a step at a time
     plan = plan_of()
     record = np.array([1, 4, 8, 12])

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training.residual_network import ResidualPlan, train_residual
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 STEPS = 40
-SIZES = {"n": 64, "width": 32, "record": 8, "test_samples": 512}
+SIZES = {"n": 64, "record": 8, "test_samples": 512}
 KINDS = {
-    "sgd": grid(beta_star=[1, 60], learning_rate=[0.5, 2.0], teacher=[0, 1], batch=96),
-    "adam": [Case(optimizer="adam", learning_rate=0.03, batch=96, seed=s, start_ratio=0.3) for s in (0, 1)],
-    "signgd": [Case(optimizer="signgd", learning_rate=0.01, batch=96, hard_labels=True, beta_star=np.inf)],
-    "muon": [Case(optimizer="muon", learning_rate=0.1, batch=96, schedule=f"linear:peak=0.2,steps={STEPS}")],
-    "mse": [Case(loss="mse", learning_rate=1.0, batch=96)],
+    "sgd": grid(beta_star=[1, 60], optimizer=[SGD(r, 96) for r in (0.5, 2.0)], teacher=[0, 1]),
+    "adam": [Case(optimizer=Adam(0.03, 96), seed=s, start_ratio=0.3) for s in (0, 1)],
+    "signgd": [Case(optimizer=SignGD(0.01, 96), hard_labels=True, beta_star=np.inf)],
+    "muon": [Case(optimizer=Muon(0.1, 96), schedule=f"linear:peak=0.2,steps={STEPS}")],
+    "mse": [Case(loss="mse", optimizer=SGD(1.0, 96))],
 }
 
 

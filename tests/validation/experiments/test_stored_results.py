@@ -192,6 +192,16 @@ def test_residual_exponents_are_those_of_the_claims():
     assert axes.get_xlabel() == "teacher's inverse temperature β*"
 
 
+def test_published_residual_students_are_not_judged_by_another_teacher():
+    residual = experiment("residual-network")
+    claims = residual.judge(*stored("residual-network"))
+    published = [claim for claim in claims if claim.text.startswith("Fig.")]
+    assert len(published) == 2
+    assert {claim.verdict for claim in published} == {"not tested with the authors' teacher"}
+    assert "Not the authors' starts" in residual.notes
+    assert "| **not tested** with the authors' teacher" in (ROOT / "docs" / "claims.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize(("plot_format", "link"), [("pdf", "["), ("svg", "![")])
 def test_a_section_holds_the_figures_asked_for(plot_format, link, tmp_path):
     numerics = experiment("numerics")

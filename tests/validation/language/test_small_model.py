@@ -9,8 +9,8 @@ from peakedtheory.validation.language import corpus as corpus_module
 from peakedtheory.validation.language.checkpoints import load_encoder, load_model, local_revisions
 from peakedtheory.validation.language.corpus import Corpus, docstrings, load_corpus
 from peakedtheory.validation.language.evaluation import evaluate_model
+from peakedtheory.validation.language.small_model import RunSettings, batch_of, train
 from peakedtheory.validation.language.totals import STATISTICS
-from peakedtheory.validation.language.training import RunSettings, batch_of, train
 
 SMALL = {"width": 16, "layers": 1, "heads": 2, "context": 12, "batch": 3, "evaluations": 6, "documents": 9}
 
@@ -60,7 +60,7 @@ def test_a_run_is_what_plain_torch_does(text, tmp_path, optimizer):
     """The same steps written out with the optimizers' own update rules."""
     run = settings(optimizer=optimizer, clip=0.0, weight_decay=0.1)
     curve = train(run, text, tmp_path)
-    from peakedtheory.validation.language.training import build_model
+    from peakedtheory.validation.language.small_model import build_model
 
     model = build_model(run, text.vocabulary)
     first = {p: torch.zeros_like(p) for p in model.parameters()}

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training import train as training
 from peakedtheory.validation.training.stacks import build_stacks
@@ -142,14 +143,14 @@ class Cuda:
             yield self
 
 
-SMALL = {"n": 12, "width": 6, "test_samples": 100, "record": 5}
+SMALL = {"n": 12, "test_samples": 100, "record": 5}
 STEPS = 11
 KINDS = {
-    "adam": [Case(optimizer="adam", learning_rate=0.1, batch=24, seed=s, start_ratio=0.3) for s in (0, 1)],
-    "sgd": grid(beta_star=[3, 60], learning_rate=[0.5, 2.0], teacher=[0, 1], batch=24),
-    "signgd": [Case(optimizer="signgd", learning_rate=0.01, batch=24, hard_labels=True)],
-    "muon": [Case(optimizer="muon", learning_rate=0.1, batch=24, schedule=f"linear:peak=0.2,steps={STEPS}")],
-    "mse": [Case(loss="mse", learning_rate=1.0, batch=24)],
+    "adam": [Case(optimizer=Adam(0.1, 24, 6), seed=s, start_ratio=0.3) for s in (0, 1)],
+    "sgd": grid(beta_star=[3, 60], optimizer=[SGD(r, 24, 6) for r in (0.5, 2.0)], teacher=[0, 1]),
+    "signgd": [Case(optimizer=SignGD(0.01, 24, 6), hard_labels=True)],
+    "muon": [Case(optimizer=Muon(0.1, 24, 6), schedule=f"linear:peak=0.2,steps={STEPS}")],
+    "mse": [Case(loss="mse", optimizer=SGD(1.0, 24, 6))],
 }
 
 
@@ -223,7 +224,7 @@ def test_short_memory_splits_the_stack_and_captures_its_halves(when, full_at, re
 
 def engine_of(cases, device="cpu"):
     (stack,) = build_stacks(
-        cases, range(len(cases)), STEPS, 12, 6, seed=3, common_inputs=True, normalise=True, test_samples=100
+        cases, range(len(cases)), STEPS, 12, seed=3, common_inputs=True, normalise=True, test_samples=100
     )
     return TorchEngine(stack, device, "float32")
 

@@ -1,0 +1,1 @@
+"""The inverse temperature that matches the entropy of language."""
