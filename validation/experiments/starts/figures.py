@@ -19,9 +19,7 @@ from peakedtheory.validation.experiments.drawing import (
     shades,
 )
 from peakedtheory.validation.experiments.selection import levels, select
-from peakedtheory.validation.experiments.starts.analysis import (
-    shown_rate,
-)
+from peakedtheory.validation.experiments.starts.analysis import shown_rate
 
 if TYPE_CHECKING:
     import xarray

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.figures.exact import EXACT, GUIDE, new_figure
-from peakedtheory.validation.experiments.drawing import (
-    LABELS,
-    curve,
-    exact_c0,
-    guide,
-    shades,
-)
+from peakedtheory.validation.experiments.drawing import LABELS, curve, exact_c0, guide, shades
 from peakedtheory.validation.experiments.selection import select
 from peakedtheory.validation.experiments.weight_decay.analysis import (
     best_decay_rate,
