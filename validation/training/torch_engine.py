@@ -13,12 +13,7 @@ from concurrent.futures import Executor
 import numpy as np
 import torch
 
-from peakedtheory.kernels.training import (
-    ADAM_EPSILON,
-    MUON_COEFFICIENTS,
-    MUON_EPSILON,
-    MUON_ITERATIONS,
-)
+from peakedtheory.kernels.training import ADAM_EPSILON, MUON_COEFFICIENTS, MUON_EPSILON, MUON_ITERATIONS
 from peakedtheory.validation.training.graphs import captured, drawn, on_device
 from peakedtheory.validation.training.inputs import TEST, TRAINING
 from peakedtheory.validation.training.stacks import Stack

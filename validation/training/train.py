@@ -19,12 +19,7 @@ from peakedtheory._common.output import check_target, provenance, save_dataset
 from peakedtheory._common.progress import reporter
 from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation.training.cases import Case
-from peakedtheory.validation.training.observables import (
-    OBSERVABLES,
-    Recorder,
-    recorded_steps,
-    to_dataset,
-)
+from peakedtheory.validation.training.observables import OBSERVABLES, Recorder, recorded_steps, to_dataset
 from peakedtheory.validation.training.runs import Plan, TrainingRun, run_part
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """The results that come with the package: what the documentation says of them, and their figures."""
 
+import importlib.util
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from peakedtheory._common.style import new_figure
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN
 from peakedtheory.validation.experiments.registry import EXPERIMENTS, experiment
 from peakedtheory.validation.experiments.selection import levels, select
@@ -200,6 +202,21 @@ def test_published_residual_students_are_not_judged_by_another_teacher():
     assert {claim.verdict for claim in published} == {"not tested with the authors' teacher"}
     assert "Not the authors' starts" in residual.notes
     assert "| **not tested** with the authors' teacher" in (ROOT / "docs" / "claims.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_front_figure_is_drawn_from_the_stored_results():
+    spec = importlib.util.spec_from_file_location("front_figure", ROOT / "docs" / "front_figure.py")
+    front = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(front)
+    _, ((left, right),) = new_figure(2)
+    front.draw_scan(left)
+    front.draw_schedules(right)
+    assert [text.get_text() for text in right.get_legend().get_texts()] == list(front.FAMILIES.values())
+    points, lines = right.containers, [line for line in right.lines if line.get_marker() == "None"]
+    assert len(points) == len(lines) == len(front.FAMILIES)
+    for point, line in zip(points, lines, strict=True):
+        np.testing.assert_allclose(point.lines[0].get_ydata(), line.get_ydata(), rtol=0.25)
 
 
 @pytest.mark.parametrize(("plot_format", "link"), [("pdf", "["), ("svg", "![")])

@@ -16,11 +16,7 @@ import xarray
 
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon
 from peakedtheory.validation import Case, grid, train
-from peakedtheory.validation.training import (
-    checkpoints,
-    runs,
-    train as training,
-)
+from peakedtheory.validation.training import checkpoints, runs, train as training
 from peakedtheory.validation.training.observables import recorded_steps
 from peakedtheory.validation.training.torch_engine import TorchEngine
 

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.flows import optimizer_of, predict_cases, train_cases
 from peakedtheory.validation.experiments.hard_labels import figures as draw
-from peakedtheory.validation.experiments.hard_labels.analysis import (
-    OPTIMIZERS,
-    PUBLISHED,
-)
+from peakedtheory.validation.experiments.hard_labels.analysis import OPTIMIZERS, PUBLISHED
 from peakedtheory.validation.experiments.hard_labels.claims import claims
 from peakedtheory.validation.experiments.selection import WIDTH
 from peakedtheory.validation.training.cases import Case

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peakedtheory.validation.experiments.comparison import (
-    FittedExponent,
-    fit_exponent,
-    late_window,
-)
+from peakedtheory.validation.experiments.comparison import FittedExponent, fit_exponent, late_window
 from peakedtheory.validation.experiments.selection import select
 
 if TYPE_CHECKING:

@@ -6,11 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from peakedtheory.validation.experiments.claims import Claim, near
-from peakedtheory.validation.experiments.comparison import (
-    agreement,
-    fit_exponent,
-    mean_and_error,
-)
+from peakedtheory.validation.experiments.comparison import agreement, fit_exponent, mean_and_error
 from peakedtheory.validation.experiments.residual.analysis import final_exponent, final_window
 from peakedtheory.validation.experiments.selection import levels, select
 

@@ -13,12 +13,7 @@ import numpy as np
 
 from peakedtheory._common.progress import reporter
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import (
-    aligned_flow,
-    beta_star_of,
-    logspace,
-    record_steps,
-)
+from peakedtheory.validation.experiments.flows import aligned_flow, beta_star_of, logspace, record_steps
 from peakedtheory.validation.experiments.residual import figures as draw
 from peakedtheory.validation.experiments.residual.analysis import final_window
 from peakedtheory.validation.experiments.residual.claims import claims

@@ -10,11 +10,7 @@ import numpy as np
 
 from peakedtheory.dynamics.late_time import decay_exponent
 from peakedtheory.dynamics.tuning import FAMILIES
-from peakedtheory.validation.experiments.comparison import (
-    FittedExponent,
-    fit_exponent,
-    tuned_minimum,
-)
+from peakedtheory.validation.experiments.comparison import FittedExponent, fit_exponent, tuned_minimum
 from peakedtheory.validation.experiments.selection import levels, select
 
 if TYPE_CHECKING:

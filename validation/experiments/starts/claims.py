@@ -15,9 +15,7 @@ from peakedtheory.validation.experiments.comparison import (
     relative_spread_error,
     steepest_slope,
 )
-from peakedtheory.validation.experiments.flows import (
-    flow_claim,
-)
+from peakedtheory.validation.experiments.flows import flow_claim
 from peakedtheory.validation.experiments.selection import levels, select
 from peakedtheory.validation.experiments.starts.analysis import shown_rate
 

@@ -11,11 +11,7 @@ from peakedtheory.dynamics.optimizers import Adam
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import warmup_cosine
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import (
-    logspace,
-    predict_cases,
-    train_cases,
-)
+from peakedtheory.validation.experiments.flows import logspace, predict_cases, train_cases
 from peakedtheory.validation.experiments.selection import WIDTH
 from peakedtheory.validation.experiments.starts import figures as draw
 from peakedtheory.validation.experiments.starts.claims import claims

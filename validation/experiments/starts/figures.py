@@ -18,9 +18,7 @@ from peakedtheory.validation.experiments.drawing import (
     rate_colours,
 )
 from peakedtheory.validation.experiments.selection import levels, select
-from peakedtheory.validation.experiments.starts.analysis import (
-    shown_rate,
-)
+from peakedtheory.validation.experiments.starts.analysis import shown_rate
 
 if TYPE_CHECKING:
     import xarray

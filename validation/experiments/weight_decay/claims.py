@@ -8,9 +8,7 @@ import numpy as np
 
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import fit_exponent
-from peakedtheory.validation.experiments.flows import (
-    flow_claim,
-)
+from peakedtheory.validation.experiments.flows import flow_claim
 from peakedtheory.validation.experiments.selection import select
 from peakedtheory.validation.experiments.weight_decay.analysis import (
     best_decay_rate,

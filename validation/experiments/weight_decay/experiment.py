@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from peakedtheory.dynamics.optimizers import Adam
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
-from peakedtheory.validation.experiments.flows import (
-    logspace,
-    predict_cases,
-    train_cases,
-)
+from peakedtheory.validation.experiments.flows import logspace, predict_cases, train_cases
 from peakedtheory.validation.experiments.selection import WIDTH
 from peakedtheory.validation.experiments.weight_decay.claims import claims
 from peakedtheory.validation.experiments.weight_decay.figures import draw
