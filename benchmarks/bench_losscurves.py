@@ -18,8 +18,8 @@ from peakedtheory.curves.comparison import compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.forecasts import forecast
+from peakedtheory.curves.law import parse_law
 from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import parse_law
 
 SIZES = (25, 100, 400)
 TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -84,7 +84,7 @@ def across_schedules(root):
 
 
 def _records(curve):
-    from peakedtheory.curves.laws import Records
+    from peakedtheory.curves.law import Records
 
     return Records.of(curve.window(curve.warmup))
 

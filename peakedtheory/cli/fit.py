@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from peakedtheory.curves.collapse import CollapseComparison
     from peakedtheory.curves.comparison import LawComparison
     from peakedtheory.curves.curve import LossCurve
-    from peakedtheory.curves.regime import CurveRegime
     from peakedtheory.curves.results import LossCurveFit
+    from peakedtheory.curves.standing import CurveRegime
 
 NAME = "fit"
 
@@ -206,7 +206,7 @@ def _regime(
     curve: LossCurve, fit: LossCurveFit, vocab: float, entropy: float | None, optimizer: str
 ) -> CurveRegime:
     """Return the regime of the fitted stretch; labels have the entropy L∞ unless told otherwise."""
-    from peakedtheory.curves.regime import curve_regime
+    from peakedtheory.curves.standing import curve_regime
 
     if entropy is None and 0.0 < fit.parameters.get("loss_floor", 0.0) < math.log(max(vocab, 1.0)):
         entropy = fit.parameters["loss_floor"]

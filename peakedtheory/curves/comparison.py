@@ -17,8 +17,8 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory.curves.curve import LossCurve, as_curves
 from peakedtheory.curves.fits import fit_loss_curve
+from peakedtheory.curves.law import Law, Records, parse_law
 from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import Law, Records, parse_law
 from peakedtheory.curves.results import LossCurveFit
 from peakedtheory.curves.uncertainty import correlation
 

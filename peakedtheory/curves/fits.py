@@ -14,8 +14,9 @@ import numpy as np
 
 from peakedtheory._common.checks import fail, whole_number
 from peakedtheory._common.progress import Report, reporter
+from peakedtheory.curves.choices import assembled, windowed
 from peakedtheory.curves.curve import LossCurve, as_curves
-from peakedtheory.curves.laws import Law, parse_law
+from peakedtheory.curves.law import Law, parse_law
 from peakedtheory.curves.results import Alternative, LossCurveFit
 from peakedtheory.curves.solver import Problem, Solution, improve, solve
 from peakedtheory.curves.uncertainty import (
@@ -25,7 +26,6 @@ from peakedtheory.curves.uncertainty import (
     free_parameters,
     resampled,
 )
-from peakedtheory.curves.windows import assembled, windowed
 
 #: Other beginnings of the window, as multiples of the chosen one, where they keep half of the records; other
 #: origins, in units of the warmup's time.

@@ -26,7 +26,7 @@ from peakedtheory.curves.comparison import (
 )
 from peakedtheory.curves.curve import LossCurve, as_curves
 from peakedtheory.curves.fits import fit_loss_curve
-from peakedtheory.curves.laws import Law, Records, parse_law
+from peakedtheory.curves.law import Law, Records, parse_law
 from peakedtheory.curves.results import LossCurveFit, student, target
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import dataclasses
 
 import numpy as np
 
+from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter, Records
 from peakedtheory.curves.law_powers import POWER, power_term
-from peakedtheory.curves.laws import FLOOR, Basis, Law, Parameter, Records
 
 _AMPLITUDE = Parameter("amplitude", "A", "loss above the floor at τ = 1 (nats)")
 _ALPHA = dataclasses.replace(POWER.shape[0], starts=(0.25, 0.5, 0.8))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from peakedtheory.curves.laws import FLOOR, Basis, Law, Parameter, Records
+from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter, Records
 from peakedtheory.dynamics.approach import artanh_of_end
 
 _AMPLITUDE = Parameter("amplitude", "c", "loss above the floor at time one (nats)")

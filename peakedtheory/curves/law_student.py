@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from peakedtheory.curves.laws import FLOOR, Basis, Law, Parameter, Records
+from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter, Records
 
 #: Scaled times u = c τ/n that are tabulated; the loss is constant below and (β* finite) negligible above.
 _LOWEST, _HIGHEST, _KNOTS = 1e-6, 1e9, 3001

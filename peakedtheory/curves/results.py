@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory.curves.choices import warmup_time
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.laws import Law, Records
+from peakedtheory.curves.law import Law, Records
 from peakedtheory.curves.solver import Problem, Solution
 from peakedtheory.curves.uncertainty import Correlation, free_parameters, freedom, profile_interval
-from peakedtheory.curves.windows import warmup_time
 
 if TYPE_CHECKING:
     import matplotlib.figure

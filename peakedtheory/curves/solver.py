@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from peakedtheory.curves.laws import Law, Parameter, Records
+from peakedtheory.curves.law import Law, Parameter, Records
 
 #: Starts that are improved, and what the objective may still promise to fall by at the end, relative to
 # itself.

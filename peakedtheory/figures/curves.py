@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peakedtheory.curves.laws import Records
+from peakedtheory.curves.law import Records
 from peakedtheory.figures.exact import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 
 if TYPE_CHECKING:

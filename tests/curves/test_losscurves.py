@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from made_curves import PLANS, STEPS, TRUE, autoregressive, curve
 
+from peakedtheory.curves.choices import automatic_start, thinned
 from peakedtheory.curves.comparison import compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.forecasts import forecast
+from peakedtheory.curves.law import Records, parse_law
 from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import Records, parse_law
 from peakedtheory.curves.solver import Problem, improve, solve
-from peakedtheory.curves.windows import automatic_start, thinned
 
 
 @pytest.mark.parametrize("law", ["power", "power-steps", "finite-beta-star"])

@@ -4,8 +4,8 @@ import pytest
 
 from peakedtheory import student_flow
 from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.law import Records, parse_law
 from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import Records, parse_law
 from peakedtheory.curves.reductions import LOWEST, Reductions
 from peakedtheory.dynamics.closed_forms import finite_beta_star_law
 from peakedtheory.schedules.families import warmup_cosine, wsd

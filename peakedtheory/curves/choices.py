@@ -16,7 +16,7 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.laws import Law, Records
+from peakedtheory.curves.law import Law, Records
 from peakedtheory.curves.solver import Problem
 
 #: Records of one curve that a fit sees; longer logs are averaged in groups.
