@@ -1,28 +1,143 @@
-"""Which records a fit uses and where its time starts, by stated rules, and the alternatives to them.
+"""What a fit chooses before it fits: its records, where time starts, and the function of the residuals.
 
 Window: a law in one time uses the records from twice the warmup on (2 % of the run where there is none), a
 law of the whole schedule those from the end of the warmup on; no more than a third of the records is ever
 dropped. Origin: time is counted from the first step. How much a result owes to these choices is found by
-making others (`curves.uncertainty`).
+making others (`curves.fits`).
 """
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, real_number
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.law import Law, Records
+from peakedtheory.curves.law import Law
 from peakedtheory.curves.solver import Problem
+from peakedtheory.curves.times import Times
+
+#: By rule, everything after the warmup, or from a first to a last step.
+WindowChoice = Literal["auto"] | tuple[float, float] | None
+#: At the first step, fitted, or known.
+OriginChoice = Literal["auto", "fit"] | float
+LossFunction = Literal["huber", "squares"]
 
 #: Records of one curve that a fit sees; longer logs are averaged in groups.
 MOST_RECORDS = 400
 _LARGEST_DROP = 1.0 / 3.0
 _WITHOUT_WARMUP = 0.02
+
+
+class Options(TypedDict, total=False):
+    """The choices as keywords of `fit_loss_curve`, `compare_laws` and `forecast`."""
+
+    window: WindowChoice
+    origin: OriginChoice
+    loss: LossFunction
+    delta: float
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The choices of one fit, as `fit_loss_curve` describes them.
+
+    Attributes
+    ----------
+    window : "auto", None or (float, float)
+    origin : "auto", "fit" or float
+    loss : "huber" or "squares"
+    delta : float
+
+    Raises
+    ------
+    ValueError
+        If one of them is none of that.
+    """
+
+    window: WindowChoice = "auto"
+    origin: OriginChoice = "auto"
+    loss: LossFunction = "huber"
+    delta: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("huber", "squares"):
+            fail("loss", 'must be "huber" or "squares"', repr(self.loss), "choose one")
+        if not (math.isfinite(self.delta) and self.delta > 0):
+            fail("delta", "must be a finite positive number", f"{self.delta}", "1e-3 is common")
+        if not isinstance(self.origin, str):
+            object.__setattr__(self, "origin", real_number("origin", self.origin))
+        elif self.origin not in ("auto", "fit"):
+            fail("origin", 'must be "auto", "fit" or a number', repr(self.origin), "correct it")
+        if not (self.window is None or (isinstance(self.window, str) and self.window == "auto")):
+            object.__setattr__(self, "window", _limits(self.window))
+
+    @property
+    def options(self) -> Options:
+        """The choices as keywords."""
+        return Options(window=self.window, origin=self.origin, loss=self.loss, delta=self.delta)
+
+    @property
+    def start(self) -> float:
+        """Where time starts unless it is fitted."""
+        return 0.0 if isinstance(self.origin, str) else self.origin
+
+    def parts(
+        self, curves: Sequence[LossCurve], law: Law
+    ) -> tuple[tuple[LossCurve, ...], tuple[float, float]]:
+        """Return each curve's records inside the window, and its first and last step over all curves.
+
+        Raises
+        ------
+        ValueError
+            If a curve ends inside its warmup, lacks the rates its law needs, or the window cannot hold the
+            law.
+        """
+        parts = [self._part(curve, law) for curve in curves]
+        parts = [part.window(np.nextafter(0.0, 1.0)) if part.step[0] == 0 else part for part in parts]
+        _refuse_unfit(parts, law)
+        first, last = min(part.step[0] for part in parts), max(part.step[-1] for part in parts)
+        return tuple(thinned(part) for part in parts), (float(first), float(last))
+
+    def _part(self, curve: LossCurve, law: Law) -> LossCurve:
+        if isinstance(self.window, tuple):
+            return curve.window(*self.window)
+        if curve.step[-1] <= curve.warmup:
+            found = f"{curve.name or 'a curve'} of {curve.step[-1]:g} steps with {curve.warmup} of warmup"
+            remedy = "give a longer run, or the window to be used"
+            fail("curves", "must go beyond their warmup", found, remedy)
+        return curve.window(automatic_start(curve, law) if self.window == "auto" else max(curve.warmup, 1.0))
+
+    def problem(self, parts: Sequence[LossCurve], law: Law, shift: float = 0.0) -> Problem:
+        """Return the problem of fitting `law` to the records that `parts` returned.
+
+        Parameters
+        ----------
+        parts, law
+            As in `parts`.
+        shift : float
+            Added to the origin, in units of each curve's `warmup_time`.
+
+        Raises
+        ------
+        ValueError
+            If time starts within the window.
+        """
+        times = tuple(part.times for part in parts)
+        origins = tuple(self.start + shift * warmup_time(one, law) for one in times)
+        for one, origin in zip(times, origins, strict=True):
+            first = law.elapsed(one)[0]
+            if first <= origin:
+                unit = "τ" if law.time == "tau" else "step"
+                rule = f"must lie before the window, which begins at {unit} = {first:g}"
+                fail("origin", rule, f"{origin:g}", "choose a smaller origin or a later window")
+        log_loss = np.log(np.concatenate([part.loss for part in parts]))
+        huber = math.inf if self.loss == "squares" else float(self.delta)
+        return Problem(law, times, log_loss, origins, huber, self.origin == "fit")
 
 
 def automatic_start(curve: LossCurve, law: Law) -> float:
@@ -36,63 +151,30 @@ def automatic_start(curve: LossCurve, law: Law) -> float:
     return float(min(max(wanted, begin), latest))
 
 
-def windowed(
-    curves: Sequence[LossCurve], law: Law, window: Any = "auto"
-) -> tuple[tuple[LossCurve, ...], tuple[float, float]]:
-    """Return each curve's records inside the window, and its first and last step over all curves.
-
-    Raises
-    ------
-    ValueError
-        If a curve ends inside its warmup, lacks the rates its law needs, or the window cannot hold the law.
-    """
-    if not (window is None or (isinstance(window, str) and window == "auto")):
-        first, last = _limits(window)
-        parts = [curve.window(first, last) for curve in curves]
-    else:
-        parts = []
-        for curve in curves:
-            if curve.step[-1] <= curve.warmup:
-                fail(
-                    "curves",
-                    "must go beyond their warmup",
-                    f"{curve.name or 'a curve'} of {curve.step[-1]:g} steps with {curve.warmup} of warmup",
-                    "give a longer run, or the window to be used",
-                )
-            begin = automatic_start(curve, law) if window == "auto" else max(curve.warmup, 1.0)
-            parts.append(curve.window(begin))
-    parts = [part.window(np.nextafter(0.0, 1.0)) if part.step[0] == 0 else part for part in parts]
-    count = sum(len(part) for part in parts)
-    if count < law.minimal_points:
-        fail(
-            "window",
-            f"must hold {law.minimal_points} records for the {len(law.free)} parameters of {law.name}",
-            f"{count}",
-            "widen it, log more often, or hold parameters, as in power:alpha=1/3",
-        )
-    if law.needs_schedule and any(part.rates is None for part in parts):
-        fail(
-            "law", f"{law.name} needs the learning rates", "curves without", "give rates, or use power-steps"
-        )
-    if law.needs_annealing and not any(part.is_annealed for part in parts):
-        fail(
-            "window",
-            f"must contain falling learning rates for the parameters of {law.name}",
-            "a constant rate",
-            "add an annealed curve, or use a law of τ alone such as power",
-        )
-    first, last = min(part.step[0] for part in parts), max(part.step[-1] for part in parts)
-    return tuple(thinned(part) for part in parts), (float(first), float(last))
-
-
-def _limits(window: Any) -> tuple[float, float]:
+def _limits(window: object) -> tuple[float, float]:
     try:
-        first, last = (float(limit) for limit in window)
+        first, last = (float(limit) for limit in window)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         fail("window", 'must be "auto", None or (first step, last step)', repr(window)[:40], "correct it")
     if not first < last:
         fail("window", "must end after it begins", f"({first:g}, {last:g})", "exchange its limits")
     return first, last
+
+
+def _refuse_unfit(parts: Sequence[LossCurve], law: Law) -> None:
+    """Raise ValueError where the records cannot hold the law."""
+    count = sum(len(part) for part in parts)
+    if count < law.minimal_points:
+        rule = f"must hold {law.minimal_points} records for the {len(law.free)} parameters of {law.name}"
+        remedy = "widen it, log more often, or hold parameters, as in power:alpha=1/3"
+        fail("window", rule, f"{count}", remedy)
+    if law.needs_schedule and any(part.clock is None for part in parts):
+        remedy = "give rates, or use power-steps"
+        fail("law", f"{law.name} needs the learning rates", "curves without", remedy)
+    if law.needs_annealing and not any(part.is_annealed for part in parts):
+        rule = f"must contain falling learning rates for the parameters of {law.name}"
+        remedy = "add an annealed curve, or use a law of τ alone such as power"
+        fail("window", rule, "a constant rate", remedy)
 
 
 def thinned(curve: LossCurve, most: int = MOST_RECORDS) -> LossCurve:
@@ -108,44 +190,10 @@ def thinned(curve: LossCurve, most: int = MOST_RECORDS) -> LossCurve:
     kept = slice(len(curve) - groups * size, None)
     loss = np.exp(np.log(curve.loss[kept]).reshape(groups, size).mean(axis=1))
     step = curve.step[kept].reshape(groups, size)[:, size // 2]
-    return dataclasses.replace(curve, step=step, loss=loss, logit_std=None, entropy=None)
+    return LossCurve(step, loss, curve.clock, name=curve.name, metadata=curve.metadata)
 
 
-def warmup_time(curve: LossCurve, law: Law) -> float:
+def warmup_time(times: Times, law: Law) -> float:
     """Return what the origin may be off by: the time of the warmup, or 1 % of the run where there is none."""
-    step = float(curve.warmup) if curve.warmup else 0.01 * float(curve.step[-1])
-    return float(curve.time_at(step)) if law.time == "tau" else step
-
-
-def assembled(
-    parts: Sequence[LossCurve], law: Law, origin: Any, delta: float, shift: float = 0.0
-) -> tuple[Problem, float]:
-    """Return the problem of fitting `law` to the windowed curves, and the origin it starts from.
-
-    Parameters
-    ----------
-    parts : sequence of LossCurve
-        As `windowed` returns them.
-    origin : "auto", "fit" or float
-        0 for "auto"; fitted for "fit"; otherwise where time starts, in the law's unit.
-    delta : float
-        Huber's δ.
-    shift : float
-        Added to the origin, in units of each curve's `warmup_time`.
-    """
-    fitted = isinstance(origin, str) and origin == "fit"
-    base = 0.0 if isinstance(origin, str) else float(origin)
-    records = tuple(Records.of(part) for part in parts)
-    origins = tuple(base + shift * warmup_time(part, law) for part in parts)
-    for record, start in zip(records, origins, strict=True):
-        first = law.times(record)[0]
-        if first <= start:
-            unit = "τ" if law.time == "tau" else "step"
-            fail(
-                "origin",
-                f"must lie before the window, which begins at {unit} = {first:g}",
-                f"{start:g}",
-                "choose a smaller origin or a later window",
-            )
-    log_loss = np.log(np.concatenate([part.loss for part in parts]))
-    return Problem(law, records, log_loss, origins, delta, fitted), base
+    step = float(times.warmup) if times.warmup else 0.01 * float(times.step[-1])
+    return float(times.known_clock.time_at(step)) if law.time == "tau" else step

@@ -5,8 +5,6 @@ The rates of every step are the truth; the dynamic time τ = Σ η (Liu et al. 2
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,15 +13,27 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array
+from peakedtheory._common.types import Reals
+from peakedtheory.curves.rates import recorded, scheduled
+from peakedtheory.curves.times import Times
 from peakedtheory.schedules.clock import Clock
-from peakedtheory.schedules.reading import as_schedule
-
-_PEAK = 1.0 - 1e-6
+from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class LossCurve:
     """Losses recorded along one run.
+
+    Parameters
+    ----------
+    step, loss, logit_std, entropy : array_like, shape (records,)
+        See below; the last two may be left out.
+    rates : Clock, str, array_like, sequence of pairs or callable, optional
+        Learning rates of the run as `as_schedule` takes them, of every optimizer step 1 … T, T at least the
+        last recorded step; what lies beyond is the planned rest of the run. Where they are unknown, only laws
+        in the step count can be fitted.
+    name, metadata : optional
+        See below.
 
     Attributes
     ----------
@@ -31,9 +41,8 @@ class LossCurve:
         Optimizer steps taken when the loss was recorded, increasing, at least 0.
     loss : ndarray, shape (records,)
         Loss in nats, positive.
-    rates : ndarray, shape (steps,), or None
-        Learning rate of every optimizer step 1 … T, T at least the last recorded step; what lies beyond is
-        the planned rest of the run. None where it is unknown: then only laws in the step count can be fitted.
+    clock : Clock or None
+        Learning rates of the run and the times they keep; None where they are unknown.
     logit_std, entropy : ndarray, shape (records,), or None
         Standard deviation of the logits, and entropy of the predictions in nats, where they were logged.
     name : str
@@ -55,62 +64,45 @@ class LossCurve:
 
     step: np.ndarray
     loss: np.ndarray
-    rates: np.ndarray | None = None
-    logit_std: np.ndarray | None = None
-    entropy: np.ndarray | None = None
-    name: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    clock: Clock | None
+    logit_std: np.ndarray | None
+    entropy: np.ndarray | None
+    name: str
+    metadata: dict[str, Any] = field(repr=False)
 
-    def __post_init__(self) -> None:
-        step = _column("step", self.step)
-        if (step < 0).any() or np.isinf(step).any():
-            fail("step", "must be finite and >= 0", f"{step.min():g}", "count the steps from the start")
-        if (np.diff(step) <= 0).any():
-            at = int(np.argmax(np.diff(step) <= 0))
-            fail(
-                "step",
-                "must increase from record to record",
-                f"{step[at + 1]:g} after {step[at]:g}",
-                "sort the records and keep one of each step",
-            )
-        loss = _column("loss", self.loss, step.size)
-        if (loss <= 0).any() or np.isinf(loss).any():
-            bad = np.flatnonzero((loss <= 0) | np.isinf(loss))[0]
-            fail(
-                "loss",
-                "must be finite and > 0",
-                f"{loss[bad]:g} at step {step[bad]:g}",
-                "drop the record, or the constant that was subtracted",
-            )
-        columns: dict[str, Any] = {"step": step, "loss": loss}
-        for extra in ("logit_std", "entropy"):
-            value = getattr(self, extra)
-            columns[extra] = None if value is None else _column(extra, value, step.size)
-        if self.rates is not None:
-            rates = as_schedule(self.rates).rates
-            if rates.size < step[-1]:
-                fail(
-                    "rates",
-                    f"must cover every step up to {step[-1]:g}",
-                    f"{rates.size} rates",
-                    "give the rate of each step, or use LossCurve.from_records",
-                )
-            columns["rates"] = rates
-        for key, value in columns.items():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+    def __init__(
+        self,
+        step: Reals,
+        loss: Reals,
+        rates: ScheduleLike | None = None,
+        logit_std: Reals | None = None,
+        entropy: Reals | None = None,
+        name: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        steps = _steps(step)
+        fields = {
+            "step": steps,
+            "loss": _losses(loss, steps),
+            "logit_std": None if logit_std is None else _column("logit_std", logit_std, steps.size),
+            "entropy": None if entropy is None else _column("entropy", entropy, steps.size),
+            "clock": None if rates is None else _covering(rates, steps[-1]),
+            "name": name,
+            "metadata": {} if metadata is None else metadata,
+        }
+        for key, value in fields.items():
             object.__setattr__(self, key, value)
 
     @classmethod
     def from_records(
         cls,
-        step: Any,
-        loss: Any,
+        step: Reals,
+        loss: Reals,
         *,
-        learning_rate: Any = None,
-        schedule: Any = None,
-        logit_std: Any = None,
-        entropy: Any = None,
+        learning_rate: Reals | None = None,
+        schedule: ScheduleLike | None = None,
+        logit_std: Reals | None = None,
+        entropy: Reals | None = None,
         name: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> LossCurve:
@@ -141,53 +133,49 @@ class LossCurve:
             If the rates fit neither the records nor the steps, or the schedule is shorter than the curve.
         """
         steps = _column("step", step)
-        rates = None
+        clock = None
         if schedule is not None:
-            rates = schedule_behind(schedule, steps[-1]).rates
+            clock = scheduled(schedule, steps[-1])
         elif learning_rate is not None:
-            rates = _column("learning_rate", learning_rate)
-            if rates.size == steps.size and rates.size < steps[-1]:
-                rates = between_records(steps, rates)
-            elif rates.size < steps[-1]:
-                fail(
-                    "learning_rate",
-                    f"must have one value per record ({steps.size}) or per step (at least {steps[-1]:g})",
-                    f"{rates.size} values",
-                    "make the lengths agree",
-                )
-        return cls(steps, loss, rates, logit_std, entropy, name, dict(metadata or {}))
+            clock = recorded(steps, _column("learning_rate", learning_rate))
+        return cls(steps, loss, clock, logit_std, entropy, name, dict(metadata or {}))
 
     def __len__(self) -> int:
         """Return the number of records."""
         return int(self.step.size)
 
+    @property
+    def rates(self) -> np.ndarray | None:
+        """Learning rate of every optimizer step 1 … T, shape (steps,); None where they are unknown."""
+        return None if self.clock is None else self.clock.rates
+
     @cached_property
+    def times(self) -> Times:
+        """The records' steps with the clock: where laws are evaluated."""
+        return Times(self.step, self.clock, self.name)
+
+    @property
     def tau(self) -> np.ndarray:
         """Dynamic time Σ_{t ≤ step} η_t at the records, shape (records,)."""
-        return self.time_at(self.step)
+        return self.times.tau
 
-    @cached_property
+    @property
     def learning_rate(self) -> np.ndarray:
         """Rate of the step just taken at each record, shape (records,)."""
-        return self.rate_at(self.step)
+        return self.times.eta
 
-    @cached_property
+    @property
     def warmup(self) -> int:
         """First step that has the largest rate of the run; 0 if it is the first one or rates are unknown."""
-        if self.rates is None:
-            return 0
-        first = int(np.argmax(self.rates >= _PEAK * self.rates.max()))
-        return first + 1 if first else 0
+        return self.times.warmup
 
-    def time_at(self, step: Any) -> np.ndarray:
+    def time_at(self, step: Reals) -> np.ndarray:
         """Return τ after `step` steps (array_like, any shape), linear between whole steps."""
-        times = np.concatenate([[0.0], np.cumsum(self._known_rates())])
-        return np.interp(np.asarray(step, dtype=float), np.arange(times.size), times)
+        return self.times.known_clock.time_at(step)
 
-    def rate_at(self, step: Any) -> np.ndarray:
+    def rate_at(self, step: Reals) -> np.ndarray:
         """Return the rate of the step that ends at `step` (array_like, any shape)."""
-        index = np.ceil(np.asarray(step, dtype=float)).astype(int) - 1
-        return self._known_rates()[np.clip(index, 0, None)]
+        return self.times.known_clock.rate_at(step)
 
     def window(self, first: float = 0.0, last: float = np.inf) -> LossCurve:
         """Return the records with first <= step <= last; rates and origin of τ stay those of the whole run.
@@ -205,34 +193,22 @@ class LossCurve:
                 f"[{first:g}, {last:g}]",
                 "widen it",
             )
-        return dataclasses.replace(
-            self,
-            step=self.step[inside],
-            loss=self.loss[inside],
-            logit_std=None if self.logit_std is None else self.logit_std[inside],
-            entropy=None if self.entropy is None else self.entropy[inside],
-        )
+        std, entropy = (None if c is None else c[inside] for c in (self.logit_std, self.entropy))
+        step, loss = self.step[inside], self.loss[inside]
+        return LossCurve(step, loss, self.clock, std, entropy, self.name, self.metadata)
 
     def annealing(self, fraction: float = 0.01) -> np.ndarray:
         """Return which records come after the peak and more than `fraction` below it, shape (records,)."""
-        rates = self._known_rates()
-        return (self.step > self.warmup) & (self.learning_rate < (1.0 - fraction) * rates.max())
+        below = self.learning_rate < (1.0 - fraction) * self.times.known_clock.peak
+        return (self.step > self.warmup) & below
 
     @property
     def is_annealed(self) -> bool:
         """Whether any record lies where the rate has come down from its peak."""
-        return self.rates is not None and bool(self.annealing().any())
-
-    def _known_rates(self) -> np.ndarray:
-        if self.rates is None:
-            label = f" of {self.name}" if self.name else ""
-            fail(
-                "rates", f"are needed for the dynamic time{label}", "None", "give learning_rate or a schedule"
-            )
-        return self.rates
+        return self.clock is not None and bool(self.annealing().any())
 
 
-def as_curves(curves: Any) -> tuple[LossCurve, ...]:
+def as_curves(curves: LossCurve | Iterable[LossCurve]) -> tuple[LossCurve, ...]:
     """Return one or several curves as a tuple.
 
     Parameters
@@ -255,24 +231,40 @@ def as_curves(curves: Any) -> tuple[LossCurve, ...]:
     return several
 
 
-def _column(name: str, value: Any, size: int | None = None) -> np.ndarray:
-    column = real_array(name, value)
+def _column(name: str, value: Reals, size: int | None = None) -> np.ndarray:
+    column = np.array(real_array(name, value))
     if column.ndim != 1 or (size is not None and column.size != size):
         expected = "must be one-dimensional" if size is None else f"must have one value per record ({size})"
         fail(name, expected, f"shape {column.shape}", "make the lengths agree")
-    return np.array(column)
+    column.flags.writeable = False
+    return column
 
 
-def schedule_behind(schedule: Any, last: float) -> Clock:
-    """Return the schedule of a curve whose last record is at this step, which ends there if it has no end."""
-    pairs = isinstance(schedule, (list, tuple)) and schedule and isinstance(schedule[0], (list, tuple))
-    endless = pairs or callable(schedule) or (isinstance(schedule, str) and "steps=" not in schedule)
-    return as_schedule(schedule, math.ceil(last) if endless else None)
+def _steps(values: Reals) -> np.ndarray:
+    step = _column("step", values)
+    if (step < 0).any() or np.isinf(step).any():
+        fail("step", "must be finite and >= 0", f"{step.min():g}", "count the steps from the start")
+    if (np.diff(step) <= 0).any():
+        at = int(np.argmax(np.diff(step) <= 0))
+        found = f"{step[at + 1]:g} after {step[at]:g}"
+        remedy = "sort the records and keep one of each step"
+        fail("step", "must increase from record to record", found, remedy)
+    return step
 
 
-def between_records(step: np.ndarray, logged: np.ndarray) -> np.ndarray:
-    """Rate of every step from the logged ones: linear in between, by the rule of `from_records` before."""
-    rises = logged.size > 1 and logged[1] > logged[0]
-    before = 0.0 if rises else logged[0]
-    nodes = np.concatenate([[min(0.0, step[0] - 1.0)], step])
-    return np.interp(np.arange(1.0, np.ceil(step[-1]) + 1.0), nodes, np.concatenate([[before], logged]))
+def _losses(values: Reals, step: np.ndarray) -> np.ndarray:
+    loss = _column("loss", values, step.size)
+    if (loss <= 0).any() or np.isinf(loss).any():
+        bad = np.flatnonzero((loss <= 0) | np.isinf(loss))[0]
+        found = f"{loss[bad]:g} at step {step[bad]:g}"
+        fail("loss", "must be finite and > 0", found, "drop the record, or the constant that was subtracted")
+    return loss
+
+
+def _covering(rates: ScheduleLike, last: float) -> Clock:
+    """Return the clock of rates that reach the last record."""
+    clock = as_schedule(rates)
+    if clock.steps < last:
+        remedy = "give the rate of each step, or use LossCurve.from_records"
+        fail("rates", f"must cover every step up to {last:g}", f"{clock.steps} rates", remedy)
+    return clock
