@@ -72,7 +72,7 @@ def across_schedules(root):
         row = {}
         for name in LAWS:
             fit = fit_loss_curve(train, name, window=None if not LAWS[name].needs_annealing else "auto")
-            errors = [np.abs(fit.at(c.window(c.warmup).times) - c.loss).mean() for c in test]
+            errors = [np.abs(fit.at(c.window(c.warmup)) - c.loss).mean() for c in test]
             row[name] = float(np.mean(errors))
         law = parse_law("multi-power")
         values = dict(zip(law.names, PUBLISHED[size][0], strict=True))

@@ -16,10 +16,9 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_number
-from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.curve import LossCurve, Times
 from peakedtheory.curves.law import Law
 from peakedtheory.curves.solver import Problem
-from peakedtheory.curves.times import Times
 
 #: By rule, everything after the warmup, or from a first to a last step.
 WindowChoice = Literal["auto"] | tuple[float, float] | None
@@ -127,9 +126,8 @@ class Choices:
         ValueError
             If time starts within the window.
         """
-        times = tuple(part.times for part in parts)
-        origins = tuple(self.start + shift * warmup_time(one, law) for one in times)
-        for one, origin in zip(times, origins, strict=True):
+        origins = tuple(self.start + shift * warmup_time(one, law) for one in parts)
+        for one, origin in zip(parts, origins, strict=True):
             first = law.elapsed(one)[0]
             if first <= origin:
                 unit = "τ" if law.time == "tau" else "step"
@@ -137,7 +135,7 @@ class Choices:
                 fail("origin", rule, f"{origin:g}", "choose a smaller origin or a later window")
         log_loss = np.log(np.concatenate([part.loss for part in parts]))
         huber = math.inf if self.loss == "squares" else float(self.delta)
-        return Problem(law, times, log_loss, origins, huber, self.origin == "fit")
+        return Problem(law, tuple(parts), log_loss, origins, huber, self.origin == "fit")
 
 
 def automatic_start(curve: LossCurve, law: Law) -> float:

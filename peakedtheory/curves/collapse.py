@@ -236,7 +236,17 @@ def _measure(
             _nothing_in_common(tracks)
         spread, error = _root(square, float(np.nanstd(drawn, ddof=1)))
         names = tuple(track.name for track in tracks)
-        results.append(Collapse(against, spread, error, math.sqrt(noise), np.exp(levels), position, names))
+        results.append(
+            Collapse(
+                against=against,
+                spread=spread,
+                standard_error=error,
+                noise=math.sqrt(noise),
+                levels=np.exp(levels),
+                position=position,
+                names=names,
+            )
+        )
         squares.append(drawn)
     return results, squares
 

@@ -200,7 +200,7 @@ def compare_laws(
     for law in wanted:
         try:
             fit = fit_loss_curve(fitted, law, **options)
-            predicted = np.concatenate([fit.at(c.times) for c in tested])
+            predicted = np.concatenate([fit.at(c) for c in tested])
             rows.append((law, fit, predicted - actual, ""))
         except ValueError as error:
             rows.append((law, None, np.full(actual.size, np.nan), str(error)))
@@ -255,10 +255,19 @@ def _scored(
             loss = np.concatenate([part.loss for part in fit.parts])
             in_sample = float(np.abs(loss * -np.expm1(-fit.residuals)).mean())
         apart = fit is not None and excess > SEPARATION * scatter and place > 0
-        error = float(np.abs(miss).mean())
-        name = law_name(law)
         scores.append(
-            LawScore(name, law, error, float(miss.mean()), excess, scatter, in_sample, apart, fit, note)
+            LawScore(
+                name=law_name(law),
+                law=law,
+                error=float(np.abs(miss).mean()),
+                bias=float(miss.mean()),
+                excess=excess,
+                excess_error=scatter,
+                in_sample=in_sample,
+                told_apart=apart,
+                fit=fit,
+                note=note,
+            )
         )
     return tuple(scores)
 
@@ -272,7 +281,7 @@ def _error_of_error(
     fit: LossCurveFit, tested: tuple[LossCurve, ...], miss: np.ndarray, noise: float
 ) -> float:
     """Return the standard error of the mean absolute error that residuals of slow `noise` bring about."""
-    slope = np.concatenate([fit.log_slopes(c.times) * fit.at(c.times)[:, None] for c in tested])
+    slope = np.concatenate([fit.log_slopes(c) * fit.at(c)[:, None] for c in tested])
     gradient = (np.sign(miss)[:, None] * slope).mean(axis=0)
     scale = noise / max(_slow_noise(fit), 1e-300)
     return scale * math.sqrt(max(float(gradient @ fit.covariance @ gradient), 0.0))

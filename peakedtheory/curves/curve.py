@@ -5,6 +5,7 @@ The rates of every step are the truth; the dynamic time τ = Σ η (Liu et al. 2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,13 +16,76 @@ import numpy as np
 from peakedtheory._common.checks import fail, real_array
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.rates import recorded, scheduled
-from peakedtheory.curves.times import Times
+from peakedtheory.curves.reductions import Reductions
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
+#: A schedule that ends within this of its peak may be continued.
+_PEAK = 1.0 - 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Steps of a run with the clock behind them: where a law is evaluated.
+
+    Attributes
+    ----------
+    step : ndarray, shape (records,)
+        Optimizer steps, increasing, at least 0.
+    clock : Clock or None
+        Learning rates of the run and the times they keep; None where they are unknown.
+    name : str
+        What messages call the run.
+    """
+
+    step: np.ndarray
+    clock: Clock | None
+    name: str
+
+    @property
+    def known_clock(self) -> Clock:
+        """The clock, refused with one line where the rates are unknown."""
+        if self.clock is None:
+            rule = f"are needed for the dynamic time{f' of {self.name}' if self.name else ''}"
+            fail("rates", rule, "None", "give learning_rate or a schedule")
+        return self.clock
+
+    @property
+    def rates(self) -> np.ndarray | None:
+        """Learning rate of every optimizer step 1 … T, shape (steps,); None where they are unknown."""
+        return None if self.clock is None else self.clock.rates
+
+    @property
+    def warmup(self) -> int:
+        """First step that has the largest rate of the run; 0 if it is the first one or rates are unknown."""
+        return 0 if self.clock is None else self.clock.warmup
+
+    @cached_property
+    def tau(self) -> np.ndarray:
+        """Dynamic time Σ_{t ≤ step} η_t at the records, shape (records,)."""
+        return self.time_at(self.step)
+
+    @cached_property
+    def learning_rate(self) -> np.ndarray:
+        """Rate of the step just taken at each record, shape (records,)."""
+        return self.rate_at(self.step)
+
+    @cached_property
+    def reductions(self) -> Reductions:
+        """The falls of the rate before each record, for laws that sum over them."""
+        return Reductions(self.known_clock, self.step)
+
+    def time_at(self, step: Reals) -> np.ndarray:
+        """Return τ after `step` steps (array_like, any shape), linear between whole steps."""
+        return self.known_clock.time_at(step)
+
+    def rate_at(self, step: Reals) -> np.ndarray:
+        """Return the rate of the step that ends at `step` (array_like, any shape)."""
+        return self.known_clock.rate_at(step)
+
 
 @dataclass(frozen=True, eq=False, init=False)
-class LossCurve:
+class LossCurve(Times):
     """Losses recorded along one run.
 
     Parameters
@@ -62,12 +126,9 @@ class LossCurve:
     [1.0, 2.0, 4.0]
     """
 
-    step: np.ndarray
     loss: np.ndarray
-    clock: Clock | None
     logit_std: np.ndarray | None
     entropy: np.ndarray | None
-    name: str
     metadata: dict[str, Any] = field(repr=False)
 
     def __init__(
@@ -144,39 +205,6 @@ class LossCurve:
         """Return the number of records."""
         return int(self.step.size)
 
-    @property
-    def rates(self) -> np.ndarray | None:
-        """Learning rate of every optimizer step 1 … T, shape (steps,); None where they are unknown."""
-        return None if self.clock is None else self.clock.rates
-
-    @cached_property
-    def times(self) -> Times:
-        """The records' steps with the clock: where laws are evaluated."""
-        return Times(self.step, self.clock, self.name)
-
-    @property
-    def tau(self) -> np.ndarray:
-        """Dynamic time Σ_{t ≤ step} η_t at the records, shape (records,)."""
-        return self.times.tau
-
-    @property
-    def learning_rate(self) -> np.ndarray:
-        """Rate of the step just taken at each record, shape (records,)."""
-        return self.times.eta
-
-    @property
-    def warmup(self) -> int:
-        """First step that has the largest rate of the run; 0 if it is the first one or rates are unknown."""
-        return self.times.warmup
-
-    def time_at(self, step: Reals) -> np.ndarray:
-        """Return τ after `step` steps (array_like, any shape), linear between whole steps."""
-        return self.times.known_clock.time_at(step)
-
-    def rate_at(self, step: Reals) -> np.ndarray:
-        """Return the rate of the step that ends at `step` (array_like, any shape)."""
-        return self.times.known_clock.rate_at(step)
-
     def window(self, first: float = 0.0, last: float = np.inf) -> LossCurve:
         """Return the records with first <= step <= last; rates and origin of τ stay those of the whole run.
 
@@ -199,13 +227,43 @@ class LossCurve:
 
     def annealing(self, fraction: float = 0.01) -> np.ndarray:
         """Return which records come after the peak and more than `fraction` below it, shape (records,)."""
-        below = self.learning_rate < (1.0 - fraction) * self.times.known_clock.peak
+        below = self.learning_rate < (1.0 - fraction) * self.known_clock.peak
         return (self.step > self.warmup) & below
 
     @property
     def is_annealed(self) -> bool:
         """Whether any record lies where the rate has come down from its peak."""
         return self.clock is not None and bool(self.annealing().any())
+
+
+def ahead(run: Times, steps: Reals | None, schedule: ScheduleLike | None) -> Times:
+    """Return the times at `steps` of the run, or of one like it under another schedule.
+
+    Rates that ended at their peak go on at that rate.
+
+    Raises
+    ------
+    ValueError
+        If the steps do not increase, or go beyond a schedule that has been annealed.
+    """
+    wanted = run.step if steps is None else np.atleast_1d(np.array(steps, dtype=float))
+    rising = wanted.ndim == 1 and (wanted > 0).all() and (np.diff(wanted) > 0).all()
+    if not rising or not np.isfinite(wanted).all():
+        fail("steps", "must be positive and increase", repr(steps)[:50], "list optimizer steps in order")
+    clock = run.clock
+    if schedule is not None:
+        clock = as_schedule(schedule)
+        if steps is None:
+            wanted = run.step[run.step <= clock.steps]
+            wanted = np.append(wanted, clock.steps) if not wanted.size or wanted[-1] < clock.steps else wanted
+    if clock is not None and wanted[-1] > clock.steps:
+        last = clock.rates[-1]
+        if last < _PEAK * clock.peak or schedule is not None:
+            rule = f"must not go beyond the schedule's {clock.steps} steps"
+            fail("steps", rule, f"{wanted[-1]:g}", "give the schedule of the longer run")
+        rest = np.full(math.ceil(wanted[-1]) - clock.steps, last)
+        clock = Clock(np.concatenate([clock.rates, rest]))
+    return Times(wanted, clock, run.name)
 
 
 def as_curves(curves: LossCurve | Iterable[LossCurve]) -> tuple[LossCurve, ...]:

@@ -12,11 +12,10 @@ import numpy as np
 
 from peakedtheory.curves.choices import Options
 from peakedtheory.curves.comparison import LawComparison
-from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.curve import LossCurve, Times
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.law import Law
 from peakedtheory.curves.results import LossCurveFit
-from peakedtheory.curves.times import Times
 
 
 def spreads(fit: LossCurveFit, times: Times, others: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -48,7 +47,7 @@ def widened_by_the_past(comparison: LawComparison | None) -> float:
     squares = []
     for early, whole in zip(best.fit.curves, comparison.curves, strict=True):
         late = whole.window(np.nextafter(early.step[-1], np.inf))
-        others = {s.name: s.fit.at(late.times) for s in alike if s.fit is not None}
+        others = {s.name: s.fit.at(late) for s in alike if s.fit is not None}
         squares.append(_misses(best.fit, late, others))
     return math.sqrt(max(1.0, float(np.concatenate(squares).mean())))
 
@@ -68,5 +67,5 @@ def widened_by_other_curves(curves: tuple[LossCurve, ...], law: Law, options: Op
 
 def _misses(fit: LossCurveFit, late: LossCurve, others: dict[str, np.ndarray]) -> np.ndarray:
     """Return the squared misses of a forecast of `late` over the squares of its standard deviation."""
-    parts = spreads(fit, late.times, others)
-    return (fit.at(late.times) - late.loss) ** 2 / sum(part**2 for part in parts.values())
+    parts = spreads(fit, late, others)
+    return (fit.at(late) - late.loss) ** 2 / sum(part**2 for part in parts.values())

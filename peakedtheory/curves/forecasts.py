@@ -19,13 +19,12 @@ from peakedtheory._common.checks import fail
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.choices import Options
 from peakedtheory.curves.comparison import LawComparison, LawScore, compare_laws
-from peakedtheory.curves.curve import LossCurve, as_curves
+from peakedtheory.curves.curve import LossCurve, Times, ahead, as_curves
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.forecast_errors import spreads, widened_by_other_curves, widened_by_the_past
 from peakedtheory.curves.law import Law
 from peakedtheory.curves.law_registry import law_name, parse_law
 from peakedtheory.curves.results import LossCurveFit
-from peakedtheory.curves.times import Times, ahead
 from peakedtheory.curves.uncertainty import student
 from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
@@ -219,7 +218,7 @@ def _times(curve: LossCurve, steps: Reals | None, schedule: ScheduleLike | None)
             rule = "must be given where the schedule ends with the curve"
             fail("steps", rule, "None", "say how far to predict")
         steps = np.unique(np.linspace(first_step(curve, schedule), end, 200).round())
-    return ahead(curve.times, steps, schedule)
+    return ahead(curve, steps, schedule)
 
 
 def _past(curves: tuple[LossCurve, ...], wanted: list[Law], options: Options) -> LawComparison | None:

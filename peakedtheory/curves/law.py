@@ -10,16 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
-from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.times import Times
+from peakedtheory.curves.curve import Times
 
 #: φ (k, records), ∂φ/∂shape (shapes, k, records) and ∂φ/∂time (k, records).
 Basis = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_Number = TypeVar("_Number", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,23 @@ class Parameter:
     starts: tuple[float, ...] = ()
     scale: str = "linear"
 
-    def inner(self, value: Any) -> Any:
+    def inner(self, value: _Number) -> _Number:
         """Return the number the optimizer sees."""
         if self.scale == "log":
             return np.log(value)
         return -np.log1p(-value) if self.scale == "memory" else value
 
-    def outer(self, inner: Any) -> Any:
+    def outer(self, inner: _Number) -> _Number:
         """Return the value from the number the optimizer sees."""
         if self.scale == "log":
             return np.exp(inner)
         return -np.expm1(-inner) if self.scale == "memory" else inner
 
-    def slope(self, value: Any) -> Any:
+    def slope(self, value: _Number) -> _Number:
         """Return d value/d inner."""
         if self.scale == "log":
             return value
-        return 1.0 - value if self.scale == "memory" else np.ones_like(value)
+        return 1.0 - value if self.scale == "memory" else value**0  # ones of its shape
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Law:
                 fail(name, bounds, f"{value:g}", "choose another value")
         return dataclasses.replace(self, fixed={**self.fixed, **values})
 
-    def predict(self, curve: LossCurve, parameters: Mapping[str, float], origin: float = 0.0) -> np.ndarray:
+    def predict(self, curve: Times, parameters: Mapping[str, float], origin: float = 0.0) -> np.ndarray:
         """Return the loss at the records of `curve`, in nats.
 
         Parameters
@@ -182,11 +183,11 @@ class Law:
         -------
         ndarray, shape (records,)
         """
-        return self.evaluate(curve.times, self.vector(parameters), origin)[0]
+        return self.evaluate(curve, self.vector(parameters), origin)[0]
 
-    def jacobian(self, curve: LossCurve, parameters: Mapping[str, float], origin: float = 0.0) -> np.ndarray:
+    def jacobian(self, curve: Times, parameters: Mapping[str, float], origin: float = 0.0) -> np.ndarray:
         """Return ∂L/∂parameter, shape (records, parameters), in the order of `names`."""
-        return self.evaluate(curve.times, self.vector(parameters), origin)[1]
+        return self.evaluate(curve, self.vector(parameters), origin)[1]
 
     def vector(self, parameters: Mapping[str, float]) -> np.ndarray:
         """Return the values of all parameters in order."""

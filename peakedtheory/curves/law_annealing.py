@@ -9,9 +9,9 @@ import dataclasses
 
 import numpy as np
 
+from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter
 from peakedtheory.curves.law_powers import POWER, power_term
-from peakedtheory.curves.times import Times
 
 _AMPLITUDE = Parameter("amplitude", "A", "loss above the floor at τ = 1 (nats)")
 _ALPHA = dataclasses.replace(POWER.shape[0], starts=(0.25, 0.5, 0.8))

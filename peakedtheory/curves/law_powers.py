@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter
-from peakedtheory.curves.times import Times
 from peakedtheory.dynamics.approach import artanh_of_end
 
 _AMPLITUDE = Parameter("amplitude", "c", "loss above the floor at time one (nats)")
@@ -34,7 +34,7 @@ def _power(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
 def _two_channel(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
     radial, radial_alpha, radial_time = power_term(time, shape[0])
     tangential, tangential_alpha, tangential_time = power_term(time, shape[1])
-    ones, zeros, eta = np.ones_like(time), np.zeros_like(time), times.eta
+    ones, zeros, eta = np.ones_like(time), np.zeros_like(time), times.learning_rate
     by_shape = np.stack(
         [np.stack([zeros, radial_alpha, zeros]), np.stack([zeros, zeros, eta * tangential_alpha])]
     )

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law import FLOOR, Basis, Law, LawFamily, Parameter
-from peakedtheory.curves.times import Times
 from peakedtheory.dynamics.flow import Force
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.student import student_flow

@@ -1,4 +1,4 @@
-"""Loss curves from the logs that trainers write, ready for the laws of `losscurves`.
+"""Loss curves from the logs that trainers write, ready for the laws of loss curves.
 
 `read_loss_curve` finds step, loss and learning rate in a log, puts restarted stretches in order, and gives
 every optimizer step its rate, from which the dynamic time τ = Σ η follows (Liu et al. 2026, Eq. 22).

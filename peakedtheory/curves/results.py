@@ -17,11 +17,10 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.choices import Choices, warmup_time
-from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.curve import LossCurve, Times, ahead
 from peakedtheory.curves.law import Law
 from peakedtheory.curves.profiles import profile_interval
 from peakedtheory.curves.solver import Problem, Solution
-from peakedtheory.curves.times import Times, ahead
 from peakedtheory.curves.uncertainty import Statistics, free_parameters, freedom, student
 from peakedtheory.schedules.reading import ScheduleLike
 
@@ -227,7 +226,7 @@ class LossCurveFit:
         ValueError
             If the steps go beyond a schedule that has been annealed.
         """
-        return self.at(ahead(self.curves[0].times, steps, schedule))
+        return self.at(ahead(self.curves[0], steps, schedule))
 
     def at(self, times: Times, alternative: Alternative | None = None) -> np.ndarray:
         """Return the loss at the given times, under one of the alternatives if asked."""
@@ -235,7 +234,7 @@ class LossCurveFit:
         origin = values.get("origin", self.origin)
         if alternative is not None and alternative.shift:
             origin += alternative.shift * warmup_time(times, self.law)
-        return self.law.evaluate(times, self.law.vector(values), origin)[0]
+        return self.law.predict(times, values, origin)
 
     def log_slopes(self, times: Times) -> np.ndarray:
         """Return ∂ln L/∂u at the given times, shape (records, unknowns), u the parameters as searched."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law import Law, Parameter
-from peakedtheory.curves.times import Times
 
 #: Starts that are improved, and by what part of itself the objective may still promise to fall at the end.
 _POLISHED, _TOLERANCE = 4, 1e-9

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.binning import bin_means
-from peakedtheory.curves.times import Times
+from peakedtheory.curves.curve import Times
 from peakedtheory.figures.exact import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
 
 if TYPE_CHECKING:
@@ -170,9 +170,9 @@ def _law_line(
     fit: LossCurveFit, curve: LossCurve, time: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return times, the law, the losses and which lie in the window, where the law's own time has begun."""
-    begun = (fit.law.elapsed(curve.times) > fit.origin) & (curve.step >= 0.3 * fit.window[0])
+    begun = (fit.law.elapsed(curve) > fit.origin) & (curve.step >= 0.3 * fit.window[0])
     step = curve.step[begun]
-    predicted = fit.at(Times(step, curve.clock))
+    predicted = fit.at(Times(step, curve.clock, curve.name))
     inside = (step >= fit.window[0]) & (step <= fit.window[1])
     return _time(curve, time)[begun], predicted, curve.loss[begun], inside
 

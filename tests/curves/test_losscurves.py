@@ -67,7 +67,7 @@ def test_outliers_do_not_move_a_robust_fit():
 
 def test_objective_is_hubers():
     run = curve()
-    problem = Problem(LAWS["power"], (run.times,), np.log(run.loss), (0.0,), 1e-3)
+    problem = Problem(LAWS["power"], (run,), np.log(run.loss), (0.0,), 1e-3)
     residual = np.array([0.0, 5e-4, -1e-3, 4e-3, -0.1])
     by_hand = 0.5 * 5e-4**2 + 0.5 * 1e-3**2 + 1e-3 * (4e-3 - 5e-4) + 1e-3 * (0.1 - 5e-4)
     assert problem.objective(residual) == pytest.approx(by_hand, rel=1e-12)
@@ -77,7 +77,7 @@ def test_objective_is_hubers():
 
 def test_improving_never_makes_worse_and_ends_at_a_minimum():
     run = curve(noise=autoregressive(150, 0.5, 3e-3, np.random.default_rng(2)))
-    problem = Problem(LAWS["power"], (run.times,), np.log(run.loss), (0.0,), 1e-3)
+    problem = Problem(LAWS["power"], (run,), np.log(run.loss), (0.0,), 1e-3)
     best = solve(problem)
     from scipy.optimize import minimize
 

@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 
 from peakedtheory import student_flow
-from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law_registry import LAWS, parse_law
 from peakedtheory.curves.reductions import LOWEST, Reductions
-from peakedtheory.curves.times import Times
 from peakedtheory.dynamics.closed_forms import finite_beta_star_law
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import warmup_cosine, wsd
@@ -26,11 +25,10 @@ VALUES = {
 def times_of(schedule, step=None):
     plan = as_schedule(schedule)
     step = np.arange(250.0, plan.steps + 1, 150.0) if step is None else np.asarray(step, dtype=float)
-    return Times(step, plan)
+    return Times(step, plan, "")
 
 
 COSINE = times_of(warmup_cosine(3e-3, 4000, 200, 3e-4))
-RUN = LossCurve(COSINE.step, np.ones(COSINE.step.size), COSINE.clock)
 
 
 def test_every_law_is_tried():
@@ -74,7 +72,7 @@ def test_power_laws_by_hand():
     )
     np.testing.assert_allclose(
         LAWS["two-channel"].evaluate(COSINE, np.array(VALUES["two-channel"]), 0.0)[0],
-        2.5 + 0.6 * tau**-0.4 + 200.0 * COSINE.eta * tau**-0.1,
+        2.5 + 0.6 * tau**-0.4 + 200.0 * COSINE.learning_rate * tau**-0.1,
     )
 
 
@@ -85,7 +83,7 @@ def test_finite_beta_star_is_the_closed_form():
     from peakedtheory import low_temperature_expansion
 
     c2 = low_temperature_expansion(n).coefficients[2]
-    at = Times(np.arange(1.0, 41.0), None)
+    at = Times(np.arange(1.0, 41.0), None, "")
     law = LAWS["finite-beta-star"]
     phi = law.basis(at, tau, np.array([n * star**3 / c2]))[0][1]
     np.testing.assert_allclose(c2 / star * phi, exact.loss, rtol=1e-8)
@@ -101,7 +99,7 @@ def test_the_end_solves_its_equation(ratio):
 
 def test_student_law_is_the_flow():
     law = parse_law("student:n=500,beta_star=9")
-    loss = law.predict(RUN, {"loss_floor": 1.5, "c_eff": 3e4})
+    loss = law.predict(COSINE, {"loss_floor": 1.5, "c_eff": 3e4})
     flow = student_flow(3e4 * COSINE.tau, 9.0, 500)
     np.testing.assert_allclose(loss, 1.5 + flow.loss, rtol=1e-6)
 
@@ -203,4 +201,4 @@ def test_bad_laws_say_so(text, words):
 
 def test_missing_parameters_say_so():
     with pytest.raises(ValueError, match="no alpha"):
-        LAWS["power"].predict(RUN, {"loss_floor": 1.0, "amplitude": 1.0})
+        LAWS["power"].predict(COSINE, {"loss_floor": 1.0, "amplitude": 1.0})
