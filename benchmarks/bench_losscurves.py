@@ -18,8 +18,7 @@ from peakedtheory.curves.comparison import compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.forecasts import forecast
-from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import parse_law
+from peakedtheory.curves.law_registry import LAWS, parse_law
 
 SIZES = (25, 100, 400)
 TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -73,7 +72,7 @@ def across_schedules(root):
         row = {}
         for name in LAWS:
             fit = fit_loss_curve(train, name, window=None if not LAWS[name].needs_annealing else "auto")
-            errors = [np.abs(fit.at(_records(c)) - c.loss).mean() for c in test]
+            errors = [np.abs(fit.at(c.window(c.warmup)) - c.loss).mean() for c in test]
             row[name] = float(np.mean(errors))
         law = parse_law("multi-power")
         values = dict(zip(law.names, PUBLISHED[size][0], strict=True))
@@ -81,12 +80,6 @@ def across_schedules(root):
         row["published parameters"], row["published error"] = float(np.mean(errors)), PUBLISHED[size][1]
         table[f"{size}M"] = row
     return table
-
-
-def _records(curve):
-    from peakedtheory.curves.laws import Records
-
-    return Records.of(curve.window(curve.warmup))
 
 
 def ahead(run, fraction, end):

@@ -81,7 +81,7 @@ from .curves.comparison import (
     LawScore as LawScore,
 )
 from .curves.forecasts import forecast as forecast, Forecast as Forecast
-from .curves.regime import curve_regime as curve_regime, CurveRegime as CurveRegime
+from .curves.standing import curve_regime as curve_regime, CurveRegime as CurveRegime
 from .curves.collapse import (
     measure_collapse as measure_collapse,
     Collapse as Collapse,

@@ -4,7 +4,7 @@ import numpy as np
 
 from peakedtheory import schedules
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.laws import parse_law
+from peakedtheory.curves.law_registry import parse_law
 
 STEPS = 12000
 PLANS = {

@@ -1,19 +1,17 @@
-"""Options and reading of training logs that `fit` and `forecast` share."""
+"""Options about training logs that `fit` and `forecast` share."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, cast
 
 import typer
 
 from peakedtheory._common.checks import fail
-
-if TYPE_CHECKING:
-    from peakedtheory.curves.curve import LossCurve
+from peakedtheory._common.progress import reporter
+from peakedtheory.curves.choices import OriginChoice, WindowChoice
 
 ScheduleOption = Annotated[
     list[str] | None,
@@ -53,48 +51,24 @@ OriginOption = Annotated[
 
 
 @contextmanager
-def spoken_warnings() -> Iterator[None]:
-    """Print warnings as single lines on standard error."""
+def reading() -> Iterator[None]:
+    """Show that logs are read, and print warnings as single lines on standard error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            yield
+            with reporter(True, "reading"):
+                yield
         finally:
             for text in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)):
                 typer.echo(f"warning: {text}", err=True)
 
 
-def read_curves(
-    files: list[Path],
-    schedules: list[str] | None,
-    columns: list[str] | None,
-    validation: bool,
-    bits: bool,
-    bytes_per_token: float | None,
-) -> list[LossCurve]:
-    """Return the curve of each file, with warnings as single lines on standard error."""
-    from peakedtheory._common.progress import reporter
-    from peakedtheory.curves.readers import read_loss_curve
-
-    plans = _for_each(schedules, files)
-    named = dict(_pair(text) for text in columns or [])
-    names = [file.stem for file in files]
-    with spoken_warnings(), reporter(True, "reading"):
-        return [
-            read_loss_curve(
-                file,
-                columns=named,
-                schedule=plan,
-                split="validation" if validation else "auto",
-                bits=bits,
-                bytes_per_token=bytes_per_token,
-                name=file.stem if names.count(file.stem) == 1 else f"{file.parent.name}/{file.stem}",
-            )
-            for file, plan in zip(files, plans, strict=True)
-        ]
+def parse_columns(texts: list[str] | None) -> dict[str, str]:
+    """Return the columns that texts of the form KEY=NAME give."""
+    return dict(_pair(text) for text in texts or [])
 
 
-def parse_window(text: str | None) -> object:
+def parse_window(text: str | None) -> WindowChoice:
     """Return the window that `a:b` names; "auto" without one, an open end where a number is missing."""
     if text is None:
         return "auto"
@@ -110,23 +84,14 @@ def parse_window(text: str | None) -> object:
     return limits
 
 
-def parse_origin(text: str) -> object:
+def parse_origin(text: str) -> OriginChoice:
     """Return the origin that `text` names."""
     if text in ("auto", "fit"):
-        return text
+        return cast(OriginChoice, text)
     try:
         return float(text)
     except ValueError:
-        return fail("origin", "must be auto, fit or a number", repr(text), "correct it")
-
-
-def _for_each(schedules: list[str] | None, files: list[Path]) -> list[str | None]:
-    if not schedules:
-        return [None] * len(files)
-    if len(schedules) not in (1, len(files)):
-        rule = f"must be given once, or once for each of the {len(files)} files"
-        fail("schedule", rule, f"{len(schedules)} times", "correct the count")
-    return [*schedules] if len(schedules) == len(files) else [schedules[0]] * len(files)
+        fail("origin", "must be auto, fit or a number", repr(text), "correct it")
 
 
 def _pair(text: str) -> tuple[str, str]:

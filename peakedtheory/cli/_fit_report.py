@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from peakedtheory.cli._common import print_table
-
-if TYPE_CHECKING:
-    from peakedtheory.curves.collapse import CollapseComparison
-    from peakedtheory.curves.comparison import LawComparison
-    from peakedtheory.curves.regime import CurveRegime
-    from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.curves.collapse import CollapseComparison
+from peakedtheory.curves.comparison import LawComparison
+from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.curves.standing import CurveRegime
 
 
 def print_fit(fit: LossCurveFit) -> None:

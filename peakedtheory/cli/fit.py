@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, cast
 
 import typer
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.progress import reporter
 from peakedtheory.cli._common import (
     JsonFlag,
     OutputFile,
@@ -25,9 +26,10 @@ from peakedtheory.cli._curves import (
     ScheduleOption,
     ValidationFlag,
     WindowOption,
+    parse_columns,
     parse_origin,
     parse_window,
-    read_curves,
+    reading,
 )
 from peakedtheory.cli._fit_report import (
     as_dictionary,
@@ -36,14 +38,16 @@ from peakedtheory.cli._fit_report import (
     print_single,
     sentences,
 )
+from peakedtheory.curves.choices import Options
+from peakedtheory.curves.collapse import CollapseComparison, compare_collapse
+from peakedtheory.curves.comparison import LawComparison, compare_laws
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.fits import fit_loss_curve
+from peakedtheory.curves.law import Law
+from peakedtheory.curves.readers import read_loss_curves
+from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.curves.standing import CurveRegime, Optimizer, curve_regime
 from peakedtheory.figures.curves import draw_collapse, draw_comparison, draw_fit
-
-if TYPE_CHECKING:
-    from peakedtheory.curves.collapse import CollapseComparison
-    from peakedtheory.curves.comparison import LawComparison
-    from peakedtheory.curves.curve import LossCurve
-    from peakedtheory.curves.regime import CurveRegime
-    from peakedtheory.curves.results import LossCurveFit
 
 
 def command(
@@ -116,13 +120,19 @@ def command(
     Prints each parameter with every part of its uncertainty, what each law predicts of records not seen,
     how several runs collapse, and with --vocab the regime that the theory sees.
     """
-    from peakedtheory.curves.fits import fit_loss_curve
-
-    curves = read_curves(files, schedule, column, validation, bits, bytes_per_token)
-    choices: dict[str, Any] = {"window": parse_window(window), "origin": parse_origin(origin)}
+    with reading():
+        curves = read_loss_curves(
+            files,
+            columns=parse_columns(column),
+            schedules=schedule,
+            split="validation" if validation else "auto",
+            bits=bits,
+            bytes_per_token=bytes_per_token,
+        )
+    choices = Options(window=parse_window(window), origin=parse_origin(origin))
     comparison = _comparison(curves, held_out, choices) if law == "all" else None
-    timed = all(curve.rates is not None for curve in curves)
-    chosen: Any = law
+    timed = all(curve.clock is not None for curve in curves)
+    chosen: str | Law = law
     if law == "all":
         chosen = comparison.scores[0].law if comparison else "power" if timed else "power-steps"
     fit = fit_loss_curve(curves, chosen, bootstrap=bootstrap, rng=seed, progress=True, **choices)
@@ -149,11 +159,8 @@ def command(
         save_figure(plot, draw_fit, fit)
 
 
-def _comparison(curves: list[LossCurve], held_out: float, choices: dict[str, Any]) -> LawComparison | None:
+def _comparison(curves: list[LossCurve], held_out: float, choices: Options) -> LawComparison | None:
     """Return all laws side by side; None, with a warning, where the fitted part holds none of them."""
-    from peakedtheory._common.progress import reporter
-    from peakedtheory.curves.comparison import compare_laws
-
     if not 0.0 < held_out < 1.0:
         fail("held_out", "must be a fraction between 0 and 1", f"{held_out:g}", "0.5 is common")
     try:
@@ -168,8 +175,6 @@ def _collapse(
     curves: list[LossCurve], wanted: bool | None, timed: bool, seed: int
 ) -> CollapseComparison | None:
     """Return the collapse where it is wanted; unasked, curves that share no loss get a warning only."""
-    from peakedtheory.curves.collapse import compare_collapse
-
     if wanted is False or (wanted is None and (len(curves) < 2 or not timed)):
         return None
     try:
@@ -181,12 +186,8 @@ def _collapse(
         return None
 
 
-def _one_by_one(
-    curves: list[LossCurve], fit: LossCurveFit, choices: dict[str, Any]
-) -> list[LossCurveFit | None]:
+def _one_by_one(curves: list[LossCurve], fit: LossCurveFit, choices: Options) -> list[LossCurveFit | None]:
     """Return the same law fitted to each curve, None where a curve alone cannot hold it."""
-    from peakedtheory.curves.fits import fit_loss_curve
-
     found: list[LossCurveFit | None] = []
     for curve in curves:
         try:
@@ -201,8 +202,8 @@ def _regime(
     curve: LossCurve, fit: LossCurveFit, vocab: float, entropy: float | None, optimizer: str
 ) -> CurveRegime:
     """Return the regime of the fitted stretch; labels have the entropy L∞ unless told otherwise."""
-    from peakedtheory.curves.regime import curve_regime
-
     if entropy is None and 0.0 < fit.parameters.get("loss_floor", 0.0) < math.log(max(vocab, 1.0)):
         entropy = fit.parameters["loss_floor"]
-    return curve_regime(curve.window(*fit.window), vocab, entropy=entropy, optimizer=optimizer)  # type: ignore[arg-type]
+    return curve_regime(
+        curve.window(*fit.window), vocab, entropy=entropy, optimizer=cast(Optimizer, optimizer)
+    )

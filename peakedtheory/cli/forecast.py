@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.progress import reporter
 from peakedtheory.cli._common import (
     JsonFlag,
     OutputFile,
     PlotFile,
+    parse_grid,
     print_json,
     print_table,
     save_figure,
@@ -25,16 +27,18 @@ from peakedtheory.cli._curves import (
     OriginOption,
     ValidationFlag,
     WindowOption,
+    parse_columns,
     parse_origin,
     parse_window,
-    read_curves,
+    reading,
 )
 from peakedtheory.cli._fit_report import left_out
+from peakedtheory.curves.choices import Options
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.forecasts import Forecast, first_step, forecast
+from peakedtheory.curves.law_registry import LAWS
+from peakedtheory.curves.readers import read_loss_curves
 from peakedtheory.figures.curves import draw_forecasts
-
-if TYPE_CHECKING:
-    from peakedtheory.curves.curve import LossCurve
-    from peakedtheory.curves.forecasts import Forecast
 
 _ROWS = 8
 
@@ -93,13 +97,18 @@ def command(
 
     Predicts the loss at more steps or under another schedule; the interval is tested on the run's own past.
     """
-    from peakedtheory._common.progress import reporter
-    from peakedtheory.curves.forecasts import forecast
-
     if steps is None and schedule is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
-    curves = read_curves(files, log_schedule, column, validation, bits, bytes_per_token)
-    choices: dict[str, Any] = {"window": parse_window(window), "origin": parse_origin(origin)}
+    with reading():
+        curves = read_loss_curves(
+            files,
+            columns=parse_columns(column),
+            schedules=log_schedule,
+            split="validation" if validation else "auto",
+            bits=bits,
+            bytes_per_token=bytes_per_token,
+        )
+    choices = Options(window=parse_window(window), origin=parse_origin(origin))
     wanted = _steps(steps, schedule, curves[0])
     with reporter(True, "forecasting"):
         best = forecast(curves, wanted, schedule, law, level, **choices)
@@ -121,9 +130,6 @@ def command(
 
 def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarray | None:
     """Return the steps to predict; one number stands for the way there, which tables and figures show."""
-    from peakedtheory.cli._common import parse_grid
-    from peakedtheory.curves.forecasts import first_step
-
     if text is None:
         return None
     steps = parse_grid("steps", text)
@@ -141,12 +147,9 @@ def _others(
     schedule: str | None,
     level: float,
     best: Forecast,
-    choices: dict[str, Any],
+    choices: Options,
 ) -> list[Forecast]:
     """Return the forecasts of the other laws, without those that cannot be fitted."""
-    from peakedtheory.curves.forecasts import forecast
-    from peakedtheory.curves.law_registry import LAWS
-
     found, failures = [], []
     for name in LAWS:
         if name == best.law:

@@ -11,25 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
 from peakedtheory.curves.curve import LossCurve, as_curves
+from peakedtheory.curves.tracks import Against, Track
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-Against = Literal["tau", "step"]
 _LEVELS = 64
-_BINS = 200
-_PIECES = 12
-_GRID = 400
 _RESAMPLES = 200
-_FEWEST_RECORDS = 8
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,7 +127,9 @@ class CollapseComparison:
 _SYMBOL = {"tau": "τ", "step": "steps"}
 
 
-def measure_collapse(curves: Any, against: Against = "tau", *, rng: Any = 0) -> Collapse:
+def measure_collapse(
+    curves: Sequence[LossCurve], against: Against = "tau", *, rng: int | np.random.Generator = 0
+) -> Collapse:
     """Return how closely the curves fall on one against τ or against steps.
 
     Parameters
@@ -175,7 +173,9 @@ def measure_collapse(curves: Any, against: Against = "tau", *, rng: Any = 0) -> 
     return _measure(curves, (against,), rng)[0][0]
 
 
-def compare_collapse(curves: Any, *, rng: Any = 0) -> CollapseComparison:
+def compare_collapse(
+    curves: Sequence[LossCurve], *, rng: int | np.random.Generator = 0
+) -> CollapseComparison:
     """Return the collapse against τ and against steps, and which is better.
 
     Parameters
@@ -205,111 +205,22 @@ def compare_collapse(curves: Any, *, rng: Any = 0) -> CollapseComparison:
     return CollapseComparison(tau, step, tau.spread - step.spread, error / scale if scale else 0.0)
 
 
-class _Track:
-    """One curve, binned in ln(step) and smoothed by a spline, to say where it reaches a loss."""
-
-    def __init__(self, curve: LossCurve, with_tau: bool) -> None:
-        self.name = curve.name
-        self.steps = np.arange(math.ceil(curve.step[-1]) + 1.0)
-        self.times = curve.time_at(self.steps) if with_tau else self.steps
-        inside = np.interp(curve.step, self.steps, self.times) > 0
-        if np.count_nonzero(inside) < _FEWEST_RECORDS:
-            fail(
-                "curves",
-                f"must have at least {_FEWEST_RECORDS} records after the first step",
-                f"{np.count_nonzero(inside)} in {curve.name or 'one of them'}",
-                "log more often or leave the curve out",
-            )
-        at, value = _binned(np.log(curve.step[inside]), np.log(curve.loss[inside]))
-        self.at = np.linspace(at[0], at[-1], _GRID)
-        self.smoother, fit = _spline(at, self.at, min(_PIECES, at.size // 4))
-        self.smooth = self.smoother @ value
-        self.scale, self.correlation = _noise_model(value - fit @ value, fit)
-
-    def crossing(self, smooth: np.ndarray, levels: np.ndarray) -> np.ndarray:
-        """Return the steps at which ln L first comes down to `levels`; NaN outside its range."""
-        falling = np.minimum.accumulate(smooth)
-        # Ties of the accumulated minimum would leave the inverse to chance: the first point counts.
-        first = np.flatnonzero(np.diff(falling, prepend=np.inf))
-        found = np.exp(np.interp(-levels, -falling[first], self.at[first]))
-        return np.where((levels > falling[0]) | (levels < falling[-1]), np.nan, found)
-
-    def position(self, steps: np.ndarray, against: Against) -> np.ndarray:
-        """Return ln x at `steps`."""
-        return np.log(steps if against == "step" else np.interp(steps, self.steps, self.times))
-
-    def resample(self, generator: np.random.Generator) -> np.ndarray:
-        """Return the smoothed curve with other noise, shape (resamples, grid)."""
-        noise = generator.standard_normal((self.scale.size, _RESAMPLES))
-        fresh = math.sqrt(1.0 - self.correlation**2)
-        for i in range(1, noise.shape[0]):
-            noise[i] = self.correlation * noise[i - 1] + fresh * noise[i]
-        return self.smooth + (self.smoother @ (self.scale[:, None] * noise)).T
-
-
-def _binned(at: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if at.size <= _BINS:
-        return at, value
-    edges = np.linspace(at[0], at[-1], _BINS + 1)[1:-1]
-    index = np.searchsorted(edges, at, side="right")
-    count = np.bincount(index, minlength=_BINS)
-    kept = count > 0
-    at = np.bincount(index, at, _BINS)[kept] / count[kept]
-    return at, np.bincount(index, value, _BINS)[kept] / count[kept]
-
-
-def _spline(at: np.ndarray, grid: np.ndarray, pieces: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return matrices that take values at `at` to their least-squares cubic spline on `grid` and at `at`."""
-    from scipy.interpolate import BSpline
-
-    inner = np.quantile(at, np.arange(1, pieces) / pieces)
-    knots = np.concatenate([np.repeat(at[0], 4), inner, np.repeat(at[-1], 4)])
-    design = BSpline.design_matrix(at, knots, 3).toarray()
-    solve = np.linalg.pinv(design)
-    return BSpline.design_matrix(grid, knots, 3).toarray() @ solve, design @ solve
-
-
-def _noise_model(residual: np.ndarray, fit: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the noise of each record and its correlation from one to the next.
-
-    The smoother takes the slow part of the noise with it. What it leaves of noise with correlation r is
-    known, and r is the one which leaves the observed ratio of neighbouring products to squares.
-    """
-    size = residual.size
-    width = min(max(size // 8, 4), (size - 1) // 2)
-    window = np.ones(2 * width + 1)
-    local = np.convolve(residual**2, window, "same") / np.convolve(np.ones(size), window, "same")
-    if not local.min() > 0:
-        return np.zeros(size), 0.0
-    standard = residual / np.sqrt(local)
-    observed = (standard[1:] @ standard[:-1]) / (standard @ standard)
-    remover = np.eye(size) - fit
-    lag = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    candidates = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92])
-    left, ratio = [], []
-    for r in candidates:
-        covariance = remover @ r**lag @ remover.T
-        left.append(np.trace(covariance) / size)
-        ratio.append(np.trace(covariance, 1) / np.trace(covariance))
-    correlation = float(np.interp(observed, ratio, candidates))
-    return np.sqrt(local / np.interp(correlation, candidates, left)), correlation
-
-
 def _measure(
-    curves: Any, abscissas: tuple[Against, ...], rng: Any
+    curves: Sequence[LossCurve], abscissas: tuple[Against, ...], rng: int | np.random.Generator
 ) -> tuple[list[Collapse], list[np.ndarray]]:
     """Return the collapse against each abscissa, and the resampled squared spreads behind its error."""
     runs = as_curves(curves)
     if len(runs) < 2:
         fail("curves", "must be at least two", f"{len(runs)}", "a collapse compares runs")
-    tracks = [_Track(run, "tau" in abscissas) for run in runs]
+    tracks = [Track(run, "tau" in abscissas) for run in runs]
     levels = _common_levels(tracks)
     reached = [track.crossing(track.smooth, levels) for track in tracks]
     if not (np.sum([~np.isnan(steps) for steps in reached], axis=0) >= 2).any():
         _nothing_in_common(tracks)
     generator = np.random.default_rng(rng)
     resampled = [
-        np.array([track.crossing(copy, levels) for copy in track.resample(generator)]) for track in tracks
+        np.array([track.crossing(copy, levels) for copy in track.resample(generator, _RESAMPLES)])
+        for track in tracks
     ]
     results, squares = [], []
     for against in abscissas:
@@ -322,7 +233,17 @@ def _measure(
             _nothing_in_common(tracks)
         spread, error = _root(square, float(np.nanstd(drawn, ddof=1)))
         names = tuple(track.name for track in tracks)
-        results.append(Collapse(against, spread, error, math.sqrt(noise), np.exp(levels), position, names))
+        results.append(
+            Collapse(
+                against=against,
+                spread=spread,
+                standard_error=error,
+                noise=math.sqrt(noise),
+                levels=np.exp(levels),
+                position=position,
+                names=names,
+            )
+        )
         squares.append(drawn)
     return results, squares
 
@@ -335,7 +256,7 @@ def _root(square: float, error: float) -> tuple[float, float]:
     return root, 0.5 * max(above, below)
 
 
-def _common_levels(tracks: list[_Track]) -> np.ndarray:
+def _common_levels(tracks: list[Track]) -> np.ndarray:
     """Return values of ln L that at least two curves reach, evenly spread over them in ln(step)."""
     falling = [np.minimum.accumulate(track.smooth) for track in tracks]
     pool = np.concatenate(falling)
@@ -346,13 +267,13 @@ def _common_levels(tracks: list[_Track]) -> np.ndarray:
     return np.quantile(pool, (np.arange(_LEVELS) + 0.5) / _LEVELS)
 
 
-def _nothing_in_common(tracks: list[_Track]) -> NoReturn:
+def _nothing_in_common(tracks: list[Track]) -> NoReturn:
     ends = [(track.smooth.min(), track.smooth.max()) for track in tracks[:6]]
     ranges = ", ".join(f"{math.exp(low):.4g} to {math.exp(high):.4g}" for low, high in ends)
     fail("curves", "must reach common losses, beyond the noise", ranges, "compare runs of the same task")
 
 
-def _positions(tracks: list[_Track], steps: list[np.ndarray], against: Against) -> np.ndarray:
+def _positions(tracks: list[Track], steps: list[np.ndarray], against: Against) -> np.ndarray:
     return np.array([track.position(at, against) for track, at in zip(tracks, steps, strict=True)])
 
 

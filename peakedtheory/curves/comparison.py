@@ -10,16 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
+from peakedtheory.curves.choices import LossFunction, Options, OriginChoice, WindowChoice
 from peakedtheory.curves.curve import LossCurve, as_curves
 from peakedtheory.curves.fits import fit_loss_curve
-from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import Law, Records, parse_law
+from peakedtheory.curves.law import Law
+from peakedtheory.curves.law_registry import LAWS, law_name, parse_law
 from peakedtheory.curves.results import LossCurveFit
 from peakedtheory.curves.uncertainty import correlation
 
@@ -150,9 +151,9 @@ def compare_laws(
     laws: Sequence[str | Law] | None = None,
     *,
     held_out: float | LossCurve | Sequence[LossCurve] = 0.5,
-    window: Any = "auto",
-    origin: Any = "auto",
-    loss: str = "huber",
+    window: WindowChoice = "auto",
+    origin: OriginChoice = "auto",
+    loss: LossFunction = "huber",
     delta: float = 1e-3,
 ) -> LawComparison:
     """Fit several laws and score each on what it has not seen.
@@ -192,13 +193,13 @@ def compare_laws(
     if not wanted:
         fail("laws", "must name at least one law", "none", f"choose from {', '.join(LAWS)}")
     fitted, tested, title = _split(runs, held_out)
-    options = {"window": window, "origin": origin, "loss": loss, "delta": delta}
+    options = Options(window=window, origin=origin, loss=loss, delta=delta)
     actual = np.concatenate([c.loss for c in tested])
     rows: list[tuple[Law, LossCurveFit | None, np.ndarray, str]] = []
     for law in wanted:
         try:
             fit = fit_loss_curve(fitted, law, **options)
-            predicted = np.concatenate([fit.at(Records.of(c)) for c in tested])
+            predicted = np.concatenate([fit.at(c) for c in tested])
             rows.append((law, fit, predicted - actual, ""))
         except ValueError as error:
             rows.append((law, None, np.full(actual.size, np.nan), str(error)))
@@ -208,13 +209,12 @@ def compare_laws(
 
 
 def _split(
-    runs: tuple[LossCurve, ...], held_out: Any
+    runs: tuple[LossCurve, ...], held_out: float | LossCurve | Sequence[LossCurve]
 ) -> tuple[tuple[LossCurve, ...], tuple[LossCurve, ...], str]:
-    if isinstance(held_out, (int, float)) and not isinstance(held_out, bool):
+    if isinstance(held_out, (int, float)):
         if not 0.0 < held_out < 1.0:
-            fail(
-                "held_out", "must be a fraction between 0 and 1, or curves", f"{held_out:g}", "0.5 is common"
-            )
+            rule = "must be a fraction between 0 and 1, or curves"
+            fail("held_out", rule, f"{held_out:g}", "0.5 is common")
         cuts = [held_out * run.step[-1] for run in runs]
         early = tuple(run.window(0.0, cut) for run, cut in zip(runs, cuts, strict=True) if run.step[0] <= cut)
         if len(early) < len(runs):
@@ -254,10 +254,19 @@ def _scored(
             loss = np.concatenate([part.loss for part in fit.parts])
             in_sample = float(np.abs(loss * -np.expm1(-fit.residuals)).mean())
         apart = fit is not None and excess > SEPARATION * scatter and place > 0
-        error = float(np.abs(miss).mean())
-        name = law_name(law)
         scores.append(
-            LawScore(name, law, error, float(miss.mean()), excess, scatter, in_sample, apart, fit, note)
+            LawScore(
+                name=law_name(law),
+                law=law,
+                error=float(np.abs(miss).mean()),
+                bias=float(miss.mean()),
+                excess=excess,
+                excess_error=scatter,
+                in_sample=in_sample,
+                told_apart=apart,
+                fit=fit,
+                note=note,
+            )
         )
     return tuple(scores)
 
@@ -271,37 +280,7 @@ def _error_of_error(
     fit: LossCurveFit, tested: tuple[LossCurve, ...], miss: np.ndarray, noise: float
 ) -> float:
     """Return the standard error of the mean absolute error that residuals of slow `noise` bring about."""
-    slope = np.concatenate([log_slopes(fit, Records.of(c)) * fit.at(Records.of(c))[:, None] for c in tested])
+    slope = np.concatenate([fit.log_slopes(c) * fit.at(c)[:, None] for c in tested])
     gradient = (np.sign(miss)[:, None] * slope).mean(axis=0)
     scale = noise / max(_slow_noise(fit), 1e-300)
     return scale * math.sqrt(max(float(gradient @ fit.covariance @ gradient), 0.0))
-
-
-def log_slopes(fit: LossCurveFit, records: Records) -> np.ndarray:
-    """Return ∂ln L/∂u at the records, shape (records, unknowns)."""
-    from dataclasses import replace
-
-    base = fit.origin - fit.parameters.get("origin", 0.0)
-    there = replace(
-        fit.problem,
-        records=(records,),
-        origins=(base,),
-        log_loss=np.zeros(records.step.size),
-        free_origin=False,
-    )
-    if not fit.problem.free_origin:
-        return there.log_model(fit.solution.u)[1]
-    shifted = replace(there, origins=(fit.origin,))
-    slopes = shifted.log_model(fit.solution.u[:-1])[1]
-    loss, _, by_time = fit.law.evaluate(records, fit.law.vector(fit.parameters), fit.origin)
-    return np.column_stack([slopes, -by_time / loss])
-
-
-def law_name(law: Law) -> str:
-    """Return the law's name as `parse_law` reads it, with what is held and what defines it."""
-    held = {
-        k: v for k, v in law.fixed.items() if LAWS.get(law.name) is None or LAWS[law.name].fixed.get(k) != v
-    }
-    held = {k: v for k, v in held.items() if not (law.name == "student" and k == "amplitude" and v == 1.0)}
-    items = ",".join(f"{key}={value:.6g}" for key, value in {**law.constants, **held}.items())
-    return f"{law.name}:{items}" if items else law.name

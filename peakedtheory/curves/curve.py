@@ -5,7 +5,6 @@ The rates of every step are the truth; the dynamic time τ = Σ η (Liu et al. 2
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,15 +14,90 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array
+from peakedtheory._common.types import Reals
+from peakedtheory.curves.rates import recorded, scheduled
+from peakedtheory.curves.reductions import Reductions
 from peakedtheory.schedules.clock import Clock
-from peakedtheory.schedules.reading import as_schedule
+from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
+#: A schedule that ends within this of its peak may be continued.
 _PEAK = 1.0 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class LossCurve:
+class Times:
+    """Steps of a run with the clock behind them: where a law is evaluated.
+
+    Attributes
+    ----------
+    step : ndarray, shape (records,)
+        Optimizer steps, increasing, at least 0.
+    clock : Clock or None
+        Learning rates of the run and the times they keep; None where they are unknown.
+    name : str
+        What messages call the run.
+    """
+
+    step: np.ndarray
+    clock: Clock | None
+    name: str
+
+    @property
+    def known_clock(self) -> Clock:
+        """The clock, refused with one line where the rates are unknown."""
+        if self.clock is None:
+            rule = f"are needed for the dynamic time{f' of {self.name}' if self.name else ''}"
+            fail("rates", rule, "None", "give learning_rate or a schedule")
+        return self.clock
+
+    @property
+    def rates(self) -> np.ndarray | None:
+        """Learning rate of every optimizer step 1 … T, shape (steps,); None where they are unknown."""
+        return None if self.clock is None else self.clock.rates
+
+    @property
+    def warmup(self) -> int:
+        """First step that has the largest rate of the run; 0 if it is the first one or rates are unknown."""
+        return 0 if self.clock is None else self.clock.warmup
+
+    @cached_property
+    def tau(self) -> np.ndarray:
+        """Dynamic time Σ_{t ≤ step} η_t at the records, shape (records,)."""
+        return self.time_at(self.step)
+
+    @cached_property
+    def learning_rate(self) -> np.ndarray:
+        """Rate of the step just taken at each record, shape (records,)."""
+        return self.rate_at(self.step)
+
+    @cached_property
+    def reductions(self) -> Reductions:
+        """The falls of the rate before each record, for laws that sum over them."""
+        return Reductions(self.known_clock, self.step)
+
+    def time_at(self, step: Reals) -> np.ndarray:
+        """Return τ after `step` steps (array_like, any shape), linear between whole steps."""
+        return self.known_clock.time_at(step)
+
+    def rate_at(self, step: Reals) -> np.ndarray:
+        """Return the rate of the step that ends at `step` (array_like, any shape)."""
+        return self.known_clock.rate_at(step)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class LossCurve(Times):
     """Losses recorded along one run.
+
+    Parameters
+    ----------
+    step, loss, logit_std, entropy : array_like, shape (records,)
+        See below; the last two may be left out.
+    rates : Clock, str, array_like, sequence of pairs or callable, optional
+        Learning rates of the run as `as_schedule` takes them, of every optimizer step 1 … T, T at least the
+        last recorded step; what lies beyond is the planned rest of the run. Where they are unknown, only laws
+        in the step count can be fitted.
+    name, metadata : optional
+        See below.
 
     Attributes
     ----------
@@ -31,9 +105,8 @@ class LossCurve:
         Optimizer steps taken when the loss was recorded, increasing, at least 0.
     loss : ndarray, shape (records,)
         Loss in nats, positive.
-    rates : ndarray, shape (steps,), or None
-        Learning rate of every optimizer step 1 … T, T at least the last recorded step; what lies beyond is
-        the planned rest of the run. None where it is unknown: then only laws in the step count can be fitted.
+    clock : Clock or None
+        Learning rates of the run and the times they keep; None where they are unknown.
     logit_std, entropy : ndarray, shape (records,), or None
         Standard deviation of the logits, and entropy of the predictions in nats, where they were logged.
     name : str
@@ -53,64 +126,44 @@ class LossCurve:
     [1.0, 2.0, 4.0]
     """
 
-    step: np.ndarray
     loss: np.ndarray
-    rates: np.ndarray | None = None
-    logit_std: np.ndarray | None = None
-    entropy: np.ndarray | None = None
-    name: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    logit_std: np.ndarray | None
+    entropy: np.ndarray | None
+    metadata: dict[str, Any] = field(repr=False)
 
-    def __post_init__(self) -> None:
-        step = _column("step", self.step)
-        if (step < 0).any() or np.isinf(step).any():
-            fail("step", "must be finite and >= 0", f"{step.min():g}", "count the steps from the start")
-        if (np.diff(step) <= 0).any():
-            at = int(np.argmax(np.diff(step) <= 0))
-            fail(
-                "step",
-                "must increase from record to record",
-                f"{step[at + 1]:g} after {step[at]:g}",
-                "sort the records and keep one of each step",
-            )
-        loss = _column("loss", self.loss, step.size)
-        if (loss <= 0).any() or np.isinf(loss).any():
-            bad = np.flatnonzero((loss <= 0) | np.isinf(loss))[0]
-            fail(
-                "loss",
-                "must be finite and > 0",
-                f"{loss[bad]:g} at step {step[bad]:g}",
-                "drop the record, or the constant that was subtracted",
-            )
-        columns: dict[str, Any] = {"step": step, "loss": loss}
-        for extra in ("logit_std", "entropy"):
-            value = getattr(self, extra)
-            columns[extra] = None if value is None else _column(extra, value, step.size)
-        if self.rates is not None:
-            rates = as_schedule(self.rates).rates
-            if rates.size < step[-1]:
-                fail(
-                    "rates",
-                    f"must cover every step up to {step[-1]:g}",
-                    f"{rates.size} rates",
-                    "give the rate of each step, or use LossCurve.from_records",
-                )
-            columns["rates"] = rates
-        for key, value in columns.items():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+    def __init__(
+        self,
+        step: Reals,
+        loss: Reals,
+        rates: ScheduleLike | None = None,
+        logit_std: Reals | None = None,
+        entropy: Reals | None = None,
+        name: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        steps = _steps(step)
+        fields = {
+            "step": steps,
+            "loss": _losses(loss, steps),
+            "logit_std": None if logit_std is None else _column("logit_std", logit_std, steps.size),
+            "entropy": None if entropy is None else _column("entropy", entropy, steps.size),
+            "clock": None if rates is None else _covering(rates, steps[-1]),
+            "name": name,
+            "metadata": {} if metadata is None else metadata,
+        }
+        for key, value in fields.items():
             object.__setattr__(self, key, value)
 
     @classmethod
     def from_records(
         cls,
-        step: Any,
-        loss: Any,
+        step: Reals,
+        loss: Reals,
         *,
-        learning_rate: Any = None,
-        schedule: Any = None,
-        logit_std: Any = None,
-        entropy: Any = None,
+        learning_rate: Reals | None = None,
+        schedule: ScheduleLike | None = None,
+        logit_std: Reals | None = None,
+        entropy: Reals | None = None,
         name: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> LossCurve:
@@ -141,53 +194,16 @@ class LossCurve:
             If the rates fit neither the records nor the steps, or the schedule is shorter than the curve.
         """
         steps = _column("step", step)
-        rates = None
+        clock = None
         if schedule is not None:
-            rates = schedule_behind(schedule, steps[-1]).rates
+            clock = scheduled(schedule, steps[-1])
         elif learning_rate is not None:
-            rates = _column("learning_rate", learning_rate)
-            if rates.size == steps.size and rates.size < steps[-1]:
-                rates = between_records(steps, rates)
-            elif rates.size < steps[-1]:
-                fail(
-                    "learning_rate",
-                    f"must have one value per record ({steps.size}) or per step (at least {steps[-1]:g})",
-                    f"{rates.size} values",
-                    "make the lengths agree",
-                )
-        return cls(steps, loss, rates, logit_std, entropy, name, dict(metadata or {}))
+            clock = recorded(steps, _column("learning_rate", learning_rate))
+        return cls(steps, loss, clock, logit_std, entropy, name, dict(metadata or {}))
 
     def __len__(self) -> int:
         """Return the number of records."""
         return int(self.step.size)
-
-    @cached_property
-    def tau(self) -> np.ndarray:
-        """Dynamic time Σ_{t ≤ step} η_t at the records, shape (records,)."""
-        return self.time_at(self.step)
-
-    @cached_property
-    def learning_rate(self) -> np.ndarray:
-        """Rate of the step just taken at each record, shape (records,)."""
-        return self.rate_at(self.step)
-
-    @cached_property
-    def warmup(self) -> int:
-        """First step that has the largest rate of the run; 0 if it is the first one or rates are unknown."""
-        if self.rates is None:
-            return 0
-        first = int(np.argmax(self.rates >= _PEAK * self.rates.max()))
-        return first + 1 if first else 0
-
-    def time_at(self, step: Any) -> np.ndarray:
-        """Return τ after `step` steps (array_like, any shape), linear between whole steps."""
-        times = np.concatenate([[0.0], np.cumsum(self._known_rates())])
-        return np.interp(np.asarray(step, dtype=float), np.arange(times.size), times)
-
-    def rate_at(self, step: Any) -> np.ndarray:
-        """Return the rate of the step that ends at `step` (array_like, any shape)."""
-        index = np.ceil(np.asarray(step, dtype=float)).astype(int) - 1
-        return self._known_rates()[np.clip(index, 0, None)]
 
     def window(self, first: float = 0.0, last: float = np.inf) -> LossCurve:
         """Return the records with first <= step <= last; rates and origin of τ stay those of the whole run.
@@ -205,34 +221,52 @@ class LossCurve:
                 f"[{first:g}, {last:g}]",
                 "widen it",
             )
-        return dataclasses.replace(
-            self,
-            step=self.step[inside],
-            loss=self.loss[inside],
-            logit_std=None if self.logit_std is None else self.logit_std[inside],
-            entropy=None if self.entropy is None else self.entropy[inside],
-        )
+        std, entropy = (None if c is None else c[inside] for c in (self.logit_std, self.entropy))
+        step, loss = self.step[inside], self.loss[inside]
+        return LossCurve(step, loss, self.clock, std, entropy, self.name, self.metadata)
 
     def annealing(self, fraction: float = 0.01) -> np.ndarray:
         """Return which records come after the peak and more than `fraction` below it, shape (records,)."""
-        rates = self._known_rates()
-        return (self.step > self.warmup) & (self.learning_rate < (1.0 - fraction) * rates.max())
+        below = self.learning_rate < (1.0 - fraction) * self.known_clock.peak
+        return (self.step > self.warmup) & below
 
     @property
     def is_annealed(self) -> bool:
         """Whether any record lies where the rate has come down from its peak."""
-        return self.rates is not None and bool(self.annealing().any())
-
-    def _known_rates(self) -> np.ndarray:
-        if self.rates is None:
-            label = f" of {self.name}" if self.name else ""
-            fail(
-                "rates", f"are needed for the dynamic time{label}", "None", "give learning_rate or a schedule"
-            )
-        return self.rates
+        return self.clock is not None and bool(self.annealing().any())
 
 
-def as_curves(curves: Any) -> tuple[LossCurve, ...]:
+def ahead(run: Times, steps: Reals | None, schedule: ScheduleLike | None) -> Times:
+    """Return the times at `steps` of the run, or of one like it under another schedule.
+
+    Rates that ended at their peak go on at that rate.
+
+    Raises
+    ------
+    ValueError
+        If the steps do not increase, or go beyond a schedule that has been annealed.
+    """
+    wanted = run.step if steps is None else np.atleast_1d(np.array(steps, dtype=float))
+    rising = wanted.ndim == 1 and (wanted > 0).all() and (np.diff(wanted) > 0).all()
+    if not rising or not np.isfinite(wanted).all():
+        fail("steps", "must be positive and increase", repr(steps)[:50], "list optimizer steps in order")
+    clock = run.clock
+    if schedule is not None:
+        clock = as_schedule(schedule)
+        if steps is None:
+            wanted = run.step[run.step <= clock.steps]
+            wanted = np.append(wanted, clock.steps) if not wanted.size or wanted[-1] < clock.steps else wanted
+    if clock is not None and wanted[-1] > clock.steps:
+        last = clock.rates[-1]
+        if last < _PEAK * clock.peak or schedule is not None:
+            rule = f"must not go beyond the schedule's {clock.steps} steps"
+            fail("steps", rule, f"{wanted[-1]:g}", "give the schedule of the longer run")
+        rest = np.full(math.ceil(wanted[-1]) - clock.steps, last)
+        clock = Clock(np.concatenate([clock.rates, rest]))
+    return Times(wanted, clock, run.name)
+
+
+def as_curves(curves: LossCurve | Iterable[LossCurve]) -> tuple[LossCurve, ...]:
     """Return one or several curves as a tuple.
 
     Parameters
@@ -255,24 +289,40 @@ def as_curves(curves: Any) -> tuple[LossCurve, ...]:
     return several
 
 
-def _column(name: str, value: Any, size: int | None = None) -> np.ndarray:
-    column = real_array(name, value)
+def _column(name: str, value: Reals, size: int | None = None) -> np.ndarray:
+    column = np.array(real_array(name, value))
     if column.ndim != 1 or (size is not None and column.size != size):
         expected = "must be one-dimensional" if size is None else f"must have one value per record ({size})"
         fail(name, expected, f"shape {column.shape}", "make the lengths agree")
-    return np.array(column)
+    column.flags.writeable = False
+    return column
 
 
-def schedule_behind(schedule: Any, last: float) -> Clock:
-    """Return the schedule of a curve whose last record is at this step, which ends there if it has no end."""
-    pairs = isinstance(schedule, (list, tuple)) and schedule and isinstance(schedule[0], (list, tuple))
-    endless = pairs or callable(schedule) or (isinstance(schedule, str) and "steps=" not in schedule)
-    return as_schedule(schedule, math.ceil(last) if endless else None)
+def _steps(values: Reals) -> np.ndarray:
+    step = _column("step", values)
+    if (step < 0).any() or np.isinf(step).any():
+        fail("step", "must be finite and >= 0", f"{step.min():g}", "count the steps from the start")
+    if (np.diff(step) <= 0).any():
+        at = int(np.argmax(np.diff(step) <= 0))
+        found = f"{step[at + 1]:g} after {step[at]:g}"
+        remedy = "sort the records and keep one of each step"
+        fail("step", "must increase from record to record", found, remedy)
+    return step
 
 
-def between_records(step: np.ndarray, logged: np.ndarray) -> np.ndarray:
-    """Rate of every step from the logged ones: linear in between, by the rule of `from_records` before."""
-    rises = logged.size > 1 and logged[1] > logged[0]
-    before = 0.0 if rises else logged[0]
-    nodes = np.concatenate([[min(0.0, step[0] - 1.0)], step])
-    return np.interp(np.arange(1.0, np.ceil(step[-1]) + 1.0), nodes, np.concatenate([[before], logged]))
+def _losses(values: Reals, step: np.ndarray) -> np.ndarray:
+    loss = _column("loss", values, step.size)
+    if (loss <= 0).any() or np.isinf(loss).any():
+        bad = np.flatnonzero((loss <= 0) | np.isinf(loss))[0]
+        found = f"{loss[bad]:g} at step {step[bad]:g}"
+        fail("loss", "must be finite and > 0", found, "drop the record, or the constant that was subtracted")
+    return loss
+
+
+def _covering(rates: ScheduleLike, last: float) -> Clock:
+    """Return the clock of rates that reach the last record."""
+    clock = as_schedule(rates)
+    if clock.steps < last:
+        remedy = "give the rate of each step, or use LossCurve.from_records"
+        fail("rates", f"must cover every step up to {last:g}", f"{clock.steps} rates", remedy)
+    return clock

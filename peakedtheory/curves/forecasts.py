@@ -9,26 +9,25 @@ through the data, missed its second half, or made from all curves but one, misse
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
-from peakedtheory.curves.comparison import (
-    LawComparison,
-    LawScore,
-    compare_laws,
-    law_name,
-    log_slopes,
-)
-from peakedtheory.curves.curve import LossCurve, as_curves
+from peakedtheory._common.types import Reals
+from peakedtheory.curves.choices import Options
+from peakedtheory.curves.comparison import LawComparison, LawScore, compare_laws
+from peakedtheory.curves.curve import LossCurve, Times, ahead, as_curves
 from peakedtheory.curves.fits import fit_loss_curve
-from peakedtheory.curves.laws import Law, Records, parse_law
-from peakedtheory.curves.results import LossCurveFit, student, target
+from peakedtheory.curves.forecast_errors import spreads, widened_by_other_curves, widened_by_the_past
+from peakedtheory.curves.law import Law
+from peakedtheory.curves.law_registry import law_name, parse_law
+from peakedtheory.curves.results import LossCurveFit
+from peakedtheory.curves.uncertainty import student
+from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -111,11 +110,11 @@ class Forecast:
 
 def forecast(
     source: LossCurveFit | LossCurve | Sequence[LossCurve],
-    steps: Any = None,
-    schedule: Any = None,
+    steps: Reals | None = None,
+    schedule: ScheduleLike | None = None,
     law: str | Law = "auto",
     level: float = 0.95,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Forecast:
     """Predict the loss at other steps or under another schedule.
 
@@ -164,54 +163,35 @@ def forecast(
                 repr(law if isinstance(law, str) else law.name),
                 "pass the curves instead",
             )
-        curves, wanted, options = source.curves, [source.law], source.options
+        curves, wanted, options = source.curves, [source.law], source.choices.options
     else:
         curves = as_curves(source)
         wanted = _candidates(curves) if isinstance(law, str) and law == "auto" else [parse_law(law)]
-    records = _records(curves[0], steps, schedule)
+    times = _times(curves[0], steps, schedule)
     comparison = _past(curves, wanted, options)
     if isinstance(source, LossCurveFit):
         fit, rivals = source, list[LossCurveFit]()
     else:
         fit, rivals = _fits(curves, wanted, comparison, options)
-    loss = fit.at(records)
-    others = {law_name(other.law): other.at(records) for other in rivals}
-    parts = spreads(fit, records, others)
-    widening = max(_widening(comparison), _left_out(curves, fit.law, options))
+    loss = fit.at(times)
+    others = {law_name(other.law): other.at(times) for other in rivals}
+    parts = spreads(fit, times, others)
+    widening = max(widened_by_the_past(comparison), widened_by_other_curves(curves, fit.law, options))
     half = student(level, _FREEDOM) * widening * np.sqrt(sum(part**2 for part in parts.values()))
     return Forecast(
-        records.step,
-        loss,
-        loss - half,
-        loss + half,
-        level,
-        law_name(fit.law),
-        parts,
-        widening,
-        _explained(fit, comparison, others, widening),
-        fit,
-        others,
-        comparison,
+        steps=times.step,
+        loss=loss,
+        lower=loss - half,
+        upper=loss + half,
+        level=level,
+        law=law_name(fit.law),
+        parts=parts,
+        widening=widening,
+        explanation=_explained(fit, comparison, others, widening),
+        fit=fit,
+        others=others,
+        comparison=comparison,
     )
-
-
-def spreads(fit: LossCurveFit, records: Records, others: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the parts of a forecast's standard deviation at the records."""
-    loss = fit.at(records)
-    slopes = log_slopes(fit, records)
-    variance = np.einsum("ij,jk,ik->i", slopes, fit.covariance, slopes)
-    parts = {"statistical": loss * np.sqrt(np.maximum(variance, 0.0))}
-    for part in ("window", "origin"):
-        changes = [fit.at(records, a) - loss for a in fit.alternatives if a.part == part]
-        parts[part] = _between(changes, loss)
-    parts["law"] = _between([other - loss for other in others.values()], loss)
-    parts["scatter"] = loss * float(np.std(fit.residuals))
-    return parts
-
-
-def _between(changes: list[np.ndarray], like: np.ndarray) -> np.ndarray:
-    kept = [change for change in changes if np.isfinite(change).all()]
-    return np.sqrt(np.mean(np.square(kept), axis=0) / 3.0) if kept else np.zeros_like(like)
 
 
 def _candidates(curves: tuple[LossCurve, ...]) -> list[Law]:
@@ -223,32 +203,24 @@ def _candidates(curves: tuple[LossCurve, ...]) -> list[Law]:
     return [parse_law(name) for name in ("power", "finite-beta-star")]
 
 
-def first_step(curve: LossCurve, schedule: Any) -> float:
+def first_step(curve: LossCurve, schedule: ScheduleLike | None) -> float:
     """Return where a forecast begins: after the warmup of a new run, or where the curve ends."""
     return float(curve.step[-1]) if schedule is None else max(curve.warmup, float(curve.step[0]), 1.0)
 
 
-def _records(curve: LossCurve, steps: Any, schedule: Any) -> Records:
+def _times(curve: LossCurve, steps: Reals | None, schedule: ScheduleLike | None) -> Times:
+    """Return the times that were asked for, by default 200 up to the end of the schedule."""
     if steps is None:
-        from peakedtheory.schedules.reading import as_schedule
-
-        end = (
-            as_schedule(schedule).steps
-            if schedule is not None
-            else (0 if curve.rates is None else curve.rates.size)
-        )
+        clock = curve.clock if schedule is None else as_schedule(schedule)
+        end = 0 if clock is None else clock.steps
         if schedule is None and end <= curve.step[-1]:
-            fail(
-                "steps",
-                "must be given where the schedule ends with the curve",
-                "None",
-                "say how far to predict",
-            )
+            rule = "must be given where the schedule ends with the curve"
+            fail("steps", rule, "None", "say how far to predict")
         steps = np.unique(np.linspace(first_step(curve, schedule), end, 200).round())
-    return target(curve, steps, schedule)
+    return ahead(curve, steps, schedule)
 
 
-def _past(curves: tuple[LossCurve, ...], wanted: list[Law], options: dict[str, Any]) -> LawComparison | None:
+def _past(curves: tuple[LossCurve, ...], wanted: list[Law], options: Options) -> LawComparison | None:
     """Compare the laws on the second half of the curves; None where the first half holds none of them."""
     try:
         return compare_laws(curves, wanted, held_out=0.5, **options)
@@ -260,7 +232,7 @@ def _fits(
     curves: tuple[LossCurve, ...],
     wanted: list[Law],
     comparison: LawComparison | None,
-    options: dict[str, Any],
+    options: Options,
 ) -> tuple[LossCurveFit, list[LossCurveFit]]:
     """Return the fit of the best law to all records, and those of the laws that are as good."""
     laws = wanted
@@ -275,40 +247,6 @@ def _fits(
     if not fits:
         raise failures[0]
     return fits[0], fits[1:]
-
-
-def _widening(comparison: LawComparison | None) -> float:
-    """Return how much too narrow the best law's interval was on the second half of the curves, at least 1."""
-    if comparison is None:
-        return 1.0
-    best = comparison.scores[0]
-    assert best.fit is not None  # a comparison holds at least one fit
-    alike = [s for s in comparison.scores[1:] if s.fit is not None and not s.told_apart]
-    squares = []
-    for early, whole in zip(best.fit.curves, comparison.curves, strict=True):
-        late = whole.window(np.nextafter(early.step[-1], np.inf))
-        others = {s.name: s.fit.at(Records.of(late)) for s in alike if s.fit is not None}
-        squares.append(_misses(best.fit, late, others))
-    return math.sqrt(max(1.0, float(np.concatenate(squares).mean())))
-
-
-def _left_out(curves: tuple[LossCurve, ...], law: Law, options: dict[str, Any]) -> float:
-    """Return how much too narrow the law's interval is for each curve from fits to the others, at least 1."""
-    squares = []
-    for i, curve in enumerate(curves):
-        rest = curves[:i] + curves[i + 1 :]
-        try:
-            fit = fit_loss_curve(rest, law, **options)
-        except ValueError:  # the other curves do not determine the law
-            continue
-        squares.append(_misses(fit, curve.window(max(curve.warmup, fit.window[0])), {}).mean())
-    return math.sqrt(max(1.0, float(np.mean(squares)))) if squares else 1.0
-
-
-def _misses(fit: LossCurveFit, late: LossCurve, others: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the squared misses of a forecast of `late` over the squares of its standard deviation."""
-    parts = spreads(fit, Records.of(late), others)
-    return (fit.at(Records.of(late)) - late.loss) ** 2 / sum(part**2 for part in parts.values())
 
 
 def _explained(

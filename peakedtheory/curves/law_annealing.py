@@ -9,33 +9,34 @@ import dataclasses
 
 import numpy as np
 
+from peakedtheory.curves.curve import Times
+from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter
 from peakedtheory.curves.law_powers import POWER, power_term
-from peakedtheory.curves.laws import FLOOR, Basis, Law, Parameter, Records
 
 _AMPLITUDE = Parameter("amplitude", "A", "loss above the floor at τ = 1 (nats)")
 _ALPHA = dataclasses.replace(POWER.shape[0], starts=(0.25, 0.5, 0.8))
 
 
-def _momentum(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis:
+def _momentum(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
     """S2 = Σ_i Σ_{k≤i} Δ_k λ^{i-k} = Σ_k Δ_k (1 - λ^{t-k+1})/(1-λ), over the falls after the peak."""
     alpha, memory = shape
     value, by_alpha, by_time = power_term(time, alpha)
-    kept, kept_slope = records.reductions.remembered(memory)
-    area = (records.reductions.total - memory * kept) / (1.0 - memory)
+    kept, kept_slope = times.reductions.remembered(memory)
+    area = (times.reductions.total - memory * kept) / (1.0 - memory)
     area_slope = (area - kept - memory * kept_slope) / (1.0 - memory)
     ones, zeros = np.ones_like(time), np.zeros_like(time)
     by_shape = np.stack([np.stack([zeros, by_alpha, zeros]), np.stack([zeros, zeros, -area_slope])])
     return np.stack([ones, value, -area]), by_shape, np.stack([zeros, by_time, zeros])
 
 
-def _multi_power(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis:
+def _multi_power(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
     """LD = B Σ_k Δ_k [1 - (1 + x)^-β], x = C η_k^-γ (τ_t - τ_{k-1}), over all k with η_0 = 0.
 
     The warmup's rises belong to the sum, as in the authors' own code: L∞ is the floor at a vanishing rate.
     """
     alpha, speed, exponent, rate_exponent = shape
     value, by_alpha, by_time = power_term(time, alpha)
-    reductions = records.reductions
+    reductions = times.reductions
     weight, rate, distance, _ = reductions.nodes
     x = np.exp(-rate_exponent * rate)
     x *= speed * distance

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from peakedtheory.curves.laws import FLOOR, Basis, Law, Parameter, Records
+from peakedtheory.curves.curve import Times
+from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter
 from peakedtheory.dynamics.approach import artanh_of_end
 
 _AMPLITUDE = Parameter("amplitude", "c", "loss above the floor at time one (nats)")
@@ -24,16 +25,16 @@ def power_term(time: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, 
     return value, -logarithm * value, -alpha * value / time
 
 
-def _power(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis:
+def _power(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
     value, by_alpha, by_time = power_term(time, shape[0])
     ones, zeros = np.ones_like(time), np.zeros_like(time)
     return np.stack([ones, value]), np.stack([zeros, by_alpha])[None], np.stack([zeros, by_time])
 
 
-def _two_channel(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis:
+def _two_channel(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
     radial, radial_alpha, radial_time = power_term(time, shape[0])
     tangential, tangential_alpha, tangential_time = power_term(time, shape[1])
-    ones, zeros, eta = np.ones_like(time), np.zeros_like(time), records.eta
+    ones, zeros, eta = np.ones_like(time), np.zeros_like(time), times.learning_rate
     by_shape = np.stack(
         [np.stack([zeros, radial_alpha, zeros]), np.stack([zeros, zeros, eta * tangential_alpha])]
     )
@@ -41,7 +42,7 @@ def _two_channel(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis
     return phi, by_shape, np.stack([zeros, radial_time, eta * tangential_time])
 
 
-def _finite_beta_star(records: Records, time: np.ndarray, shape: np.ndarray) -> Basis:
+def _finite_beta_star(times: Times, time: np.ndarray, shape: np.ndarray) -> Basis:
     """φ = (1-b)²/b with artanh b - b = t/T, so db/dt = (1/b² - 1)/T."""
     span = shape[0]
     ratio = time / span

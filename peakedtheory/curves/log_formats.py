@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory.curves.event_files import scalar_records
 
 _LINE = re.compile(r"\s*(?:s|step|iter|iteration)\s*[:=\s]\s*(\d+)(?:\s*/\s*\d+)?\b")
 _NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf\b)"
@@ -72,8 +73,6 @@ def read_log(path: Path) -> Log:
 
 
 def _event_log(path: Path) -> Log:
-    from peakedtheory.curves.event_files import scalar_records
-
     files = sorted(path.glob("*.tfevents.*")) if path.is_dir() else [path]
     records = [record for file in files for record in scalar_records(file)]
     if not records:

@@ -1,4 +1,4 @@
-"""Loss curves from the logs that trainers write, ready for the laws of `losscurves`.
+"""Loss curves from the logs that trainers write, ready for the laws of loss curves.
 
 `read_loss_curve` finds step, loss and learning rate in a log, puts restarted stretches in order, and gives
 every optimizer step its rate, from which the dynamic time τ = Σ η follows (Liu et al. 2026, Eq. 22).
@@ -7,59 +7,26 @@ every optimizer step its rate, from which the dynamic time τ = Σ η follows (L
 from __future__ import annotations
 
 import math
-import re
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
-from peakedtheory.curves.curve import LossCurve, between_records, schedule_behind
-from peakedtheory.curves.log_formats import Log, read_log
-
-#: What columns are called after `_plain_name`, in the order of preference.
-_STEPS = (
-    *("train/global_step", "trainer/global_step", "global_step", "step", "steps", "train_step", "train/step"),
-    *("iteration", "iterations", "iter", "iters", "update", "updates", "num_updates", "_step"),
-)
-_RATES = ("lr", "learning_rate", "train/lr", "train/learning_rate", "lrate", "optim/lr", "optimizer/lr")
-_TRAINING = (
-    *("train_loss", "train/loss", "training_loss", "training/loss", "loss/train", "loss_train", "trl"),
-    *(
-        "loss",
-        "lm_loss",
-        "lm_loss_value",
-        "train/lm_loss",
-        "cross_entropy",
-        "ce_loss",
-        "nll",
-        "nll_loss",
-        "value",
-    ),
-)
-_VALIDATION = (
-    *("val_loss", "val/loss", "validation_loss", "validation/loss", "valid_loss", "valid/loss", "eval_loss"),
-    *("eval/loss", "loss/val", "loss/validation", "loss/eval", "dev_loss", "test_loss", "test/loss", "tel"),
-)
-_LOGIT_STD = ("logit_std", "logits_std", "logit/std", "logits/std", "std_logits", "logit_standard_deviation")
-_ENTROPY = ("entropy", "output_entropy", "prediction_entropy", "predictive_entropy", "entropy_nats")
-_KEYS = ("step", "loss", "lr", "logit_std", "entropy")
-_HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "dev"}
-#: A schedule that is further than this fraction of the peak from the logged rates deserves a word.
-_DISAGREEMENT = 0.05
-
-#: A rate is kept for every step.
-_MOST_STEPS = 100_000_000
-
-Split = Literal["auto", "training", "validation"]
+from peakedtheory._common.checks import MOST_STEPS, fail
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.log_columns import Split, find_columns, is_held_out
+from peakedtheory.curves.log_formats import read_log
+from peakedtheory.curves.rates import logged_up_to, planned
+from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.reading import ScheduleLike
 
 
 def read_loss_curve(
     path: str | Path,
     *,
-    columns: dict[str, str] | None = None,
-    schedule: Any = None,
+    columns: Mapping[str, str] | None = None,
+    schedule: ScheduleLike | None = None,
     split: Split = "auto",
     bits: bool = False,
     bytes_per_token: float | None = None,
@@ -124,41 +91,73 @@ def read_loss_curve(
     """
     path = Path(path)
     log = read_log(path)
-    chosen = dict(columns or {})
-    for key in chosen:
-        if key not in _KEYS:
-            fail("columns", f"must name {', '.join(_KEYS)}", repr(key), "correct the key")
-    names = {key: _named(log, chosen[key], path) for key in chosen}
-    if "step" not in names:
-        names["step"] = _find_step(log, path)
-    if "loss" not in names:
-        names["loss"] = _find_loss(log, split, path)
-    for key, usual in (("lr", _RATES), ("logit_std", _LOGIT_STD), ("entropy", _ENTROPY)):
-        if key not in names and (found := _usual(log, usual, key == "lr")):
-            names[key] = found
+    names = find_columns(log, columns or {}, split, path)
     table = {key: log.columns[column] for key, column in names.items()}
     factor = _factor(bits, bytes_per_token)
     step, loss = _series(table["step"], table["loss"], f"{path.name}: {names['loss']}", path)
-    if step[-1] > _MOST_STEPS:
-        rule = f"must count at most {_MOST_STEPS:g} optimizer steps"
+    if step[-1] > MOST_STEPS:
+        rule = f"must count at most {MOST_STEPS:g} optimizer steps"
         fail("step", rule, f"{step[-1]:g} in {path}", "if these are tokens, name the column of steps, step=…")
-    rates, source = _rates(table, step, schedule, path)
+    clock, source = _clock(table, float(step[-1]), schedule, path)
     extras = {
         key: _beside(table["step"], table[key], step, f"{path.name}: {names[key]}", path)
-        if key in table
-        else None
         for key in ("logit_std", "entropy")
+        if key in table
     }
-    entropy = None if extras["entropy"] is None else factor * extras["entropy"]
-    held_out = _tokens(names["loss"]) & _HELD_OUT or _plain_name(names["loss"]) in _VALIDATION
+    if "entropy" in extras:
+        extras["entropy"] = factor * extras["entropy"]
     metadata = {
         "format": log.kind,
         "columns": names,
-        "split": "validation" if held_out else "training",
+        "split": "validation" if is_held_out(names["loss"]) else "training",
         "rates": source,
         "nats_per_unit": factor,
     }
-    return LossCurve(step, factor * loss, rates, extras["logit_std"], entropy, name or path.stem, metadata)
+    return LossCurve(step, factor * loss, clock, **extras, name=name or path.stem, metadata=metadata)
+
+
+def read_loss_curves(
+    paths: Sequence[Path],
+    *,
+    columns: Mapping[str, str] | None = None,
+    schedules: Sequence[ScheduleLike] | None = None,
+    split: Split = "auto",
+    bits: bool = False,
+    bytes_per_token: float | None = None,
+) -> list[LossCurve]:
+    """Return the curves in several logs, under names that tell them apart.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The logs.
+    schedules : sequence, optional
+        Learning rates, once for all logs or once for each.
+    columns, split, bits, bytes_per_token : optional
+        As in `read_loss_curve`.
+
+    Raises
+    ------
+    ValueError
+        As `read_loss_curve`, and for another number of schedules.
+    """
+    plans: list[ScheduleLike | None] = [*schedules] if schedules else [None]
+    if len(plans) not in (1, len(paths)):
+        rule = f"must be given once, or once for each of the {len(paths)} files"
+        fail("schedule", rule, f"{len(plans)} times", "correct the count")
+    stems = [path.stem for path in paths]
+    return [
+        read_loss_curve(
+            path,
+            columns=columns,
+            schedule=plan,
+            split=split,
+            bits=bits,
+            bytes_per_token=bytes_per_token,
+            name=path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}",
+        )
+        for path, plan in zip(paths, plans if len(plans) == len(paths) else plans * len(paths), strict=True)
+    ]
 
 
 def _factor(bits: bool, bytes_per_token: float | None) -> float:
@@ -167,75 +166,6 @@ def _factor(bits: bool, bytes_per_token: float | None) -> float:
             "bytes_per_token", "must be a finite number > 0", f"{bytes_per_token}", "3 to 5 is usual for text"
         )
     return (math.log(2.0) if bits else 1.0) * (1.0 if bytes_per_token is None else float(bytes_per_token))
-
-
-def _plain_name(column: str) -> str:
-    """Return a name in lower case and underscores, without the run's name that exports put before it."""
-    return re.sub(r"[\s.\-]+", "_", column.rsplit(" - ", 1)[-1].strip().lower())
-
-
-def _tokens(column: str) -> set[str]:
-    return set(re.split(r"[/_]+", _plain_name(column)))
-
-
-def _columns(log: Log) -> list[str]:
-    """Names of the columns, without the envelopes that Weights & Biases adds to each."""
-    return [name for name in log.columns if not name.endswith(("__MIN", "__MAX"))]
-
-
-def _usual(log: Log, names: tuple[str, ...], last_part: bool = False) -> str | None:
-    """Return the column that has the most preferred of the usual names, None if there is none."""
-    plain: dict[str, list[str]] = {}
-    for column in _columns(log):
-        plain.setdefault(_plain_name(column), []).append(column)
-    if last_part:
-        for column in _columns(log):
-            plain.setdefault(_plain_name(column).rsplit("/", 1)[-1], []).append(column)
-            if re.match(r"lr[_/]", _plain_name(column)):  # one rate per parameter group: lr-AdamW/pg1
-                plain.setdefault("lr", []).append(column)
-    found = [plain[name] for name in names if name in plain]
-    # Trainers add summaries, one number under a name that other trainers use for the curve.
-    found.sort(key=lambda several: np.count_nonzero(~np.isnan(log.columns[several[0]])) < 2)
-    if not found:
-        return None
-    if len(found[0]) > 1 and not last_part:
-        rule = "must belong to one run"
-        fail("columns", rule, ", ".join(map(repr, found[0][:4])), "name the column wanted")
-    return found[0][0]
-
-
-def _find_step(log: Log, path: Path) -> str:
-    found = _usual(log, _STEPS)
-    if found is None:
-        held = ", ".join(_columns(log)[:12]) or "none"
-        fail("columns", "must include one for step", f"{held} in {path}", "name it, step=…")
-    return found
-
-
-def _named(log: Log, column: str, path: Path) -> str:
-    if column in log.columns:
-        return column
-    same = [name for name in _columns(log) if _plain_name(name) == _plain_name(column)]
-    if len(same) != 1:
-        fail("columns", f"must be in {path}", repr(column), f"it has {', '.join(_columns(log)[:12])}")
-    return same[0]
-
-
-def _find_loss(log: Log, split: Split, path: Path) -> str:
-    if split not in ("auto", "training", "validation"):
-        fail("split", "must be auto, training or validation", repr(split), "choose one")
-    usual = {"training": (_TRAINING,), "validation": (_VALIDATION,), "auto": (_TRAINING, _VALIDATION)}[split]
-    for names in usual:
-        if found := _usual(log, names):
-            return found
-    losses = [name for name in _columns(log) if "loss" in _tokens(name)]
-    if split != "auto":
-        losses = [name for name in losses if bool(_tokens(name) & _HELD_OUT) == (split == "validation")]
-    if len(losses) == 1:
-        return losses[0]
-    kind = "loss" if split == "auto" else f"{split} loss"
-    held = ", ".join((losses or _columns(log))[:12])
-    return fail("columns", f"must include one {kind}", f"{held} in {path}", "name it, loss=…")
 
 
 def _series(step: np.ndarray, value: np.ndarray, label: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -281,53 +211,25 @@ def _beside(step: np.ndarray, value: np.ndarray, wanted: np.ndarray, label: str,
     return np.interp(wanted, at, there)
 
 
-def _rates(
-    table: dict[str, np.ndarray], step: np.ndarray, schedule: Any, path: Path
-) -> tuple[np.ndarray | None, str]:
-    """Return the rate of every optimizer step and where it came from."""
-    logged = None
-    if "lr" in table and np.isfinite(table["lr"]).any():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            logged = _series(table["step"], table["lr"], f"{path.name}: learning rate", path)
-        if (logged[1] < 0).any():
-            fail("lr", "must be >= 0", f"{logged[1].min():g} in {path}", "name the right column, lr=…")
+def _clock(
+    table: dict[str, np.ndarray], last: float, schedule: ScheduleLike | None, path: Path
+) -> tuple[Clock | None, str]:
+    """Return the rates of every optimizer step up to the last record, and where they came from."""
+    logged = _logged_rates(table, path)
     if schedule is not None:
-        plan = schedule_behind(schedule, step[-1])
-        if plan.steps < step[-1]:
-            fail(
-                "schedule",
-                f"must cover the {step[-1]:g} steps of {path.name}",
-                f"{plan.steps} steps",
-                "correct its length",
-            )
-        if logged is not None:
-            _compare(plan.rates, *logged, path)
-        return plan.rates, plan.name
+        plan = planned(schedule, last, logged, path.name)
+        return plan, plan.name
     if logged is None:
         return None, "unknown"
-    at, rate = logged
-    typical = float(np.median(np.diff(at))) if at.size > 1 else 1.0
-    if at[0] > 2.0 * typical:
-        warnings.warn(
-            f"{path.name}: rates before step {at[0]:g} are not in the log and were taken as {rate[0]:g}; a"
-            " schedule with the warmup would place the origin of τ",
-            stacklevel=3,
-        )
-    if at[-1] < step[-1]:
-        at, rate = np.append(at, step[-1]), np.append(rate, rate[-1])
-    return between_records(at, rate), "logged rates, linear between records"
+    return logged_up_to(last, *logged, path.name), "logged rates, linear between records"
 
 
-def _compare(planned: np.ndarray, at: np.ndarray, rate: np.ndarray, path: Path) -> None:
-    """Warn where the schedule is not what was logged; one step to either side is a matter of counting."""
-    index = np.clip(np.ceil(at).astype(int) - 1, 0, planned.size - 1)
-    near = np.stack([planned[np.clip(index + shift, 0, planned.size - 1)] for shift in (-1, 0, 1)])
-    gap = np.abs(near - rate).min(axis=0)
-    worst = int(np.argmax(gap))
-    if gap[worst] > _DISAGREEMENT * planned.max():
-        warnings.warn(
-            f"{path.name}: at step {at[worst]:g} the log has rate {rate[worst]:g}, the schedule"
-            f" {planned[index[worst]]:g}; the schedule was used",
-            stacklevel=4,
-        )
+def _logged_rates(table: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    if "lr" not in table or not np.isfinite(table["lr"]).any():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        step, rate = _series(table["step"], table["lr"], f"{path.name}: learning rate", path)
+    if (rate < 0).any():
+        fail("lr", "must be >= 0", f"{rate.min():g} in {path}", "name the right column, lr=…")
+    return step, rate

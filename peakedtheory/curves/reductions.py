@@ -14,6 +14,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from peakedtheory.schedules.clock import Clock
+
 #: Steps kept for each cell, and accuracy of the sums of powers of the rate that a cell must reach.
 _NODES, TOLERANCE = 4, 1e-5
 _POWERS = (-1.0, -0.5, 0.5)
@@ -27,21 +29,17 @@ class Reductions:
 
     Parameters
     ----------
-    rates : ndarray, shape (steps,)
-        Learning rates.
-    warmup : int
-        Steps up to the peak.
+    clock : Clock
+        Learning rates, and the times they keep.
     step : ndarray, shape (records,)
         Where sums end; fractions of a step are rounded.
     """
 
-    def __init__(self, rates: np.ndarray, warmup: int, step: np.ndarray) -> None:
-        self.rates = rates
+    def __init__(self, clock: Clock, step: np.ndarray) -> None:
+        self.clock = clock
         self.ends = np.maximum(np.round(step).astype(int), 0)
-        self.falls = -np.diff(rates, prepend=0.0)
-        self.after_peak = self.falls.copy()
-        self.after_peak[: max(warmup, 1)] = 0.0
-        self.times = np.concatenate([[0.0], np.cumsum(rates)])
+        self.after_peak = -np.diff(clock.rates, prepend=0.0)
+        self.after_peak[: max(clock.warmup, 1)] = 0.0
 
     @cached_property
     def total(self) -> np.ndarray:
@@ -90,13 +88,14 @@ class Reductions:
 
         Σ_{k ≤ t} Δ_k g(η_k, τ_t - τ_{k-1}) is the sum of weight·g over the nodes of the record.
         """
-        cells = _cells(self.rates.tobytes())
+        cells = _cells(self.clock.rates.tobytes())
         lists = [cells.before(int(end)) for end in self.ends]
         sizes = np.array([index.size for index, _ in lists])
         index = np.concatenate([index for index, _ in lists]) if sizes.any() else np.zeros(0, dtype=int)
         weight = np.concatenate([weight for _, weight in lists]) if sizes.any() else np.zeros(0)
-        distance = np.repeat(self.times[self.ends], sizes) - self.times[index]
-        rate = np.log(np.maximum(self.rates[index], LOWEST * self.rates.max()))
+        tau = self.clock.tau
+        distance = np.repeat(tau[self.ends], sizes) - tau[index]
+        rate = np.log(np.maximum(self.clock.rates[index], LOWEST * self.clock.peak))
         return weight, rate, distance, np.concatenate([[0], np.cumsum(sizes)])
 
     def sum_over_nodes(self, values: np.ndarray) -> np.ndarray:

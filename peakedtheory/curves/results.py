@@ -6,20 +6,24 @@ time is counted from elsewhere. The total is the root of the sum of squares (doc
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
-from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.laws import Law, Records
+from peakedtheory._common.types import Reals
+from peakedtheory.curves.choices import Choices, warmup_time
+from peakedtheory.curves.curve import LossCurve, Times, ahead
+from peakedtheory.curves.law import Law
+from peakedtheory.curves.profiles import profile_interval
 from peakedtheory.curves.solver import Problem, Solution
-from peakedtheory.curves.uncertainty import Correlation, free_parameters, freedom, profile_interval
-from peakedtheory.curves.windows import warmup_time
+from peakedtheory.curves.uncertainty import Statistics, free_parameters, freedom, student
+from peakedtheory.schedules.reading import ScheduleLike
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -65,53 +69,83 @@ class LossCurveFit:
 
     Attributes
     ----------
-    law : Law
     curves : tuple of LossCurve
         As they were given, whole.
-    parameters : dict of str to float
-        Value of every parameter, held ones included.
-    standard_errors : dict of str to float
-        Statistical standard error of each fitted parameter, for residuals as correlated as they are.
+    choices : Choices
+        window, origin, loss and delta as they were given.
     window : tuple of float
         First and last step that was fitted.
-    origin : float
-        Where the law's time starts, in its own unit.
-    residuals : ndarray
-        ln L - ln L_law at the fitted records, curve after curve.
-    correlation_time : float
-        How many records say as much as one independent one.
-    covariance : ndarray
-        Statistical covariance of the fitted parameters in the scale they are searched in.
-    samples : dict of str to ndarray, or None
-        Bootstrap resamples of the fitted parameters.
-    alternatives : tuple of Alternative
-        The fits under other windows and origins.
-    notes : tuple of str
-        What the reader must know: parameters at bounds, lack of convergence.
     parts : tuple of LossCurve
         The records that were fitted.
-    options : dict
-        window, origin, loss and delta as they were given.
     problem, solution
         The numerical problem and its minimum.
+    statistics : Statistics
+        What the scatter of the residuals says of the parameters.
+    alternatives : tuple of Alternative
+        The fits under other windows and origins.
     """
 
-    law: Law
     curves: tuple[LossCurve, ...]
-    parameters: dict[str, float]
-    standard_errors: dict[str, float]
+    choices: Choices
     window: tuple[float, float]
-    origin: float
-    residuals: np.ndarray
-    correlation_time: float
-    covariance: np.ndarray
-    samples: dict[str, np.ndarray] | None
+    parts: tuple[LossCurve, ...]
+    problem: Problem
+    solution: Solution
+    statistics: Statistics
     alternatives: tuple[Alternative, ...]
-    notes: tuple[str, ...]
-    parts: tuple[LossCurve, ...] = field(repr=False)
-    options: dict[str, Any] = field(repr=False)
-    problem: Problem = field(repr=False)
-    solution: Solution = field(repr=False)
+
+    @property
+    def law(self) -> Law:
+        """The law that was fitted."""
+        return self.problem.law
+
+    @cached_property
+    def parameters(self) -> dict[str, float]:
+        """Value of every parameter, held ones included."""
+        return self.problem.values(self.solution.u)
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Statistical standard error of each fitted parameter, for residuals as correlated as they are."""
+        return self.statistics.standard_errors
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Statistical covariance of the fitted parameters in the scale they are searched in."""
+        return self.statistics.covariance
+
+    @property
+    def samples(self) -> dict[str, np.ndarray] | None:
+        """Bootstrap resamples of the fitted parameters."""
+        return self.statistics.samples
+
+    @property
+    def correlation_time(self) -> float:
+        """How many records say as much as one independent one."""
+        return self.statistics.correlation.time
+
+    @property
+    def origin(self) -> float:
+        """Where the law's time starts, in its own unit."""
+        return self.parameters.get("origin", 0.0) + self.choices.start
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """Ln L - ln L_law at the fitted records, curve after curve."""
+        return -self.solution.residual
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know: parameters at bounds, lack of convergence."""
+        inside = free_parameters(self.problem, self.solution.u)
+        notes = [
+            f"{p.name} lies at its bound {p.outer(u):.4g}: the window does not determine it"
+            for p, u, free in zip(self.problem.unknowns, self.solution.u, inside, strict=True)
+            if not free
+        ]
+        if not self.solution.converged:
+            notes.append(f"the fit still improved after {self.solution.steps} steps")
+        return tuple(notes)
 
     def __repr__(self) -> str:
         names = ", ".join(curve.name or "curve" for curve in self.curves)
@@ -134,14 +168,17 @@ class LossCurveFit:
     @cached_property
     def uncertainty(self) -> dict[str, Uncertainty]:
         """The parts of each fitted parameter's uncertainty; profiles are followed when first asked for."""
-        known = Correlation(1, self.correlation_time)
-        quantile = student(0.95, freedom(self.problem, known))
+        quantile = self._quantile(0.95)
         result = {}
         for name, error in self.standard_errors.items():
             window, origin = (self._change(name, part) for part in ("window", "origin"))
             profile = self._profile(name, quantile)
             result[name] = Uncertainty(error, window, origin, math.hypot(error, window, origin), profile)
         return result
+
+    def _quantile(self, level: float) -> float:
+        """Return how many standard errors an interval of that level reaches."""
+        return student(level, freedom(self.problem, self.statistics.correlation))
 
     def _profile(self, name: str, quantile: float) -> tuple[float, float]:
         """Return the ends of the profile interval; the bounds where nothing determines the parameter."""
@@ -170,7 +207,7 @@ class LossCurveFit:
         """Robust standard deviation of the residuals."""
         return float(1.4826 * np.median(np.abs(self.residuals)))
 
-    def predict(self, steps: Any = None, schedule: Any = None) -> np.ndarray:
+    def predict(self, steps: Reals | None = None, schedule: ScheduleLike | None = None) -> np.ndarray:
         """Return the loss of the fitted law, in nats.
 
         Parameters
@@ -190,16 +227,30 @@ class LossCurveFit:
         ValueError
             If the steps go beyond a schedule that has been annealed.
         """
-        return self.at(target(self.curves[0], steps, schedule))
+        return self.at(ahead(self.curves[0], steps, schedule))
 
-    def at(self, records: Records, alternative: Alternative | None = None) -> np.ndarray:
-        """Return the loss at the given records, under one of the alternatives if asked."""
+    def at(self, times: Times, alternative: Alternative | None = None) -> np.ndarray:
+        """Return the loss at the given times, under one of the alternatives if asked."""
         values = self.parameters if alternative is None else alternative.parameters
         origin = values.get("origin", self.origin)
         if alternative is not None and alternative.shift:
-            curve = LossCurve(records.step, np.ones(records.step.size), records.rates)
-            origin += alternative.shift * warmup_time(curve, self.law)
-        return self.law.predict(records, values, origin)
+            origin += alternative.shift * warmup_time(times, self.law)
+        return self.law.predict(times, values, origin)
+
+    def log_slopes(self, times: Times) -> np.ndarray:
+        """Return ∂ln L/∂u at the given times, shape (records, unknowns), u the parameters as searched."""
+        there = dataclasses.replace(
+            self.problem,
+            times=(times,),
+            origins=(self.origin,),
+            log_loss=np.zeros(times.step.size),
+            free_origin=False,
+        )
+        if not self.problem.free_origin:
+            return there.log_model(self.solution.u)[1]
+        slopes = there.log_model(self.solution.u[:-1])[1]
+        loss, _, by_time = self.law.evaluate(times, self.law.vector(self.parameters), self.origin)
+        return np.column_stack([slopes, -by_time / loss])
 
     def interval(self, name: str, level: float = 0.95, *, statistical: bool = False) -> tuple[float, float]:
         """Return an interval for one parameter: profile, window and origin, or the profile alone.
@@ -230,7 +281,7 @@ class LossCurveFit:
         if not 0.0 < level < 1.0:
             fail("level", "must lie between 0 and 1", f"{level:g}", "0.95 is common")
         value, parts = self.parameters[name], self.uncertainty[name]
-        quantile = student(level, freedom(self.problem, Correlation(1, self.correlation_time)))
+        quantile = self._quantile(level)
         low, high = parts.profile
         if level != 0.95:
             low, high = self._profile(name, quantile)
@@ -264,42 +315,3 @@ class LossCurveFit:
     def plot(self) -> matplotlib.figure.Figure:
         """Draw the curves with the fitted law, and the residuals."""
         return draw(self)
-
-
-def target(curve: LossCurve, steps: Any, schedule: Any) -> Records:
-    """Return the records at `steps` of a run like `curve`, or one under another schedule."""
-    from peakedtheory.schedules.reading import as_schedule
-
-    wanted = curve.step if steps is None else np.atleast_1d(np.asarray(steps, dtype=float))
-    if (
-        wanted.ndim != 1
-        or not np.isfinite(wanted).all()
-        or (wanted <= 0).any()
-        or (np.diff(wanted) <= 0).any()
-    ):
-        fail("steps", "must be positive and increase", repr(steps)[:50], "list optimizer steps in order")
-    rates = curve.rates
-    if schedule is not None:
-        plan = as_schedule(schedule)
-        rates = plan.rates
-        if steps is None:
-            wanted = curve.step[curve.step <= plan.steps]
-            wanted = np.append(wanted, plan.steps) if not wanted.size or wanted[-1] < plan.steps else wanted
-    if rates is not None and wanted[-1] > rates.size:
-        last = rates[-1]
-        if last < (1.0 - 1e-6) * rates.max() or schedule is not None:
-            fail(
-                "steps",
-                f"must not go beyond the schedule's {rates.size} steps",
-                f"{wanted[-1]:g}",
-                "give the schedule of the longer run",
-            )
-        rates = np.concatenate([rates, np.full(int(np.ceil(wanted[-1])) - rates.size, last)])
-    return Records.of(LossCurve(wanted, np.ones(wanted.size), rates))
-
-
-def student(level: float, freedom: float) -> float:
-    """Return how many standard errors reach to both sides at `level` (Student's t)."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.5 + 0.5 * level))

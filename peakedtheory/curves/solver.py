@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from peakedtheory.curves.laws import Law, Parameter, Records
+from peakedtheory.curves.curve import Times
+from peakedtheory.curves.law import Law, Parameter
 
-#: Starts that are improved, and what the objective may still promise to fall by at the end, relative to
-# itself.
+#: Starts that are improved, and by what part of itself the objective may still promise to fall at the end.
 _POLISHED, _TOLERANCE = 4, 1e-9
 _ORIGIN = "origin"
 
@@ -27,8 +27,8 @@ class Problem:
     Attributes
     ----------
     law : Law
-    records : tuple of Records
-        One for each curve.
+    times : tuple of Times
+        The records of each curve.
     log_loss : ndarray
         ln L of all records in a row.
     origins : tuple of float
@@ -40,7 +40,7 @@ class Problem:
     """
 
     law: Law
-    records: tuple[Records, ...]
+    times: tuple[Times, ...]
     log_loss: np.ndarray
     origins: tuple[float, ...]
     delta: float
@@ -50,12 +50,17 @@ class Problem:
     def __post_init__(self) -> None:
         unknowns = tuple(p for p in self.law.parameters if p.name not in self.law.fixed)
         if self.free_origin:
-            first = min(self.law.times(r)[0] - o for r, o in zip(self.records, self.origins, strict=True))
+            first = min(self.law.elapsed(t)[0] - o for t, o in zip(self.times, self.origins, strict=True))
             starts = (-0.5 * first, 0.0, 0.5 * first)
             unknowns += (
                 Parameter(_ORIGIN, "\\tau_0", "where time starts", -20.0 * first, 0.95 * first, starts),
             )
         object.__setattr__(self, "unknowns", unknowns)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of records of each curve."""
+        return [times.step.size for times in self.times]
 
     @property
     def lower(self) -> np.ndarray:
@@ -87,8 +92,8 @@ class Problem:
         vector = self.law.vector(named)
         shift = named.get(_ORIGIN, 0.0)
         parts = [
-            self.law.evaluate(r, vector, origin + shift)
-            for r, origin in zip(self.records, self.origins, strict=True)
+            self.law.evaluate(times, vector, origin + shift)
+            for times, origin in zip(self.times, self.origins, strict=True)
         ]
         loss = np.concatenate([part[0] for part in parts])
         jacobian = np.concatenate([part[1] for part in parts])
@@ -214,8 +219,8 @@ def _projected(problem: Problem, named: dict[str, float]) -> dict[str, float]:
     shape = np.array([{**named, **law.fixed}[p.name] for p in law.shape])
     shift = named.get(_ORIGIN, 0.0)
     parts = [
-        law.basis(r, law.times(r) - origin - shift, shape)[0]
-        for r, origin in zip(problem.records, problem.origins, strict=True)
+        law.basis(times, law.elapsed(times) - origin - shift, shape)[0]
+        for times, origin in zip(problem.times, problem.origins, strict=True)
     ]
     inverse = np.exp(-problem.log_loss)
     columns = np.concatenate(parts, axis=1) * inverse

@@ -1,20 +1,18 @@
-"""How far the parameters of a fit may be off: correlated noise, and the choices of window and origin.
+"""How far correlated noise may have moved the parameters of a fit.
 
 Correlated residuals: block length and correlation time by Politis and White (2004, corrected 2009), or of
 first-order autoregression with its bias taken out where that is longer; circular block bootstrap of the
-residuals; sandwich covariance. Profile: the objective minimised over all other parameters, with its
-threshold scaled to that covariance.
+residuals; sandwich covariance.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from peakedtheory._common.progress import Report
 from peakedtheory.curves.solver import Problem, Solution, improve, solved
 
 
@@ -35,6 +33,63 @@ class Correlation:
     block: int
     time: float
     kept: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What the scatter of the residuals says of the fitted parameters.
+
+    Attributes
+    ----------
+    correlation : Correlation
+        How the residuals hang together.
+    covariance : ndarray
+        Of the fitted parameters in the scale they are searched in.
+    standard_errors : dict of str to float
+        Of each fitted parameter.
+    samples : dict of str to ndarray, or None
+        Bootstrap resamples of the fitted parameters.
+    """
+
+    correlation: Correlation
+    covariance: np.ndarray
+    standard_errors: dict[str, float]
+    samples: dict[str, np.ndarray] | None
+
+
+def statistics(
+    problem: Problem, solution: Solution, resamples: int, rng: np.random.Generator, report: Report
+) -> Statistics:
+    """Return what the residuals say, with so many resamples of the block bootstrap."""
+    known = correlation(solution.residual, problem.sizes, len(problem.unknowns))
+    samples = None
+    if resamples:
+        inner = resampled(problem, solution, known, resamples, rng, report)
+        samples = {p.name: p.outer(inner[:, i]) for i, p in enumerate(problem.unknowns)}
+    spread = covariance(problem, solution, known)
+    loose = covariance(problem, solution, known, bounded=False)
+    return Statistics(known, spread, _standard_errors(problem, solution, spread, loose, samples), samples)
+
+
+def _standard_errors(
+    problem: Problem,
+    solution: Solution,
+    spread: np.ndarray,
+    loose: np.ndarray,
+    samples: dict[str, np.ndarray] | None,
+) -> dict[str, float]:
+    """Take errors from the resamples or the covariance, at a bound from the covariance without bounds."""
+    errors = {}
+    inside = free_parameters(problem, solution.u)
+    for i, p in enumerate(problem.unknowns):
+        if samples is None or not inside[i]:
+            inner = math.sqrt(max(spread[i, i] if inside[i] else loose[i, i], 0.0))
+            error = float(abs(p.slope(p.outer(solution.u[i])))) * inner
+            errors[p.name] = error if inside[i] or error > 0.0 else math.inf
+        else:
+            low, high = np.percentile(samples[p.name], [15.865525, 84.134475])
+            errors[p.name] = float(0.5 * (high - low))
+    return errors
 
 
 def correlation(residual: np.ndarray, sizes: list[int], parameters: int) -> Correlation:
@@ -84,8 +139,15 @@ def freedom(problem: Problem, known: Correlation) -> float:
     return max(problem.log_loss.size / known.time - len(problem.unknowns), 2.0)
 
 
+def student(level: float, freedom: float) -> float:
+    """Return how many standard errors reach to both sides at `level` (Student's t)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + 0.5 * level))
+
+
 def covariance(
-    problem: Problem, solution: Solution, known: Correlation, sizes: list[int], *, bounded: bool = True
+    problem: Problem, solution: Solution, known: Correlation, *, bounded: bool = True
 ) -> np.ndarray:
     """Return the sandwich covariance of u; rows of parameters at a bound are zero if `bounded`.
 
@@ -106,7 +168,7 @@ def covariance(
     reach = max(round(2.0 * known.time), known.block)
     phi = (known.time - 1.0) / (known.time + 1.0)
     measured, modelled = np.zeros_like(curvature), np.zeros_like(curvature)
-    cuts = np.cumsum(sizes)[:-1]
+    cuts = np.cumsum(problem.sizes)[:-1]
     for part, smooth in zip(np.split(scores, cuts), np.split(jacobian, cuts), strict=True):
         measured += _summed(part, np.clip(1.0 - np.arange(len(part)) / (reach + 1.0), 0.0, 1.0))
         modelled += _summed(smooth, phi ** np.arange(len(part)))
@@ -138,10 +200,9 @@ def resampled(
     problem: Problem,
     solution: Solution,
     known: Correlation,
-    sizes: list[int],
     resamples: int,
     rng: np.random.Generator,
-    report: Callable[[int, int | None], None],
+    report: Report,
 ) -> np.ndarray:
     """Return u refitted to the law plus blocks of its own residuals, shape (resamples, unknowns).
 
@@ -154,7 +215,7 @@ def resampled(
     count = problem.log_loss.size / known.time
     # What blocks of finite length, and the fit itself, take away of slow noise.
     inflation = math.sqrt(count / max(count - len(problem.unknowns), 0.25 * count) / known.kept)
-    parts = np.split(noise, np.cumsum(sizes)[:-1])
+    parts = np.split(noise, np.cumsum(problem.sizes)[:-1])
     shaken = np.empty((resamples, solution.u.size))
     for i in range(resamples):
         drawn = np.concatenate([_blocks(part, known.block, rng) for part in parts])
@@ -180,76 +241,3 @@ def _blocks(part: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarr
     starts = rng.integers(part.size, size=-(-part.size // length))
     index = (starts[:, None] + np.arange(length)).ravel()[: part.size]
     return part[index % part.size]
-
-
-def profile_interval(
-    problem: Problem, solution: Solution, index: int, spread: float, quantile: float
-) -> tuple[float, float]:
-    """Return where the profile of u[index] crosses its threshold, to both sides.
-
-    Parameters
-    ----------
-    spread : float
-        Standard error of u[index] with correlated residuals.
-    quantile : float
-        How many standard errors the interval would reach if the profile were a parabola.
-    """
-    free = free_parameters(problem, solution.u)
-    free[index] = True
-    jacobian = solution.jacobian[:, free]
-    curvature = jacobian.T @ (problem.weights(solution.residual)[:, None] * jacobian)
-    inverse = np.linalg.pinv(curvature, rcond=1e-13, hermitian=True)
-    column = np.zeros(solution.u.size)
-    column[free] = inverse[:, int(free[:index].sum())]
-    ridge = column / column[index]
-    threshold = 0.5 * (quantile * spread) ** 2 / column[index]
-    low, high = (
-        _crossing(problem, solution, index, ridge, sign * quantile * spread, threshold)
-        for sign in (-1.0, 1.0)
-    )
-    return low, high
-
-
-def _crossing(
-    problem: Problem, solution: Solution, index: int, ridge: np.ndarray, reach: float, threshold: float
-) -> float:
-    """Follow the profile outwards until it has risen by `threshold`; the bound where it never does."""
-    name = problem.unknowns[index].name
-    keep = np.arange(solution.u.size) != index
-    bound = (problem.lower if reach < 0 else problem.upper)[index] - solution.u[index]
-    inner, inner_rise, outer, outer_rise = 0.0, 0.0, math.inf, math.inf
-    rest, trial = solution.u, reach
-    for _ in range(6):
-        trial = min(trial, bound) if reach > 0 else max(trial, bound)
-        held = _held(problem, name, solution.u[index] + trial)
-        guess = (rest + ridge * (trial - inner))[keep]
-        found = improve(
-            held, np.clip(guess, held.lower, held.upper), 12, 0.02 * threshold / solution.objective
-        )
-        rise = found.objective - solution.objective
-        if abs(rise / threshold - 1.0) < 0.05 or (rise < threshold and trial == bound):
-            break
-        if rise < threshold:
-            inner, inner_rise = trial, max(rise, 0.0)
-            rest = np.insert(found.u, index, solution.u[index] + trial)
-        else:
-            outer, outer_rise = trial, rise
-        if math.isinf(outer):
-            trial = 1.6 * trial
-        else:
-            # Interpolate in the root of the rise, which is linear for a parabola.
-            a, b = math.sqrt(inner_rise), math.sqrt(outer_rise)
-            part = (math.sqrt(threshold) - a) / max(b - a, 1e-300)
-            trial = inner + float(np.clip(part, 0.05, 0.95)) * (outer - inner)
-    return float(solution.u[index] + trial)
-
-
-def _held(problem: Problem, name: str, inner: float) -> Problem:
-    """Return the problem with one unknown held."""
-    parameter = next(p for p in problem.unknowns if p.name == name)
-    value = float(parameter.outer(inner))
-    if name == "origin":
-        origins = tuple(o + value for o in problem.origins)
-        return dataclasses.replace(problem, origins=origins, free_origin=False)
-    law = dataclasses.replace(problem.law, fixed={**problem.law.fixed, name: value})
-    return dataclasses.replace(problem, law=law)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory._common.binning import bin_means
 from peakedtheory._common.style import COLORS, EXACT, GUIDE, SHADE, current_axes, new_figure
 from peakedtheory.curves.collapse import Collapse, CollapseComparison
 from peakedtheory.curves.comparison import LawComparison
-from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.curve import LossCurve, Times
 from peakedtheory.curves.forecasts import Forecast
-from peakedtheory.curves.laws import Records
 from peakedtheory.curves.results import LossCurveFit
 
 if TYPE_CHECKING:
@@ -172,9 +172,9 @@ def _law_line(
     fit: LossCurveFit, curve: LossCurve, time: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return times, the law, the losses and which lie in the window, where the law's own time has begun."""
-    begun = (fit.law.times(Records.of(curve)) > fit.origin) & (curve.step >= 0.3 * fit.window[0])
+    begun = (fit.law.elapsed(curve) > fit.origin) & (curve.step >= 0.3 * fit.window[0])
     step = curve.step[begun]
-    predicted = fit.at(Records(step, curve.rates, curve.warmup))
+    predicted = fit.at(Times(step, curve.clock, curve.name))
     inside = (step >= fit.window[0]) & (step <= fit.window[1])
     return _time(curve, time)[begun], predicted, curve.loss[begun], inside
 
@@ -190,11 +190,7 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average long series in bins of equal width in ln x, so that several can be told apart."""
     if x.size <= _LONG:
         return x, y
-    edges = np.geomspace(x[0], x[-1], _LONG + 1)[1:-1]
-    index = np.searchsorted(edges, x, side="right")
-    count = np.bincount(index, minlength=_LONG)
-    kept = count > 0
-    mean_x, mean_y = (np.bincount(index, values, _LONG)[kept] / count[kept] for values in (x, y))
+    mean_x, mean_y = bin_means(x, np.geomspace(x[0], x[-1], _LONG + 1)[1:-1], x, y)
     return mean_x, mean_y
 
 

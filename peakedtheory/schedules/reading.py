@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, number_of_steps
+from peakedtheory._common.checks import fail, number_of_steps, real_array
 from peakedtheory._common.texts import named_values
+from peakedtheory._common.types import Reals
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import BUILDERS, step_list
+
+#: What `as_schedule` takes.
+ScheduleLike = Clock | str | Callable[[int], float] | Sequence[tuple[int, float]] | Reals
 
 
 def parse_schedule(text: str, steps: int | None = None) -> Clock:
@@ -62,7 +67,7 @@ def parse_schedule(text: str, steps: int | None = None) -> Clock:
     return family(**values)
 
 
-def as_schedule(schedule: Any, steps: int | None = None) -> Clock:
+def as_schedule(schedule: ScheduleLike, steps: int | None = None) -> Clock:
     """Return the schedule meant by a `Clock`, a text, an array of rates, (step, rate) pairs or a callable.
 
     Parameters
@@ -92,15 +97,15 @@ def as_schedule(schedule: Any, steps: int | None = None) -> Clock:
     elif isinstance(schedule, (list, tuple)) and schedule and isinstance(schedule[0], (list, tuple)):
         if steps is None:
             fail("steps", "must be given with a list of steps", "None", "say how long the run is")
-        result = step_list(schedule, steps)
+        result = step_list(cast("Sequence[tuple[int, float]]", schedule), steps)
     else:
-        result = Clock(schedule)
+        result = Clock(real_array("schedule", schedule))
     if steps is not None and result.steps != number_of_steps(steps):
         fail("schedule", f"must have {steps} steps", f"{result.steps}", "make the lengths agree")
     return result
 
 
-def dynamic_time(schedule: Any, steps: int | None = None) -> np.ndarray:
+def dynamic_time(schedule: ScheduleLike, steps: int | None = None) -> np.ndarray:
     """Return τ = Σ η after 0, 1, …, T steps (Liu et al. 2026, Eq. 22).
 
     Parameters

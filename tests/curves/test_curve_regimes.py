@@ -5,7 +5,7 @@ import pytest
 
 from peakedtheory import thermodynamics
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.regime import curve_regime
+from peakedtheory.curves.standing import curve_regime
 from peakedtheory.dynamics.regimes import regime
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.exact.entropy import match_entropy

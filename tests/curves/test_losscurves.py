@@ -1,15 +1,16 @@
+import pickle
+
 import numpy as np
 import pytest
 from made_curves import PLANS, STEPS, TRUE, autoregressive, curve
 
+from peakedtheory.curves.choices import automatic_start, thinned
 from peakedtheory.curves.comparison import compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.forecasts import forecast
-from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import Records, parse_law
+from peakedtheory.curves.law_registry import LAWS, law_name, parse_law
 from peakedtheory.curves.solver import Problem, improve, solve
-from peakedtheory.curves.windows import automatic_start, thinned
 
 
 @pytest.mark.parametrize("law", ["power", "power-steps", "finite-beta-star"])
@@ -66,7 +67,7 @@ def test_outliers_do_not_move_a_robust_fit():
 
 def test_objective_is_hubers():
     run = curve()
-    problem = Problem(LAWS["power"], (Records.of(run),), np.log(run.loss), (0.0,), 1e-3)
+    problem = Problem(LAWS["power"], (run,), np.log(run.loss), (0.0,), 1e-3)
     residual = np.array([0.0, 5e-4, -1e-3, 4e-3, -0.1])
     by_hand = 0.5 * 5e-4**2 + 0.5 * 1e-3**2 + 1e-3 * (4e-3 - 5e-4) + 1e-3 * (0.1 - 5e-4)
     assert problem.objective(residual) == pytest.approx(by_hand, rel=1e-12)
@@ -76,7 +77,7 @@ def test_objective_is_hubers():
 
 def test_improving_never_makes_worse_and_ends_at_a_minimum():
     run = curve(noise=autoregressive(150, 0.5, 3e-3, np.random.default_rng(2)))
-    problem = Problem(LAWS["power"], (Records.of(run),), np.log(run.loss), (0.0,), 1e-3)
+    problem = Problem(LAWS["power"], (run,), np.log(run.loss), (0.0,), 1e-3)
     best = solve(problem)
     from scipy.optimize import minimize
 
@@ -303,3 +304,53 @@ def test_schedules_without_an_end_end_with_the_curve():
     expected = np.where(np.arange(100) < 50, 1e-3, 1e-4)
     for schedule in ([(0, 1e-3), (50, 1e-4)], lambda t: 1e-3 if t < 50 else 1e-4, "steps:0=1e-3,50=1e-4"):
         np.testing.assert_array_equal(LossCurve.from_records(step, loss, schedule=schedule).rates, expected)
+
+
+@pytest.mark.parametrize(
+    ("law", "plan"),
+    [
+        ("power", "constant"),
+        ("power:alpha=1/3", "constant"),
+        ("s1-s2:memory=0.998", "cosine"),
+        ("student:n=1000,beta_star=20", "constant"),
+        ("student:n=1000,beta_star=20,amplitude=0.9", "constant"),
+    ],
+)
+def test_fits_survive_a_pickle(law, plan):
+    fit = fit_loss_curve(
+        curve(plan=plan, noise=autoregressive(150, 0.3, 1e-3, np.random.default_rng(4))), law
+    )
+    before = repr(fit)
+    again = pickle.loads(pickle.dumps(fit))
+    assert repr(again) == before
+    np.testing.assert_array_equal(again.predict([5000, 9000]), fit.predict([5000, 9000]))
+    ahead = pickle.loads(pickle.dumps(forecast(fit, schedule=PLANS[plan])))
+    assert ahead.law == forecast(fit, schedule=PLANS[plan]).law
+
+
+def test_parts_of_a_curve_share_its_clock():
+    run = curve(plan="cosine")
+    assert run.window(1000, 4000).clock is run.clock
+    assert LossCurve(run.step, run.loss, run.clock).clock is run.clock
+    assert run.rates is run.clock.rates
+    fit = fit_loss_curve(run)
+    assert all(part.clock is run.clock for part in fit.parts)
+    np.testing.assert_array_equal(run.time_at(run.step), run.tau)
+
+
+def test_names_of_laws_are_read_back():
+    held = "student:n=1000,beta_star=20,amplitude=0.9"
+    for name in (
+        *LAWS,
+        "power:alpha=0.25",
+        "multi-power-held:alpha=0.5",
+        "student:n=1000,beta_star=20",
+        held,
+    ):
+        assert law_name(parse_law(name)) == name
+
+
+def test_choices_are_kept():
+    fit = fit_loss_curve(curve(), window=(2000, 9000), origin=0.01, loss="squares")
+    assert fit.choices.options == {"window": (2000, 9000), "origin": 0.01, "loss": "squares", "delta": 1e-3}
+    assert fit.origin == 0.01

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from peakedtheory import student_flow
-from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.laws import Records, parse_law
+from peakedtheory.curves.curve import Times
+from peakedtheory.curves.law_registry import LAWS, parse_law
 from peakedtheory.curves.reductions import LOWEST, Reductions
 from peakedtheory.dynamics.closed_forms import finite_beta_star_law
+from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import warmup_cosine, wsd
 from peakedtheory.schedules.reading import as_schedule
 
@@ -22,13 +22,13 @@ VALUES = {
 }
 
 
-def records(schedule, step=None):
+def times_of(schedule, step=None):
     plan = as_schedule(schedule)
     step = np.arange(250.0, plan.steps + 1, 150.0) if step is None else np.asarray(step, dtype=float)
-    return Records.of(LossCurve(step, np.ones(step.size), plan.rates))
+    return Times(step, plan, "")
 
 
-COSINE = records(warmup_cosine(3e-3, 4000, 200, 3e-4))
+COSINE = times_of(warmup_cosine(3e-3, 4000, 200, 3e-4))
 
 
 def test_every_law_is_tried():
@@ -72,7 +72,7 @@ def test_power_laws_by_hand():
     )
     np.testing.assert_allclose(
         LAWS["two-channel"].evaluate(COSINE, np.array(VALUES["two-channel"]), 0.0)[0],
-        2.5 + 0.6 * tau**-0.4 + 200.0 * COSINE.eta * tau**-0.1,
+        2.5 + 0.6 * tau**-0.4 + 200.0 * COSINE.learning_rate * tau**-0.1,
     )
 
 
@@ -83,7 +83,7 @@ def test_finite_beta_star_is_the_closed_form():
     from peakedtheory import low_temperature_expansion
 
     c2 = low_temperature_expansion(n).coefficients[2]
-    at = Records(np.arange(1.0, 41.0), None, 0)
+    at = Times(np.arange(1.0, 41.0), None, "")
     law = LAWS["finite-beta-star"]
     phi = law.basis(at, tau, np.array([n * star**3 / c2]))[0][1]
     np.testing.assert_allclose(c2 / star * phi, exact.loss, rtol=1e-8)
@@ -128,7 +128,7 @@ SCHEDULES = {
 @pytest.mark.parametrize("memory", [0.9, 0.999])
 def test_annealing_area_against_two_loops(name, memory):
     rates = SCHEDULES[name]
-    at = records(
+    at = times_of(
         rates,
         [1, 2, 90, 101, 700, 1299, 1300, 1301, 1302, 1490, rates.size][: 11 if rates.size > 1490 else 8],
     )
@@ -142,7 +142,7 @@ def test_annealing_area_against_two_loops(name, memory):
 def test_compressed_sums_against_direct_ones(name, shape):
     rates = SCHEDULES[name]
     step = np.unique(np.concatenate([np.arange(1, rates.size, 37), [rates.size]]))
-    reductions = Reductions(rates, 0, step)
+    reductions = Reductions(Clock(rates), step)
     speed, exponent, power = shape
     times = np.concatenate([[0.0], np.cumsum(rates)])
     fall = -np.diff(rates, prepend=0.0)
@@ -156,12 +156,12 @@ def test_compressed_sums_against_direct_ones(name, shape):
 
 def test_compression_is_worth_it():
     step = np.arange(1000, 40001, 200)
-    reductions = Reductions(warmup_cosine(3e-4, 40000, 1000, 3e-5).rates, 1000, step)
+    reductions = Reductions(warmup_cosine(3e-4, 40000, 1000, 3e-5), step)
     assert reductions.nodes[0].size < 0.01 * step.sum()
 
 
 def test_constant_rate_leaves_no_annealing():
-    at = records(np.full(500, 1e-3), [10, 100, 500])
+    at = times_of(np.full(500, 1e-3), [10, 100, 500])
     assert (LAWS["s1-s2"].basis(at, at.tau, np.array([0.5, 0.99]))[0][2] == 0).all()
 
 

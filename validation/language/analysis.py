@@ -17,6 +17,7 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.slopes import loglog_slope
+from peakedtheory.curves.choices import WindowChoice
 from peakedtheory.curves.collapse import CollapseComparison, compare_collapse
 from peakedtheory.curves.comparison import LawComparison, compare_laws
 from peakedtheory.curves.curve import LossCurve
@@ -222,7 +223,7 @@ def summarise(table: xarray.Dataset) -> xarray.Dataset:
     first = table.attrs.get("first_fitted_step")
     rows: dict[str, list[float]] = {}
     for name, curve in loss_curves(table).items():
-        window = "auto" if first is None else (float(first), float(curve.step[-1]))
+        window: WindowChoice = "auto" if first is None else (float(first), float(curve.step[-1]))
         fit, grown = fit_loss_curve(curve, "power", window=window), growth(curve)
         last = table.sel(run=name).isel(record=len(curve) - 1 + int(table.sel(run=name).step[0] == 0))
         star = float(last.beta_star)

@@ -150,17 +150,17 @@ def curve_regime(
     gain = 1.0 if math.isinf(kappa) else (kappa + 2.0) / (kappa + 2.0 - _POWERS[optimizer])
     exponents = _exponents(path, span, gain)
     return CurveRegime(
-        name,
-        beta,
-        whole.onset,
-        whole.beta_star,
-        exponents,
-        (deep.exponent, deep.exponent * gain),
-        whole.window,
-        sources,
-        _explain(beta, whole.onset, whole.beta_star, entropy == 0, exponents, whole.window),
-        float(n),
-        optimizer,
+        name=name,
+        beta=beta,
+        onset=whole.onset,
+        beta_star=whole.beta_star,
+        exponents=exponents,
+        asymptotic=(deep.exponent, deep.exponent * gain),
+        window=whole.window,
+        sources=sources,
+        explanation=_explain(beta, whole.onset, whole.beta_star, entropy == 0, exponents, whole.window),
+        n=float(n),
+        optimizer=optimizer,
     )
 
 

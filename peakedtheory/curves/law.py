@@ -1,8 +1,8 @@
 """What a law of loss curves is: L = Σ_j c_j φ_j(time; shape), linear in the c_j, with its derivatives.
 
 Every law here has this form, so that the c_j can be projected out (variable projection) and one optimizer
-serves all of them. The laws themselves stand in `law_powers`, `law_annealing` and
-`law_student`.
+serves all of them. The laws themselves stand in `law_powers`, `law_annealing` and `law_student`, their table
+in `law_registry`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
-from peakedtheory._common.texts import named_values
-from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.curve import Times
 
 #: φ (k, records), ∂φ/∂shape (shapes, k, records) and ∂φ/∂time (k, records).
 Basis = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_Number = TypeVar("_Number", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -48,60 +48,23 @@ class Parameter:
     starts: tuple[float, ...] = ()
     scale: str = "linear"
 
-    def inner(self, value: Any) -> Any:
+    def inner(self, value: _Number) -> _Number:
         """Return the number the optimizer sees."""
         if self.scale == "log":
             return np.log(value)
         return -np.log1p(-value) if self.scale == "memory" else value
 
-    def outer(self, inner: Any) -> Any:
+    def outer(self, inner: _Number) -> _Number:
         """Return the value from the number the optimizer sees."""
         if self.scale == "log":
             return np.exp(inner)
         return -np.expm1(-inner) if self.scale == "memory" else inner
 
-    def slope(self, value: Any) -> Any:
+    def slope(self, value: _Number) -> _Number:
         """Return d value/d inner."""
         if self.scale == "log":
             return value
-        return 1.0 - value if self.scale == "memory" else np.ones_like(value)
-
-
-@dataclass(frozen=True, eq=False)
-class Records:
-    """Where a law is evaluated: steps of one run with the rates behind them."""
-
-    step: np.ndarray
-    rates: np.ndarray | None
-    warmup: int
-
-    @classmethod
-    def of(cls, curve: LossCurve | Records) -> Records:
-        """Return the records of a curve."""
-        return curve if isinstance(curve, Records) else cls(curve.step, curve.rates, curve.warmup)
-
-    @cached_property
-    def tau(self) -> np.ndarray:
-        """Dynamic time at the records."""
-        return self._curve.tau
-
-    @cached_property
-    def eta(self) -> np.ndarray:
-        """Learning rate at the records."""
-        return self._curve.learning_rate
-
-    @cached_property
-    def reductions(self) -> Any:
-        """The falls of the rate before each record, for laws that sum over them."""
-        from peakedtheory.curves.reductions import Reductions
-
-        if self.rates is None:
-            fail("rates", "are needed for laws of the learning rate", "None", "give a schedule")
-        return Reductions(self.rates, self.warmup, self.step)
-
-    @property
-    def _curve(self) -> LossCurve:
-        return LossCurve(self.step, np.ones(self.step.size), self.rates)
+        return 1.0 - value if self.scale == "memory" else value**0  # ones of its shape
 
 
 @dataclass(frozen=True)
@@ -121,7 +84,7 @@ class Law:
     linear, shape : tuple of Parameter
         The c_j, in the order of φ_j, and the parameters within φ_j.
     basis : callable
-        (records, time, shape values) -> φ, ∂φ/∂shape, ∂φ/∂time.
+        (times, the law's time, shape values) -> φ, ∂φ/∂shape, ∂φ/∂time.
     needs_annealing : bool
         Whether its parameters can only be told where the learning rate falls from its peak.
     fixed : mapping of str to float
@@ -137,7 +100,7 @@ class Law:
     time: str
     linear: tuple[Parameter, ...]
     shape: tuple[Parameter, ...]
-    basis: Callable[[Records, np.ndarray, np.ndarray], Basis] = field(repr=False)
+    basis: Callable[[Times, np.ndarray, np.ndarray], Basis] = field(repr=False)
     needs_annealing: bool = False
     fixed: Mapping[str, float] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
@@ -204,9 +167,7 @@ class Law:
                 fail(name, bounds, f"{value:g}", "choose another value")
         return dataclasses.replace(self, fixed={**self.fixed, **values})
 
-    def predict(
-        self, curve: LossCurve | Records, parameters: Mapping[str, float], origin: float = 0.0
-    ) -> np.ndarray:
+    def predict(self, curve: Times, parameters: Mapping[str, float], origin: float = 0.0) -> np.ndarray:
         """Return the loss at the records of `curve`, in nats.
 
         Parameters
@@ -222,13 +183,11 @@ class Law:
         -------
         ndarray, shape (records,)
         """
-        return self.evaluate(Records.of(curve), self.vector(parameters), origin)[0]
+        return self.evaluate(curve, self.vector(parameters), origin)[0]
 
-    def jacobian(
-        self, curve: LossCurve | Records, parameters: Mapping[str, float], origin: float = 0.0
-    ) -> np.ndarray:
+    def jacobian(self, curve: Times, parameters: Mapping[str, float], origin: float = 0.0) -> np.ndarray:
         """Return ∂L/∂parameter, shape (records, parameters), in the order of `names`."""
-        return self.evaluate(Records.of(curve), self.vector(parameters), origin)[1]
+        return self.evaluate(curve, self.vector(parameters), origin)[1]
 
     def vector(self, parameters: Mapping[str, float]) -> np.ndarray:
         """Return the values of all parameters in order."""
@@ -238,58 +197,46 @@ class Law:
             fail("parameters", f"must give {', '.join(self.names)}", f"no {missing[0]}", "add it")
         return np.array([values[name] for name in self.names])
 
-    def times(self, records: Records) -> np.ndarray:
-        """Return the law's time at the records, from the first step."""
-        return records.tau if self.time == "tau" else records.step
+    def elapsed(self, times: Times) -> np.ndarray:
+        """Return the law's own time, from the first step."""
+        return times.tau if self.time == "tau" else times.step
 
     def evaluate(
-        self, records: Records, vector: np.ndarray, origin: float
+        self, times: Times, vector: np.ndarray, origin: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return L, ∂L/∂parameters (records, parameters) and ∂L/∂time (records,)."""
         count = len(self.linear)
-        phi, by_shape, by_time = self.basis(records, self.times(records) - origin, vector[count:])
+        phi, by_shape, by_time = self.basis(times, self.elapsed(times) - origin, vector[count:])
         linear = vector[:count]
         jacobian = np.concatenate([phi, np.tensordot(by_shape, linear, (1, 0))]) if count else by_shape
         return linear @ phi, jacobian.T, linear @ by_time
 
 
-FLOOR = Parameter("loss_floor", "L_\\infty", "loss at infinite time (nats)")
+@dataclass(frozen=True)
+class LawFamily:
+    """Laws that take numbers which define them and are never fitted.
 
-
-def parse_law(text: Any) -> Law:
-    """Return the law that `text` names.
-
-    Parameters
+    Attributes
     ----------
-    text : str or Law
-        A name in `LAWS`, with parameters to hold after a colon: "power", "power:alpha=1/3",
-        "student:n=50304,beta_star=6.97".
-
-    Returns
-    -------
-    Law
-
-    Raises
-    ------
-    ValueError
-        If the law or a parameter is unknown.
-
-    Examples
-    --------
-    >>> parse_law("power:alpha=1/3").fixed
-    {'alpha': 0.3333333333333333}
+    name : str
+        What the laws are called.
+    constants : tuple of str
+        Names of those numbers.
+    example : str
+        A law of the family, as text.
+    make : callable
+        (**constants) -> Law.
     """
-    from peakedtheory.curves.law_registry import LAWS, NAMES_OF_LAWS
-    from peakedtheory.curves.law_student import student_law
 
-    if isinstance(text, Law):
-        return text
-    head, values = named_values("law", str(text), "alpha=1/3")
-    if head == "student":
-        constants = {key: values.pop(key) for key in ("n", "beta_star") if key in values}
-        if len(constants) < 2:
-            fail("law", "student needs n and beta_star", repr(text), "write student:n=50304,beta_star=6.97")
-        return student_law(**constants).at(**values)
-    if head not in LAWS:
-        fail("law", f"must be one of {', '.join(NAMES_OF_LAWS)}", repr(head), "name a law")
-    return LAWS[head].at(**values)
+    name: str
+    constants: tuple[str, ...]
+    example: str
+    make: Callable[..., Law] = field(repr=False)
+
+    @property
+    def usage(self) -> str:
+        """How a law of the family is named."""
+        return f"{self.name}:{','.join(f'{key}=…' for key in self.constants)}"
+
+
+FLOOR = Parameter("loss_floor", "L_\\infty", "loss at infinite time (nats)")
