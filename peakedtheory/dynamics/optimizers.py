@@ -121,7 +121,8 @@ class Muon(_MiniBatches):
         _check_memory("beta1", self.beta1)
 
 
-#: Optimizers that a flow describes.
+#: Optimizers that a flow describes: all, and those whose learning rates can be tuned.
 Optimizer = GradientFlow | SGD | Adam | SignGD
+Tunable = SGD | Adam | SignGD
 #: What the names of optimizers that draw batches stand for.
 OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}

@@ -63,8 +63,8 @@ def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
             free = "optimal" in part["families"]
             if f"heights_{i}" not in known:
                 found = optimal_schedule(
-                    budget, settings["batch"], WIDTH, CLASSES, optimizer, beta_star=star, refine=free,
-                    families=(*families, "annealing"),
+                    budget, star, CLASSES, optimizer=theory_of(optimizer, 1.0, settings["batch"], WIDTH),
+                    families=(*families, "annealing"), refine=free,
                 )  # fmt: skip
                 peaks = {family.name: family.peak for family in found.families}
                 known[f"heights_{i}"] = np.array([peaks[name] for name in families])
