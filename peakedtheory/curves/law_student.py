@@ -20,7 +20,7 @@ _LOWEST, _HIGHEST, _KNOTS = 1e-6, 1e9, 3001
 @lru_cache(maxsize=16)
 def _table(n: float, beta_star: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ln u, L and dL/d ln u of the aligned student on a fine grid."""
-    from peakedtheory.dynamics.flow import Force
+    from peakedtheory.dynamics.integration import Force
     from peakedtheory.dynamics.interpolant import interpolant
     from peakedtheory.dynamics.student import student_flow
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.dynamics.adam import AMPLITUDE, AdamEquations
-from peakedtheory.dynamics.flow import around, integrate_implicitly, observed, piecewise_linear
+from peakedtheory.dynamics.integration import around, integrate_implicitly, observed, piecewise_linear
 from peakedtheory.dynamics.mean_sign import sign_table
 from peakedtheory.dynamics.noise import noise_table
 from peakedtheory.dynamics.weights import ALONG, NODES, OMEGA, WEIGHT, Descent

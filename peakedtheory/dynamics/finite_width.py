@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peakedtheory.dynamics.flow import (
+from peakedtheory.dynamics.fourth_cumulant import fourth_cumulant
+from peakedtheory.dynamics.integration import (
     Force,
     Noise,
     around,
@@ -21,7 +22,6 @@ from peakedtheory.dynamics.flow import (
     integrate_implicitly,
     observed,
 )
-from peakedtheory.dynamics.fourth_cumulant import fourth_cumulant
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.kernels import descents as kernel_descent, forces as kernel
 

@@ -21,7 +21,7 @@ from peakedtheory._common.checks import (
     teacher_temperature,
 )
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
-from peakedtheory.dynamics.flow import Force, descend, noise_of, observe
+from peakedtheory.dynamics.integration import Force, descend, noise_of, observe
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
 from peakedtheory.schedules.clock import Clock

@@ -325,7 +325,7 @@ def test_exponents_of_adam():
 
 
 def test_force_on_arrays_is_the_force_on_floats():
-    from peakedtheory.dynamics.flow import Force
+    from peakedtheory.dynamics.integration import Force
 
     force = Force(interpolant(128), 20.0, 128.0)
     alignment = np.array([0.0, 1e-7, 3.0, 19.999, 25.0, -1.0])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from peakedtheory.dynamics import flow
+from peakedtheory.dynamics import integration
 from peakedtheory.dynamics.finite_width import WideForce
 from peakedtheory.dynamics.noise import noise_table
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
@@ -34,8 +34,8 @@ def test_jacobians_are_the_slopes_of_the_rates(name, monkeypatch):
         seen.update(rhs=lambda x, y: np.array(rhs(x, y)), jacobian=Dfun, grid=grid, y=y)
         return y, report
 
-    odeint = flow.odeint
-    monkeypatch.setattr(flow, "odeint", spy)
+    odeint = integration.odeint
+    monkeypatch.setattr(integration, "odeint", spy)
     student_flow(TAU * options["optimizer"].__dict__.get("learning_rate", 1.0), star, 128, **options)
     size = seen["y"].shape[1]
     for row in np.linspace(1, len(seen["grid"]) - 1, 5).astype(int):
