@@ -86,10 +86,11 @@ def command(
     """
     if learning_rate is not None and schedule is not None:
         fail("lr", "must be left out where a schedule has the rates", f"{learning_rate:g}", "drop one")
+    times = None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log")
     star = teacher(beta_star, entropy, vocab)
     rule = named_optimizer(optimizer, PREDICTED, learning_rate=learning_rate, batch=batch, width=width)
     flow = student_flow(
-        None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log"),
+        times,
         star,
         vocab,
         optimizer=rule,

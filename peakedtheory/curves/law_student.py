@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from peakedtheory.curves.laws import FLOOR, Basis, Law, Parameter, Records
+from peakedtheory.dynamics.student import student_flow
 
 #: Scaled times u = c τ/n that are tabulated; the loss is constant below and (β* finite) negligible above.
 _LOWEST, _HIGHEST, _KNOTS = 1e-6, 1e9, 3001
@@ -20,15 +21,10 @@ _LOWEST, _HIGHEST, _KNOTS = 1e-6, 1e9, 3001
 @lru_cache(maxsize=16)
 def _table(n: float, beta_star: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ln u, L and dL/d ln u of the aligned student on a fine grid."""
-    from peakedtheory.dynamics.integration import Force
-    from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.dynamics.student import student_flow
-
     x = np.linspace(np.log(_LOWEST), np.log(_HIGHEST), _KNOTS)
-    u = np.exp(x)
-    flow = student_flow(u * n, beta_star, n)
-    pull, _ = Force(interpolant(n), beta_star, n).many(flow.beta, np.zeros(x.size))
-    return x, flow.loss, -u * (n * pull) ** 2
+    flow = student_flow(np.exp(x) * n, beta_star, n)
+    loss = np.asarray(flow.loss)
+    return x, loss, -loss * flow.local_exponent
 
 
 def student_law(n: float, beta_star: float) -> Law:

@@ -19,6 +19,7 @@ from scipy.optimize import minimize, minimize_scalar
 from peakedtheory._common.checks import fail, number_of_energies, number_of_steps
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import describe
+from peakedtheory._common.types import Values
 from peakedtheory.dynamics.late_time import annealing, asymptotic_rate, decay_exponent
 from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD, Tunable
 from peakedtheory.dynamics.student import StudentFlow, student_flow
@@ -211,9 +212,9 @@ def optimal_learning_rate(
     def run(rate: float) -> StudentFlow:
         return student_flow([rate * length], beta_star, n, optimizer=_at_rate(optimizer, rate))
 
-    best = _minimise(lambda rate: float(run(rate).loss[0]), _usual_rate(optimizer, n, length))
+    best = _minimise(lambda rate: _last(run(rate).loss), _usual_rate(optimizer, n, length))
     flow = run(best)
-    loss, residual, exponent = (float(v[0]) for v in (flow.loss, flow.residual, flow.local_exponent))
+    loss, residual, exponent = map(_last, (flow.loss, flow.residual, flow.local_exponent))
     return OptimalRate(best, loss, _share(flow), residual, exponent)
 
 
@@ -262,18 +263,22 @@ def best_of_family(
 
     guess = _usual_rate(optimizer, n, steps)
     growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
-    peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
+    peak = _minimise(lambda height: _last(run(height).loss), guess * (steps / 30.0) ** growth)
     flow = run(peak)
     exponent = None
     if isinstance(optimizer, SGD) and math.isinf(beta_star):
         exponent = 1.0 if math.isinf(power) else decay_exponent(power)
-    return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), _share(flow), exponent)
+    return FamilyOptimum(name, build(peak, steps), peak, _last(flow.loss), _share(flow), exponent)
 
 
 def _share(flow: StudentFlow) -> float:
     """Return L_t/L at the end; 0 where nothing is left of the loss."""
-    loss = float(flow.loss[-1])
-    return float(flow.tangential_loss[-1]) / loss if loss > 0.0 else 0.0
+    loss = _last(flow.loss)
+    return _last(flow.tangential_loss) / loss if loss > 0.0 else 0.0
+
+
+def _last(values: Values) -> float:
+    return float(np.ravel(values)[-1])
 
 
 def _final(plan: Clock, beta_star: float, n: float, optimizer: Tunable) -> StudentFlow:
@@ -350,7 +355,7 @@ def optimal_schedule(
     exponent = optima[0].exponent
     if exponent is not None and plan is not optima[0].schedule:
         exponent = 1.0
-    return OptimalSchedule(plan, float(np.asarray(flow.loss)[-1]), exponent, tuple(optima), flow)
+    return OptimalSchedule(plan, _last(flow.loss), exponent, tuple(optima), flow)
 
 
 def _free_shape(plan: Clock, loss: float, beta_star: float, n: float, optimizer: Tunable) -> Clock:
@@ -366,7 +371,7 @@ def _free_shape(plan: Clock, loss: float, beta_star: float, n: float, optimizer:
         return Clock(rates, "free")
 
     def cost(y: np.ndarray) -> float:
-        loss = float(_final(build(y), beta_star, n, optimizer).loss[0])
+        loss = _last(_final(build(y), beta_star, n, optimizer).loss)
         return math.log(max(loss, _REACHED))
 
     highest = math.log(n) + 2.0 if isinstance(optimizer, SGD) else math.inf

@@ -197,7 +197,7 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
         plan = build(family, budget, height, best[optimizer, star, budget] if family == "optimal" else None)
         rule = theory_of(optimizer, float(plan.rates.max()), batch, WIDTH)
         flow = student_flow([plan.tau[-1]], star, CLASSES, optimizer=rule, schedule=plan)
-        return float(flow.loss[0]), float(flow.beta[0])
+        return float(np.asarray(flow.loss)[0]), float(np.asarray(flow.beta)[0])
 
     known: dict[Any, tuple[float, float, float]] = {}
     out = np.empty((3, data.sizes["case"]))
