@@ -23,9 +23,10 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
+from peakedtheory.dynamics.aligned_path import aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.dynamics.regimes import aligned_path, regime
+from peakedtheory.dynamics.regimes import regime
 from peakedtheory.energies.reading import as_energies
 
 NAME = "regime"

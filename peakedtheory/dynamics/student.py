@@ -99,7 +99,7 @@ def student_flow(
     alignment0: float = 0.0,
     residual0: float = 0.0,
     weight_decay: float = 0.0,
-    schedule: Any = None,
+    schedule: Clock | str | Reals | None = None,
 ) -> StudentFlow:
     """Return the predicted training run of a student with n Gaussian logits.
 

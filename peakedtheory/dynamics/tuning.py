@@ -11,7 +11,6 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -123,7 +122,7 @@ class OptimalSchedule:
         return "\n".join(lines)
 
 
-def _of_batches(optimizer: Any) -> Tunable:
+def _of_batches(optimizer: object) -> Tunable:
     """Return the optimizer to tune; names and classes are refused."""
     if isinstance(optimizer, (SGD, Adam, SignGD)):
         return optimizer
@@ -145,7 +144,7 @@ def _usual_rate(optimizer: Tunable, n: float, steps: int) -> float:
     return 0.3 * math.sqrt(optimizer.batch / (n * optimizer.width)) * steps ** (-1.0 / 3.0)
 
 
-def _minimise(cost: Any, guess: float, decades: float = 1.5) -> float:
+def _minimise(cost: Callable[[float], float], guess: float, decades: float = 1.5) -> float:
     """Return the minimiser in ln x, from a coarse scan and a bounded search inside its bracket."""
     grid = math.log(guess) + np.linspace(-decades, decades, 7) * math.log(10.0)
     values = [cost(math.exp(x)) for x in grid]

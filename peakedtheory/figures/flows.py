@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import matplotlib.axes
     from matplotlib.figure import Figure
 
-    from peakedtheory.dynamics.regimes import AlignedPath
+    from peakedtheory.dynamics.aligned_path import AlignedPath
     from peakedtheory.dynamics.student import StudentFlow
     from peakedtheory.schedules.clock import Clock
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from peakedtheory import Discrete, loss, thermodynamics
+from peakedtheory.dynamics.aligned_path import aligned_path
 from peakedtheory.dynamics.gap_law import (
     exponent_of_edge,
     exponent_of_gap,
@@ -11,7 +12,6 @@ from peakedtheory.dynamics.gap_law import (
 )
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.regimes import (
-    aligned_path,
     phase_diagram,
     regime,
 )

@@ -101,8 +101,8 @@ class AlignedFlow:
 
 def aligned_flow(beta_star: float) -> AlignedFlow:
     """Return the aligned flow of the toy model towards a teacher."""
+    from peakedtheory.dynamics.aligned_path import aligned_path
     from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.dynamics.regimes import aligned_path
 
     path = aligned_path(interpolant(CLASSES), beta_star)
     return AlignedFlow(path.tau, path.loss)

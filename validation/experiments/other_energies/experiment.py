@@ -139,9 +139,9 @@ class _LogitScale:
 @functools.lru_cache(maxsize=16)
 def _path(name: str, n: int) -> tuple[dict[str, np.ndarray], float]:
     """Return τ, β and L along the aligned flow, and the asymptotic exponent."""
+    from peakedtheory.dynamics.aligned_path import aligned_path
     from peakedtheory.dynamics.gap_law import predict_exponent
     from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.dynamics.regimes import aligned_path
 
     energies = as_energies(name)
     path = aligned_path(interpolant(n, energies), math.inf, points=200)
