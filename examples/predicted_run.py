@@ -4,13 +4,15 @@ Run as `python examples/predicted_run.py`; writes predicted_run.png. Half a minu
 `pip install 'peakedtheory[validation]'`.
 """
 
+import math
+
 import matplotlib.pyplot as plt
 
 import peakedtheory as pt
 from peakedtheory.validation import Case, train
 
 n, width, batch, steps, beta_star = 128, 32, 64, 2000, 100.0
-best = pt.optimal_learning_rate(batch=batch, width=width, n=n, optimizer="sgd", steps=steps)
+best = pt.optimal_learning_rate(steps, math.inf, n, optimizer=pt.SGD(batch=batch, width=width))
 print(best)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")

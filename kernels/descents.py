@@ -1,7 +1,7 @@
-"""Equations of gradient descent at finite width: docs/dynamics.md, Eqs. 3-9 and 41-45.
+"""Equations of gradient descent at infinite and finite width: docs/dynamics.md, Eqs. 3-9 and 41-45.
 
-Each function fills `out` with what an integrator in ln t asks for, and returns the first cell of the noise's
-surface that is missing for it, or -1. The tables of forces are those of `forces`.
+Each function fills `out` with what an integrator in x = ln t asks for, and returns the first cell of the
+noise's surface that is missing for it, or -1. The tables of forces are those of `forces`.
 """
 
 import math
@@ -11,6 +11,7 @@ import numpy as np
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.forces import forces, noise, spread
 from peakedtheory.kernels.lanes import inner
+from peakedtheory.kernels.rates import rate_at
 
 #: Constants of a descent: speed, weight decay, 1 - 1/n and how much of ρ² is there at τ = `SHIFT`.
 (SPEED, DECAY, MOVING, INITIAL, SHIFT) = range(5)
@@ -30,8 +31,19 @@ def _core(d, a, started, total, tilt, s, c, places, drives, cumulants):
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def quiet_rates(t, y, spectrum, s, c, places, drives, cumulants, out):
+def gaussian_rates(x, y, s, c, places, drives, cumulants, out):
+    """At infinite width, without noise: D and ρ²."""
+    t, square = math.exp(x), max(y[1], 0.0)
+    pull, _, stiffness, _ = forces(y[0], square, 0.0, 0.0, c, places, drives, cumulants)
+    out[0] = t * (s[SPEED] * pull - s[DECAY] * y[0])
+    out[1] = -2.0 * t * (s[SPEED] * stiffness + s[DECAY]) * square
+    return -1
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def quiet_rates(x, y, spectrum, s, c, places, drives, cumulants, out):
     """Without noise: D, a, ∫k dτ and ∫Ck dτ."""
+    t = math.exp(x)
     offset, weight, biased = spectrum[_OFFSET], spectrum[_WEIGHT], spectrum[_BIASED]
     left = s[INITIAL] * math.exp(-2.0 * s[DECAY] * (t - s[SHIFT]))
     total = tilt = 0.0
@@ -58,8 +70,10 @@ def _sums(y, spectrum):
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def noisy_rates(t, y, gain, spectrum, s, c, places, drives, cumulants, v, surface, out):
-    """D, a, what is left of the first weights, and ρ² at each rate, which grows by `gain` times V."""
+def noisy_rates(x, y, gains, spectrum, s, c, places, drives, cumulants, v, surface, out):
+    """D, a, what is left of the first weights, and ρ² at each rate, which grows by a gain times V."""
+    t = math.exp(x)
+    gain = rate_at(t - s[SHIFT], gains)
     offset = spectrum[_OFFSET]
     total, tilt = _sums(y, spectrum)
     pull, push, stiffness, uneven, seen, ratio = _core(
@@ -108,8 +122,10 @@ def _differences(point, gain, s, c, places, drives, cumulants, v, surface, acts)
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def noisy_jacobian(t, y, gain, spectrum, s, c, places, drives, cumulants, v, surface, out):
+def noisy_jacobian(x, y, gains, spectrum, s, c, places, drives, cumulants, v, surface, out):
     """Of `noisy_rates`, by differences in the five numbers through which variables act on each other."""
+    t = math.exp(x)
+    gain = rate_at(t - s[SHIFT], gains)
     offset, weight, biased = spectrum[_OFFSET], spectrum[_WEIGHT], spectrum[_BIASED]
     size = y.size
     point = np.empty(5)

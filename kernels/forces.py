@@ -156,9 +156,12 @@ def noise(d, rho, v, surface):
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def forces_at(d, square, a, started, c, places, drives, cumulants):
-    """Return `forces` to Python."""
-    return forces(d, square, a, started, c, places, drives, cumulants)
+def fill_forces(d, square, a, started, c, places, drives, cumulants, out):
+    """Fill the rows of out with the four `forces`, for arrays of states."""
+    for k in range(d.size):
+        out[0, k], out[1, k], out[2, k], out[3, k] = forces(
+            d[k], square[k], a[k], started[k], c, places, drives, cumulants
+        )
 
 
 @cached_njit(error_model="numpy", nogil=True)

@@ -1,8 +1,8 @@
 """Adam and sign descent on weights of equal teacher entry ω: docs/dynamics.md, Eqs. 27-33 and 46-50.
 
 Rows of `nodes` are ω > 0, its weights, and these times ω and ω². Each function fills `out` with what an
-integrator in ln of the steps asks for, and returns the first cell of the noise's surface that is missing for
-it, or -1. The tables of forces are those of `forces`.
+integrator in x, ln of the steps, asks for, and returns the first cell of the noise's surface that is missing
+for it, or -1. The tables of forces are those of `forces`.
 """
 
 import math
@@ -12,10 +12,11 @@ import numpy as np
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.forces import SENSITIVITY, biquintic, forces, noise, quintic
 from peakedtheory.kernels.lanes import inner
+from peakedtheory.kernels.rates import rate_at
 
-#: Constants of a descent: width, 1/(nB), weight decay, and whether the step is the first moment.
-(WIDTH, PER_WEIGHT, DECAY, INERTIA) = range(4)
-WEIGHT_CONSTANTS = 4
+#: Constants of a descent: width, 1/(nB), weight decay, and ln β of the second and first moments, 0 for none.
+(WIDTH, PER_WEIGHT, DECAY, FORGET, TURN) = range(5)
+WEIGHT_CONSTANTS = 5
 #: Constants of the table of mean signs: step in ln(1 + D) and asinh ρ, largest D and ρ.
 (_STEP, _FARTHEST, _WIDEST) = range(3)
 #: Rows of `nodes`.
@@ -48,17 +49,35 @@ def _gradient(d, residual, a, w, c, places, drives, cumulants, v, surface):
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def fill_gradient(d, residual, a, w, c, places, drives, cumulants, v, surface, out):
-    """Fill out with the four forces."""
-    out[0], out[1], out[2], out[3], missing = _gradient(
-        d, residual, a, w, c, places, drives, cumulants, v, surface
+def adam_start(d, square, nodes, w, c, places, drives, cumulants, v, surface, out):
+    """Variables of `adam_rates` before the first step; as far as D the student is its teacher."""
+    pull, push, stiffness, variance, missing = _gradient(
+        d, square, 0.0, w, c, places, drives, cumulants, v, surface
     )
+    m, count = w[WIDTH], nodes.shape[1]
+    slope = 0.0
+    for i in range(count):
+        omega = nodes[_OMEGA, i]
+        mean = pull * omega
+        second = (mean * mean + stiffness * stiffness * square) / m + variance + TINY
+        out[i], out[count + 1 + i], out[2 * count + 1 + i] = d * omega, math.log(second), mean
+        slope += nodes[_ROW, i] * (2.0 / m * push * omega * mean + variance * c[SENSITIVITY]) / second
+    last = 3 * count + 1
+    out[count], out[last], out[last + 1], out[last + 2] = square, 0.0, slope, push
     return missing
 
 
+@inner
+def _forgets(step, memory):
+    """Rate at which a bias-corrected mean forgets, Eqs. 28-29: it reaches over min(t, 1/(1 - β)) steps."""
+    return memory / math.expm1((step + 1.0) * memory) if memory < 0.0 else 1.0
+
+
 @cached_njit(error_model="numpy", nogil=True)
-def adam_rates(t, y, eta, forget, turn, nodes, w, c, places, drives, cumulants, v, surface, out):
-    """Adam: θ(ω), s², ln v(ω), μ(ω), a, u, μ_a, the means forgetting at `forget` and `turn` a step."""
+def adam_rates(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface, out):
+    """Adam: θ(ω), s², ln v(ω), μ(ω), a, u, μ_a."""
+    t = math.exp(x)
+    eta, forget, turn = rate_at(t, plan), _forgets(t, w[FORGET]), _forgets(t, w[TURN])
     count = nodes.shape[1]
     seconds, firsts, last = y[count + 1 :], y[2 * count + 1 :], 3 * count + 1
     square, a, slope, row_first = max(y[count], 0.0), y[last], y[last + 1], y[last + 2]
@@ -67,7 +86,7 @@ def adam_rates(t, y, eta, forget, turn, nodes, w, c, places, drives, cumulants, 
     pull, push, stiffness, variance, missing = _gradient(
         d, residual, a, w, c, places, drives, cumulants, v, surface
     )
-    m, inertia = w[WIDTH], w[INERTIA] > 0.0
+    m, inertia = w[WIDTH], w[TURN] < 0.0
     pace, lost = t * eta, t * eta * w[DECAY]
     forget, turn = t * forget, t * turn
     common = stiffness * stiffness * square / m + variance + TINY
@@ -123,8 +142,10 @@ def _force_slopes(d, residual, a, now, w, c, places, drives, cumulants, v, surfa
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def adam_jacobian(t, y, eta, forget, turn, nodes, w, c, places, drives, cumulants, v, surface, out):
+def adam_jacobian(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface, out):
     """Of `adam_rates` with inertia: what acts through the forces, by differences, and what acts directly."""
+    t = math.exp(x)
+    eta, forget, turn = rate_at(t, plan), _forgets(t, w[FORGET]), _forgets(t, w[TURN])
     count = nodes.shape[1]
     seconds, firsts, last = y[count + 1 :], y[2 * count + 1 :], 3 * count + 1
     square, a, slope, row_first = max(y[count], 0.0), y[last], y[last + 1], y[last + 2]
@@ -237,12 +258,14 @@ def mean_signs_at(d, rho, g, surface):
 
 
 @cached_njit(error_model="numpy", nogil=True)
-def sign_rates(t, y, eta, nodes, w, g, signs, bare, c, places, drives, cumulants, v, surface, out):
+def sign_rates(x, y, plan, nodes, w, g, signs, bare, c, places, drives, cumulants, v, surface, out):
     """Sign descent: θ(ω) and s²; a step is the mean sign of a sum of few terms (Eq. 48).
 
-    `bare` holds the constants of infinite width, of which the table of mean signs is made. Returns what is
-    missing in the surface of the noise and in that table.
+    `bare` holds the constants of infinite width, of which the table of mean signs is made. A cell that is
+    missing in that table is counted down from -2.
     """
+    t = math.exp(x)
+    eta = rate_at(t, plan)
     count = nodes.shape[1]
     square = max(y[count], 0.0)
     across = np.empty(count)
@@ -265,4 +288,4 @@ def sign_rates(t, y, eta, nodes, w, g, signs, bare, c, places, drives, cumulants
         spread += nodes[_WEIGHT, i] * (1.0 - sign * sign)
     damping *= 2.0 / math.sqrt(math.pi) * root * scale * stiffness
     out[count] = pace * (eta * m * spread - 2.0 * square * (damping + decay))
-    return missing, missing_signs
+    return missing if missing >= 0 else -2 - missing_signs if missing_signs >= 0 else -1

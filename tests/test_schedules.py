@@ -12,6 +12,7 @@ from peakedtheory.dynamics.late_time import (
     asymptotic_rate,
     decay_exponent,
 )
+from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon
 from peakedtheory.dynamics.tuning import (
     FAMILIES,
     best_of_family,
@@ -19,6 +20,8 @@ from peakedtheory.dynamics.tuning import (
     optimal_schedule,
 )
 from peakedtheory.schedules.reading import as_schedule, dynamic_time, parse_schedule
+
+RULE = SGD(batch=64, width=32)
 
 
 def naive_cosine(peak, steps, warmup, final):
@@ -92,11 +95,20 @@ def test_every_form_of_a_schedule_is_understood():
         (lambda: schedules.warmup_cosine(1.0, 5, warmup=5), "warmup"),
         (lambda: schedules.wsd(1.0, 10, warmup=5, decay=6), "decay"),
         (lambda: schedules.power_decay(1.0, 10, power=-1), "power"),
-        (lambda: optimal_learning_rate(64, 32, 128, "adam"), "steps"),
-        (lambda: optimal_learning_rate(64, 32, 128, "lion", 100), "optimizer"),
-        (lambda: optimal_learning_rate(-64, 32, 128), "batch"),
-        (lambda: best_of_family("lin", 100, 64, 32, 128), "family"),
-        (lambda: optimal_schedule(5, 64, 32, 128), "steps"),
+        (lambda: optimal_learning_rate(None, math.inf, 128, optimizer=Adam(batch=64, width=32)), "steps"),
+        (
+            lambda: optimal_learning_rate(100, math.inf, 128, optimizer="sgd"),
+            r"optimizer: .* build one, .*SGD\(",
+        ),
+        (
+            lambda: optimal_learning_rate(100, math.inf, 128, optimizer=SGD),
+            "optimizer: .* got SGD; build one",
+        ),
+        (lambda: optimal_schedule(100, math.inf, 128, optimizer=GradientFlow()), "optimizer: .* build one"),
+        (lambda: best_of_family("linear", 100, math.inf, 128, optimizer=Muon()), "optimizer: .* build one"),
+        (lambda: best_of_family("lin", 100, math.inf, 128, optimizer=RULE), "family"),
+        (lambda: optimal_schedule(5, math.inf, 128, optimizer=RULE), "steps"),
+        (lambda: annealing(0.0, 100, optimizer=RULE), "cap: must be"),
     ],
 )
 def test_bad_input_gets_one_line(call, message):
@@ -148,14 +160,14 @@ def test_annealing_limit_by_naive_quadrature():
     assert cost(final) == pytest.approx(constant, rel=1e-5)
     assert min(cost(final * 0.97), cost(final * 1.03)) > constant
     assert rate == pytest.approx(final**2 / boundary_noise(final))
-    plan = annealing(1e9, 1000, 64, 32)
+    plan = annealing(1e9, 1000, optimizer=RULE)
     assert plan.rates[-1] * 32 / 64 == pytest.approx(rate, rel=0.01)
     assert plan.rates[0] / plan.rates[9] == pytest.approx(19, rel=0.1)
 
 
 def test_optimum_of_finite_runs_approaches_the_limit():
-    limit = optimal_learning_rate(64, 32, 128)
-    near = optimal_learning_rate(64, 32, 128, steps=30_000)
+    limit = optimal_learning_rate(None, math.inf, 128, optimizer=RULE)
+    near = optimal_learning_rate(30_000, math.inf, 128, optimizer=RULE)
     assert near.learning_rate == pytest.approx(limit.learning_rate, rel=0.06)
     assert near.tangential_fraction == pytest.approx(limit.tangential_fraction, abs=0.02)
     assert near.exponent == pytest.approx(1 / 3, abs=0.01)
@@ -163,9 +175,9 @@ def test_optimum_of_finite_runs_approaches_the_limit():
 
 def test_tuned_exponents_of_decaying_families():
     # At a width so large that all directions relax alike; only B/m matters then.
-    batch, width = 64e5, 32e5
+    rule = SGD(batch=64e5, width=32e5)
     losses = {
-        name: [best_of_family(name, steps, batch, width, 128).loss for steps in (10_000, 40_000)]
+        name: [best_of_family(name, steps, math.inf, 128, optimizer=rule).loss for steps in (10_000, 40_000)]
         for name in ("linear", "square", "annealing")
     }
     slopes = {name: math.log(a / b) / math.log(4) for name, (a, b) in losses.items()}
@@ -178,7 +190,7 @@ def test_tuned_exponents_of_decaying_families():
 
 @pytest.mark.slow
 def test_free_schedule_beats_every_family():
-    result = optimal_schedule(1000, 64, 32, 128)
+    result = optimal_schedule(1000, math.inf, 128, optimizer=RULE)
     assert {f.name for f in result.families} == set(FAMILIES)
     assert result.loss <= result.families[0].loss * (1 + 1e-9)
     assert result.loss == pytest.approx(result.families[0].loss, rel=0.05)
@@ -188,7 +200,12 @@ def test_free_schedule_beats_every_family():
 def test_tuning_reports_every_family_and_the_free_shape():
     seen = []
     result = optimal_schedule(
-        20, 64, 32, 128, families=("constant", "linear"), progress=lambda *both: seen.append(both)
+        20,
+        math.inf,
+        128,
+        optimizer=RULE,
+        families=("constant", "linear"),
+        progress=lambda *both: seen.append(both),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert result.loss <= result.families[0].loss
@@ -196,14 +213,14 @@ def test_tuning_reports_every_family_and_the_free_shape():
 
 def test_a_teacher_that_is_reached_to_all_digits_has_a_schedule_too():
     # the flow ends at rounding, or at zero, for many schedules: nothing tells them apart, nothing fails
-    result = optimal_schedule(200, 1e5, 8, 8, beta_star=0.5, families=("square",))
+    result = optimal_schedule(200, 0.5, 8, optimizer=SGD(batch=1e5, width=8), families=("square",))
     assert 0.0 <= result.loss < 1e-14
     assert 0.0 <= result.families[0].tangential_fraction <= 1.0
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "annealing"])
 def test_tuned_schedules_against_training(name):
-    best = best_of_family(name, 300, 64, 32, 128)
+    best = best_of_family(name, 300, math.inf, 128, optimizer=RULE)
     star = simulator.teachers(128, 32, math.inf, range(8))
     trained = simulator.train(star, best.schedule.rates, 64, hard=True, record=[300], samples=8192, seed=7)
     assert best.loss == pytest.approx(trained.loss.mean(), rel=0.10)
@@ -216,7 +233,7 @@ def test_ranking_of_families_against_training(steps):
     names = ["constant", "wsd", "cosine", "linear", "square", "hyperbolic", "annealing"]
     predicted, measured = [], []
     for name in names:
-        best = best_of_family(name, steps, 64, 32, 128)
+        best = best_of_family(name, steps, math.inf, 128, optimizer=RULE)
         run = simulator.train(star, best.schedule.rates, 64, hard=True, record=[steps], samples=16384, seed=7)
         predicted.append(best.loss)
         measured.append(run.loss.mean())
@@ -229,8 +246,24 @@ def test_ranking_of_families_against_training(steps):
 
 def test_adam_families_are_tuned_on_its_own_flow():
     result = optimal_schedule(
-        100, 64, 32, 128, "adam", families=("constant", "linear", "annealing"), refine=False
+        100,
+        math.inf,
+        128,
+        optimizer=Adam(batch=64, width=32),
+        families=("constant", "linear", "annealing"),
+        refine=False,
     )
     assert [f.name for f in result.families] == ["linear", "constant"]
     assert result.exponent is None
     assert "linear" in repr(result)
+
+
+def test_what_an_optimizer_remembers_counts_and_its_rate_does_not():
+    slow = Adam(3.0, 64, 32, beta2=0.99, beta1=0.0)
+    best = optimal_learning_rate(50, math.inf, 128, optimizer=slow)
+    assert best == optimal_learning_rate(
+        50, math.inf, 128, optimizer=Adam(0.1, 64, 32, beta2=0.99, beta1=0.0)
+    )
+    assert best != optimal_learning_rate(50, math.inf, 128, optimizer=Adam(3.0, 64, 32))
+    plan = optimal_schedule(50, math.inf, 128, optimizer=slow, families=("constant",), refine=False)
+    assert plan.flow.optimizer == Adam(plan.schedule.peak, 64, 32, beta2=0.99, beta1=0.0)

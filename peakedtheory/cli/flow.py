@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
+    PREDICTED,
+    BetaStar,
+    EntropyOption,
     JsonFlag,
     OutputFile,
     PlotFile,
     Vocabulary,
+    named_optimizer,
+    parse_grid,
     print_json,
     print_table,
     save_figure,
     save_results,
+    teacher,
 )
-from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
+from peakedtheory.dynamics.student import FIELDS, student_flow
 from peakedtheory.figures.flows import draw_run
 
 COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "local_exponent")
@@ -78,17 +84,16 @@ def command(
 
     Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide.
     """
-    from peakedtheory.cli._common import parse_grid
-    from peakedtheory.dynamics.student import FIELDS, student_flow
-
     if learning_rate is not None and schedule is not None:
         fail("lr", "must be left out where a schedule has the rates", f"{learning_rate:g}", "drop one")
+    times = None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log")
     star = teacher(beta_star, entropy, vocab)
+    rule = named_optimizer(optimizer, PREDICTED, learning_rate=learning_rate, batch=batch, width=width)
     flow = student_flow(
-        None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log"),
+        times,
         star,
         vocab,
-        optimizer=build_optimizer(optimizer, learning_rate, batch, width),
+        optimizer=rule,
         alignment0=alignment0,
         residual0=residual0,
         weight_decay=weight_decay,
@@ -106,17 +111,3 @@ def command(
     if output is not None:
         save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
     save_figure(plot, draw_run, flow)
-
-
-def build_optimizer(name: str, learning_rate: float | None, batch: float, width: float | None) -> Any:
-    """Return the optimizer of that name."""
-    from peakedtheory.dynamics.optimizers import OPTIMIZERS, GradientFlow
-
-    if name == "gradient-flow" and learning_rate is not None:
-        fail("lr", "must be left out for gradient flow", f"{learning_rate:g}", "name an optimizer or drop it")
-    if name == "gradient-flow":
-        return GradientFlow(width=width)
-    if name not in OPTIMIZERS:
-        fail("optimizer", "must be gradient-flow, sgd, adam or signgd", repr(name), "name one of them")
-    rate = 1.0 if learning_rate is None else learning_rate
-    return OPTIMIZERS[name](rate, batch, 32.0 if width is None else width)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.progress import reporter
+from peakedtheory._common.results import to_dataset
 from peakedtheory.cli._common import (
+    BetaStar,
     EnergiesOption,
+    EntropyOption,
     JsonFlag,
     OutputFile,
     PlotFile,
@@ -20,36 +23,12 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
+from peakedtheory.dynamics.aligned_path import aligned_path
+from peakedtheory.dynamics.gap_law import predict_exponent
+from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.dynamics.regimes import regime
+from peakedtheory.energies.reading import as_energies
 from peakedtheory.figures.flows import draw_path
-
-BetaStar = Annotated[
-    float | None,
-    typer.Option(
-        "--beta-star",
-        help="Teacher's inverse temperature; inf, the default, for hard labels.",
-        metavar="B",
-    ),
-]
-EntropyOption = Annotated[
-    float | None,
-    typer.Option("--entropy", "-H", help="Teacher's entropy in nats, instead of --beta-star.", metavar="H"),
-]
-
-
-def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:
-    """Return the β* that two options give; infinite, hard labels, without either."""
-    from peakedtheory.exact.entropy import match_entropy
-
-    if beta_star is not None and entropy is not None:
-        fail(
-            "beta_star, entropy",
-            "at most one may be given",
-            f"{beta_star}, {entropy}",
-            "name the teacher once",
-        )
-    if entropy is not None:
-        return float(match_entropy(entropy, vocab).beta_star)
-    return math.inf if beta_star is None else beta_star
 
 
 def command(
@@ -70,11 +49,6 @@ def command(
 
     For N classes: the exponent of the gap law, the window over which it holds, or why there is none.
     """
-    from peakedtheory._common.progress import reporter
-    from peakedtheory.dynamics.gap_law import predict_exponent
-    from peakedtheory.dynamics.regimes import regime
-    from peakedtheory.energies.reading import as_energies
-
     if beta_star is None and entropy is None:
         beta_star = math.inf
     distribution = as_energies(energies)
@@ -120,13 +94,8 @@ def command(
         typer.echo(answer.explanation)
     if plot is None and output is None:
         return
-    from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.dynamics.regimes import aligned_path
-
     path = aligned_path(interpolant(vocab, distribution), answer.beta_star)
     if output is not None:
-        from peakedtheory._common.results import to_dataset
-
         columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
         dataset = to_dataset(columns, {"beta": path.beta}, {}, {})
         save_results(ctx, dataset, output, energies=distribution.name, beta_star=answer.beta_star)

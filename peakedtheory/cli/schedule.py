@@ -7,17 +7,23 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from peakedtheory._common.results import to_dataset
 from peakedtheory.cli._common import (
+    TUNED,
+    BetaStar,
+    EntropyOption,
     JsonFlag,
     OutputFile,
     PlotFile,
     Vocabulary,
+    named_optimizer,
     print_json,
     print_table,
     save_figure,
     save_results,
+    teacher,
 )
-from peakedtheory.cli.regime import BetaStar, EntropyOption, teacher
+from peakedtheory.dynamics.tuning import optimal_schedule
 from peakedtheory.figures.flows import draw_schedule
 
 
@@ -41,13 +47,10 @@ def command(
 
     Each family at its best height, beside the schedule that minimises the final loss.
     """
-    from peakedtheory.dynamics.tuning import optimal_schedule
-
     star = teacher(beta_star, entropy, vocab)
     length: Any = steps  # checked there
-    best = optimal_schedule(
-        length, batch, width, vocab, optimizer, beta_star=star, refine=refine, progress=True
-    )
+    rule = named_optimizer(optimizer, TUNED, batch=batch, width=width)
+    best = optimal_schedule(length, star, vocab, optimizer=rule, refine=refine, progress=True)
     free = best.schedule is not best.families[0].schedule
     if json:
         families = [
@@ -102,8 +105,6 @@ def command(
         )
         print_table(title, ["family", "best peak", "final loss", "L_t/L", "predicted α"], rows)
     if output is not None:
-        from peakedtheory._common.results import to_dataset
-
         dataset = to_dataset(
             {"learning_rate": best.schedule.rates}, {"step": np.arange(1, best.schedule.steps + 1)}, {}, {}
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,16 +10,17 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
+    BATCHED,
     JsonFlag,
     OutputFile,
     PlotFile,
+    named_optimizer,
     number,
     parse_grid,
     print_json,
     print_table,
     save_figure,
 )
-from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.training.cases import Case
@@ -29,8 +28,6 @@ from peakedtheory.validation.training.figures import draw_training
 
 if TYPE_CHECKING:
     import xarray
-
-Optimizer = SGD | Adam | SignGD | Muon
 
 _SETTINGS = (
     "beta_star", "learning_rate", "optimizer", "batch", "start_ratio", "weight_decay", "teacher", "seed",
@@ -119,7 +116,7 @@ def command(
         fail("resume", "needs a checkpoint", "none", "name one with --checkpoint")
     scans = [
         parse_grid("beta-star", beta_star).tolist(),
-        _optimizers(optimizer, width),
+        [name.strip() for name in optimizer.split(",")],
         parse_grid("batch", batch).tolist(),
         parse_grid("start-ratio", start_ratio).tolist(),
         parse_grid("weight-decay", weight_decay).tolist(),
@@ -127,7 +124,10 @@ def command(
         parse_grid("seed", seed).tolist(),
         _rates(learning_rate, schedule, steps),
     ]
-    cases = [_case(*values, hard_labels=hard_labels, loss=loss) for values in itertools.product(*scans)]
+    cases = [
+        _case(*values, width=width, hard_labels=hard_labels, loss=loss)
+        for values in itertools.product(*scans)
+    ]
     if weights and output is None:
         fail("weights", "need a file to be recorded in", "none", "name one with --output")
     observe = [name for name, wanted in (("hessian", hessian), ("weights", weights)) if wanted]
@@ -166,30 +166,22 @@ def _trained(cases: list[Case], steps: Any, **options: Any) -> xarray.Dataset:
         raise ValueError(str(error)) from None
 
 
-def _optimizers(names: str, width: float) -> list[Callable[..., Optimizer]]:
-    """Return what builds the optimizers of these names from a rate and a batch."""
-    kinds = {"sgd": SGD, "adam": Adam, "adamw": Adam, "signgd": SignGD, "muon": Muon}
-    wanted = [name.strip() for name in names.split(",")]
-    for name in wanted:
-        if name not in kinds:
-            fail("optimizer", f"must be {' or '.join(kinds)}", repr(name), "name one of them")
-    return [functools.partial(kinds[name], width=width) for name in wanted]
-
-
 def _case(
     beta_star: float,
-    optimizer: Callable[..., Optimizer],
+    optimizer: str,
     batch: float,
     start_ratio: float,
     weight_decay: float,
     teacher: Any,
     seed: Any,
     rate: tuple[float, Clock | None],
+    *,
+    width: float,
     **common: Any,
 ) -> Case:
     return Case(
         beta_star=beta_star,
-        optimizer=optimizer(rate[0], batch),
+        optimizer=named_optimizer(optimizer, BATCHED, learning_rate=rate[0], batch=batch, width=width),
         schedule=rate[1],
         start_ratio=start_ratio,
         weight_decay=weight_decay,

@@ -10,7 +10,7 @@ import numpy as np
 
 from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law import FLOOR, Basis, Law, Parameter
-from peakedtheory.dynamics.approach import artanh_of_end
+from peakedtheory.dynamics.approach import approach
 
 _AMPLITUDE = Parameter("amplitude", "c", "loss above the floor at time one (nats)")
 _ALPHA = Parameter(
@@ -46,9 +46,7 @@ def _finite_beta_star(times: Times, time: np.ndarray, shape: np.ndarray) -> Basi
     """φ = (1-b)²/b with artanh b - b = t/T, so db/dt = (1/b² - 1)/T."""
     span = shape[0]
     ratio = time / span
-    y = artanh_of_end(ratio)
-    b = np.tanh(y)
-    left = 2.0 * np.exp(-2.0 * y) / (1.0 + np.exp(-2.0 * y))  # 1 - tanh y without cancellation
+    b, left = approach(ratio)
     value = left**2 / b
     by_time = -(left * (1.0 + b) / b**2) * left * (1.0 + b) / b**2 / span
     ones, zeros = np.ones_like(time), np.zeros_like(time)

@@ -13,8 +13,6 @@ import numpy as np
 
 from peakedtheory.curves.curve import Times
 from peakedtheory.curves.law import FLOOR, Basis, Law, LawFamily, Parameter
-from peakedtheory.dynamics.flow import Force
-from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.student import student_flow
 
 #: Scaled times u = c τ/n that are tabulated; the loss is constant below and (β* finite) negligible above.
@@ -25,10 +23,9 @@ _LOWEST, _HIGHEST, _KNOTS = 1e-6, 1e9, 3001
 def _table(n: float, beta_star: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ln u, L and dL/d ln u of the aligned student on a fine grid."""
     x = np.linspace(np.log(_LOWEST), np.log(_HIGHEST), _KNOTS)
-    u = np.exp(x)
-    flow = student_flow(u * n, beta_star, n)
-    pull, _ = Force(interpolant(n), beta_star, n).many(flow.beta, np.zeros(x.size))
-    return x, flow.loss, -u * (n * pull) ** 2
+    flow = student_flow(np.exp(x) * n, beta_star, n)
+    loss = np.asarray(flow.loss)
+    return x, loss, -loss * flow.local_exponent
 
 
 @dataclass(frozen=True)

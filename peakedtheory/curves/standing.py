@@ -17,9 +17,10 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory._common.results import describe
 from peakedtheory.curves.curve import LossCurve
+from peakedtheory.dynamics.aligned_path import AlignedPath, aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.dynamics.regimes import AlignedPath, Window, aligned_path, regime
+from peakedtheory.dynamics.regimes import Window, regime
 from peakedtheory.energies.laws import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.entropy import match_entropy

@@ -18,3 +18,10 @@ def artanh_of_end(ratio: np.ndarray) -> np.ndarray:
         if (np.abs(step) <= 1e-13 * np.abs(y)).all():
             break
     return y
+
+
+def approach(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return b and 1 - b at τ/T >= 0, neither with cancellation; the loss is (1 - b)²/b in units of c2/β*."""
+    y = artanh_of_end(ratio)
+    fallen = np.exp(-2.0 * y)
+    return np.tanh(y), 2.0 * fallen / (1.0 + fallen)

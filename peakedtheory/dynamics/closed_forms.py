@@ -6,7 +6,7 @@ with the exact c0 = ⟨max⟩ and c2 = (π²/12) c0 in place of √(2 ln n); doc
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from peakedtheory._common.checks import (
     single_number,
     teacher_temperature,
 )
-from peakedtheory.dynamics.approach import artanh_of_end
+from peakedtheory._common.types import Reals, Values
+from peakedtheory.dynamics.approach import approach
 from peakedtheory.dynamics.interpolant import interpolant
 
 
@@ -33,18 +34,18 @@ class ClosedForm(NamedTuple):
         KL divergence from the teacher in nats.
     """
 
-    beta: Any
-    loss: Any
+    beta: Values
+    loss: Values
 
 
-def _arguments(tau: Any, n: Any, c_eff: Any) -> tuple[np.ndarray, float, float]:
+def _arguments(tau: Reals, n: float, c_eff: float) -> tuple[np.ndarray, float, float]:
     times = real_array("tau", tau)
     if (times < 0).any():
         fail("tau", "must be >= 0", f"{times.min():g}", "dynamic time starts at zero")
     return times, float(single_number(n)), positive_number("c_eff", c_eff)
 
 
-def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
+def linear_start(tau: Reals, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
     """Return β = (c_eff/n) Φ'(β*) τ and L to first order, for τ much below n (Liu et al. 2026, Eq. 59).
 
     Parameters
@@ -81,7 +82,7 @@ def linear_start(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> Cl
     return ClosedForm(beta[()], loss[()])
 
 
-def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
+def power_law(tau: Reals, n: float, c_eff: float = 1.0) -> ClosedForm:
     """Return β = (3 c_eff c2 τ/n)^(1/3) and L = c2/β, for c0 << β << β* (Liu et al. 2026, Eqs. 48-49).
 
     Parameters
@@ -114,7 +115,9 @@ def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
         return ClosedForm(beta[()], (c2 / beta)[()])
 
 
-def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_eff: float = 1.0) -> ClosedForm:
+def exponential_end(
+    tau: Reals, beta_star: float, n: float, deviation: float, c_eff: float = 1.0
+) -> ClosedForm:
     """Return β = β* - deviation·exp(-c_eff Φ''(β*) τ/n) and L = Φ''(β*)(β* - β)²/2.
 
     These are Eqs. 60-63 of Liu et al. 2026 at any temperature, and Eqs. 24-25 of docs/dynamics.md.
@@ -153,7 +156,7 @@ def exponential_end(tau: Any, beta_star: float, n: float, deviation: float, c_ef
     return ClosedForm((star - left)[()], (0.5 * variance * left**2)[()])
 
 
-def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
+def finite_beta_star_law(tau: Reals, beta_star: float, n: float, c_eff: float = 1.0) -> ClosedForm:
     """Return the power law with its end, L = (c2/β*)(1-b)²/b with artanh b - b = c_eff c2 τ/(nβ*³).
 
     Exact to leading order in c0/β and c0/β*: b = β/β* solves db/dτ = (1/b² - 1)/T, T = nβ*³/(c_eff c2)
@@ -187,9 +190,6 @@ def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.
     times, count, c_eff = _arguments(tau, n, c_eff)
     star = teacher_temperature(beta_star, allow_infinite=False)
     c2 = np.pi**2 / 12.0 * interpolant(count).slope
-    ratio = times * c_eff * c2 / (count * star**3)
-    y = artanh_of_end(ratio)
-    b = np.tanh(y)
-    left = 2.0 / (np.exp(np.minimum(2.0 * y, 700.0)) + 1.0)  # 1 - tanh y without cancellation
+    b, left = approach(times * c_eff * c2 / (count * star**3))
     with np.errstate(divide="ignore"):
         return ClosedForm((star * b)[()], (c2 / star * left**2 / b)[()])

@@ -117,6 +117,17 @@ class FourthCumulant:
         return np.where(beta >= _TOP, beyond, x), ratio * drive
 
 
+class NoFourthCumulant:
+    """What stands for the tables where logits are Gaussian."""
+
+    limit = 0.0
+    cells = np.zeros((1, 24))
+    ends = (math.inf, 0.0, 0.0, 0.0, 0.0)
+
+    def many(self, beta: np.ndarray, drive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros_like(beta), np.zeros_like(drive)
+
+
 def _spline_cells(x: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Coefficients of the quintic spline on a uniform grid, lowest power first, (cells, 6).
 

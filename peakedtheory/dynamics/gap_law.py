@@ -16,6 +16,7 @@ from scipy.special import beta as beta_function, gamma, zeta
 from peakedtheory._common.checks import fail, real_array, real_number, single_number
 from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.components import Atoms, Density
 from peakedtheory.energies.laws import STANDARD_NORMAL
 from peakedtheory.energies.mixtures import FiniteWidth
@@ -88,7 +89,7 @@ def exponent_of_gap(gap_exponent: float) -> float:
     return 1.0 if math.isinf(kappa) else kappa / (kappa + 2.0)
 
 
-def exponent_of_edge(edge_exponent: Any) -> Any:
+def exponent_of_edge(edge_exponent: Reals) -> Values:
     """Return α for i.i.d. energies whose density starts as (ε - ε_min)^(k-1).
 
     It is k/(k+1) below k = 1/2 and 1/3 above. At k = 1/2 a logarithm accompanies the power

@@ -12,9 +12,9 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from peakedtheory._common.checks import fail, real_number
+from peakedtheory._common.checks import fail, positive_number, real_number
 from peakedtheory.dynamics.boundary import boundary_noise
-from peakedtheory.dynamics.optimizers import SGD
+from peakedtheory.dynamics.optimizers import Tunable
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
 
@@ -112,7 +112,7 @@ def annealing_limit() -> tuple[float, float, float]:
     return constant, final, final**2 / boundary_noise(final)
 
 
-def annealing(cap: float, steps: int, batch: float, width: float) -> Clock:
+def annealing(cap: float, steps: int, *, optimizer: Tunable) -> Clock:
     """Return the late-time optimal schedule: a universal function of t/T times B/m, with rates below `cap`.
 
     η = (B/m) ρ²/f(ρ) with h(ρ)/h(ρ_T) = u: it falls as 1/u and ends near (B/m) ρ_T²/f(ρ_T), not at zero
@@ -124,8 +124,9 @@ def annealing(cap: float, steps: int, batch: float, width: float) -> Clock:
         Highest rate.
     steps : int
         Length of the run T.
-    batch, width : float
-        Examples per step B and input width m.
+    optimizer : SGD
+        Has B examples per step and input width m; its learning rate does not count. Of Adam and sign descent
+        these are taken too, but the rates stay those that are best for SGD.
 
     Returns
     -------
@@ -134,19 +135,19 @@ def annealing(cap: float, steps: int, batch: float, width: float) -> Clock:
     Raises
     ------
     ValueError
-        For a cap, batch or width that is not positive, and steps that are not a whole number.
+        For a cap that is not positive, and steps that are not a whole number.
 
     Examples
     --------
-    >>> print(f"{annealing(100.0, 1000, batch=64, width=32).rates[-1]:.3f}")
+    >>> from peakedtheory import SGD
+    >>> print(f"{annealing(100.0, 1000, optimizer=SGD(batch=64, width=32)).rates[-1]:.3f}")
     2.897
     """
-    SGD(cap, batch, width)  # refuses impossible values
-    plan = constant(cap, steps)
+    plan = constant(positive_number("cap", cap), steps)
     rho, remaining, final, _ = _anneal()
     u = (np.arange(plan.steps) + 0.5) / plan.steps
     end = math.exp(float(np.interp(math.log(final), np.log(rho), np.log(remaining))))
     optimal = np.array([r**2 / boundary_noise(r) for r in rho])
     shape = np.exp(np.interp(-np.log(u * end), -np.log(remaining), np.log(optimal)))
-    rates = np.minimum(batch / width * shape, cap)
+    rates = np.minimum(optimizer.batch / optimizer.width * shape, cap)
     return Clock(rates, f"annealing:cap={cap:g},steps={plan.steps}")

@@ -160,7 +160,8 @@ class SignTable:
         limit = _FARTHEST if math.isinf(beta_star) else min(max(1.5 * beta_star, 10.0), _FARTHEST)
         rows, columns = (2 + int(end / _STEP) for end in (math.log1p(limit), math.asinh(_WIDEST)))
         self._surface = Surface(self._node, rows, columns, parts=2, seconds=_SECONDS)
-        self._constants = np.array([_STEP, limit, _WIDEST])
+        #: Arguments of the compiled functions that take mean signs.
+        self.tables = (np.array([_STEP, limit, _WIDEST]), self._surface.cells)
         _classes(n)  # before threads share them
 
     def _node(self, i: int, j: int) -> tuple[float, float]:
@@ -177,11 +178,6 @@ class SignTable:
                 "take another batch",
             )
         return along, math.log(response)
-
-    @property
-    def tables(self) -> tuple[np.ndarray, np.ndarray]:
-        """Arguments of `kernels.weights`."""
-        return self._constants, self._surface.cells
 
     def fill(self, cell: int) -> None:
         """Compute the cell that a kernel has found missing."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from peakedtheory.dynamics.integration import completed
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.softmax_overlap import softmax_overlap
 from peakedtheory.dynamics.surface import Surface
@@ -49,7 +48,7 @@ def _mean_square(beta: float, n: int) -> float:
     if beta < 1e-4:
         return 1.0 / n
     table = interpolant(n)
-    return 1.0 - (table.slope - table.drive(beta)) / beta
+    return 1.0 - (table.slope - float(table.drives(np.array(beta)))) / beta
 
 
 class NoiseTable:
@@ -72,11 +71,13 @@ class NoiseTable:
         rows = 2 + int(math.log1p(self._limit / self._first) / _STEP)
         columns = 2 + int(math.asinh(self._widest / self._wide) / _STEP)
         self._surface = Surface(self._ratio, rows, columns)
-        self._constants = np.empty(forces.NOISE_CONSTANTS)
-        self._constants[forces.FIRST], self._constants[forces.WIDE] = self._first, self._wide
-        self._constants[forces.STEP], self._constants[forces.STAR] = _STEP, beta_star
-        self._constants[forces.FARTHEST], self._constants[forces.WIDEST] = self._limit, self._widest
-        self._constants[forces.TURN], self._constants[forces.STRETCH] = self._turn, self._stretch
+        constants = np.empty(forces.NOISE_CONSTANTS)
+        constants[forces.FIRST], constants[forces.WIDE] = self._first, self._wide
+        constants[forces.STEP], constants[forces.STAR] = _STEP, beta_star
+        constants[forces.FARTHEST], constants[forces.WIDEST] = self._limit, self._widest
+        constants[forces.TURN], constants[forces.STRETCH] = self._turn, self._stretch
+        #: Arguments of the compiled functions that take the noise.
+        self.tables = (constants, self._surface.cells[0])
 
     def _ratio(self, i: int, j: int) -> tuple[float]:
         """Ln of V over its quadratic form at one node."""
@@ -91,25 +92,14 @@ class NoiseTable:
             return 1.0
         return self._turn * residual**2 + self._stretch * (alignment - self.beta_star) ** 2 + 1e-300
 
-    @property
-    def tables(self) -> tuple[np.ndarray, np.ndarray]:
-        """Arguments of `kernels.forces` and `kernels.weights`."""
-        return self._constants, self._surface.cells[0]
-
     def fill(self, cell: int) -> None:
         """Compute the cell that a kernel has found missing."""
         self._surface.fill(cell)
 
-    def run(self, kernel: Callable, *arguments: Any) -> np.ndarray:
-        """Return what `kernel` fills, its last argument, with all of the surface that it comes by."""
-        *before, out = arguments
-        while (missing := kernel(*before, *self.tables, out)) >= 0:
-            self.fill(missing)
-        return out
-
     def many(self, alignment: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """V for arrays of D and ρ."""
-        return self.run(forces.fill_noise, alignment, residual, np.empty(alignment.size))
+        states = alignment, residual, *self.tables
+        return completed(forces.fill_noise, states, np.empty(alignment.size), self.fill)
 
     def __call__(self, alignment: float, residual: float) -> float:
         """V at one (D, ρ)."""

@@ -7,11 +7,6 @@ from dataclasses import dataclass
 from peakedtheory._common.checks import fail, positive_number, real_number
 
 
-def _check_memory(name: str, value: float) -> None:
-    if not 0 <= real_number(name, value) < 1:
-        fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
-
-
 @dataclass(frozen=True)
 class _MiniBatches:
     """What the optimizers that draw batches share."""
@@ -21,8 +16,11 @@ class _MiniBatches:
     width: float = 32
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch", "width"):
-            positive_number(name, getattr(self, name))
+        for name, value in vars(self).items():
+            if not name.startswith("beta"):
+                positive_number(name, value)
+            elif not 0 <= real_number(name, value) < 1:
+                fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,6 @@ class Adam(_MiniBatches):
     beta2: float = 0.999
     beta1: float = 0.9
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_memory("beta2", self.beta2)
-        _check_memory("beta1", self.beta1)
-
 
 @dataclass(frozen=True)
 class SignGD(_MiniBatches):
@@ -116,12 +109,7 @@ class Muon(_MiniBatches):
 
     beta1: float = 0.95
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_memory("beta1", self.beta1)
 
-
-#: Optimizers that a flow describes.
+#: Optimizers that a flow describes: all, and those whose learning rates can be tuned.
 Optimizer = GradientFlow | SGD | Adam | SignGD
-#: What the names of optimizers that draw batches stand for.
-OPTIMIZERS: dict[str, type[SGD] | type[Adam] | type[SignGD]] = {"sgd": SGD, "adam": Adam, "signgd": SignGD}
+Tunable = SGD | Adam | SignGD

@@ -1,7 +1,7 @@
 """Where a power law holds along training and where it does not: windows, crossovers and phase diagrams.
 
-The local exponent -d ln L/d ln τ of the aligned flow (Liu et al. 2026, Eqs. 9, 10) is evaluated exactly and
-compared with the asymptotic one of `gap_law` (docs/regimes.md, Eqs. 8-11).
+The local exponent of the aligned flow (`dynamics.aligned_path`) is compared with the asymptotic one of
+`gap_law` (docs/regimes.md, Eqs. 8-11).
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from peakedtheory._common.checks import (
     single_number,
     teacher_temperature,
 )
-from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe, fields_of, to_dataset
-from peakedtheory.dynamics.gap_law import (
-    Exponent,
-    predict_exponent,
-)
+from peakedtheory._common.types import Reals
+from peakedtheory.dynamics.aligned_path import AlignedPath, aligned_path
+from peakedtheory.dynamics.gap_law import Exponent, predict_exponent
 from peakedtheory.dynamics.interpolant import Interpolant, interpolant
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.entropy import match_entropy
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
 #: A window is a stretch of τ of at least this many decades, within this fraction of the exponent.
 MINIMUM_DECADES = 0.5
 TOLERANCE = 0.1
-#: β in the energies' unit beyond which τ ~ nβ³ might overflow.
-_COLDEST = 1e90
-#: Gauss nodes between two points of a path.
-_ORDER = 6
 
 
 @dataclass(frozen=True)
@@ -95,35 +89,6 @@ class Regime:
             w = self.window
             rows["window"] = f"beta {w.beta[0]:.4g} to {w.beta[1]:.4g}, {w.decades:.2f} decades of tau"  # type: ignore[assignment]
         return describe(title, rows) + f"\n  {self.explanation}"
-
-
-@dataclass(frozen=True)
-class AlignedPath:
-    """The aligned flow from zero as functions of β: τ, L and the local exponent."""
-
-    beta: np.ndarray
-    tau: np.ndarray
-    loss: np.ndarray
-    exponent: np.ndarray
-
-
-def aligned_path(table: Interpolant, beta_star: float, points: int = 600) -> AlignedPath:
-    """Return τ(β) = n∫dβ/(g(β) - g(β*)) on a grid that is dense towards zero and towards β*."""
-    scale = table.scale
-    known = math.isfinite(beta_star) and table.settled and math.isfinite(table.gap_exponent)
-    top = min(beta_star, max(table.top, _COLDEST / scale) if known else table.top)
-    u = np.linspace(math.log(1e-3 / scale), math.log(top), points)
-    beta = np.exp(u)
-    if beta_star == top:
-        left = np.exp(np.linspace(0.0, math.log(1e-7), points // 2))
-        beta = np.unique(np.concatenate([beta[beta < 0.5 * beta_star], beta_star * (1.0 - 0.5 * left)]))
-    star = np.array(beta_star)
-    drive_star = float(table.drives(star))
-    at, weights = gauss_panels(np.append(0.0, beta), _ORDER)
-    tau = np.cumsum((weights * table.n / (table.drives(at) - drive_star)).sum(axis=1))
-    pull = table.drives(beta) - drive_star
-    loss = table.aligned_loss(beta, beta_star)
-    return AlignedPath(beta, tau, loss, pull * tau / table.n * (pull / loss))
 
 
 def stretches(local: np.ndarray, beta: np.ndarray, exponent: float, onset: float) -> np.ndarray:
@@ -324,7 +289,9 @@ class PhaseDiagram:
         return to_dataset(fields_of(self, "local_exponent"), grid, {}, attributes)
 
 
-def phase_diagram(beta_star: Any, n: float, energies: Any = None, fraction: Any = None) -> PhaseDiagram:
+def phase_diagram(
+    beta_star: Reals, n: float, energies: Any = None, fraction: Reals | None = None
+) -> PhaseDiagram:
     """Return the local exponent over the teacher's β* and the progress β/β*.
 
     Parameters

@@ -8,7 +8,8 @@ loss that of Lee et al. 2026. Adam and sign descent are integrated by `dynamics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +23,12 @@ from peakedtheory._common.checks import (
 )
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
-from peakedtheory.dynamics.flow import Force, descend, noise_of, observe
-from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory._common.types import Reals, Values
+from peakedtheory.dynamics.adaptive import adam_flow, sign_flow
+from peakedtheory.dynamics.finite_width import finite_width_flow
+from peakedtheory.dynamics.infinite_width import infinite_width_flow
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
+from peakedtheory.dynamics.trajectory import Problem, Trajectory
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import as_schedule
 
@@ -33,16 +37,8 @@ if TYPE_CHECKING:
     import xarray
 
 
-FIELDS = (
-    "beta",
-    "alignment",
-    "residual",
-    "loss",
-    "radial_loss",
-    "tangential_loss",
-    "local_exponent",
-    "coherent_residual",
-)
+#: What a flow tells of every time.
+FIELDS = tuple(f.name for f in fields(Trajectory))
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,15 +61,15 @@ class StudentFlow:
         ρ² is noise and what is left of the start. Zero at infinite width.
     """
 
-    tau: Any
-    beta: Any
-    alignment: Any
-    residual: Any
-    loss: Any
-    radial_loss: Any
-    tangential_loss: Any
-    local_exponent: Any
-    coherent_residual: Any
+    tau: Values
+    beta: Values
+    alignment: Values
+    residual: Values
+    loss: Values
+    radial_loss: Values
+    tangential_loss: Values
+    local_exponent: Values
+    coherent_residual: Values
     beta_star: float = field(repr=False)
     n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
@@ -86,7 +82,7 @@ class StudentFlow:
         """Return the fields over `tau`."""
         attributes = {"beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer)}
         units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
-        return to_dataset(fields_of(self, *FIELDS), {"tau": self.tau}, units, attributes)
+        return to_dataset(fields_of(self, *FIELDS), {"tau": np.asarray(self.tau)}, units, attributes)
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw L, β and the local exponent against τ."""
@@ -94,7 +90,7 @@ class StudentFlow:
 
 
 def student_flow(
-    tau: Any,
+    tau: Reals | None,
     beta_star: float,
     n: float,
     *,
@@ -102,7 +98,7 @@ def student_flow(
     alignment0: float = 0.0,
     residual0: float = 0.0,
     weight_decay: float = 0.0,
-    schedule: Any = None,
+    schedule: Clock | str | Reals | None = None,
 ) -> StudentFlow:
     """Return the predicted training run of a student with n Gaussian logits.
 
@@ -149,11 +145,10 @@ def student_flow(
     0.0580 0.33
     """
     optimizer = GradientFlow() if optimizer is None else optimizer
-    if not isinstance(optimizer, (GradientFlow, SGD, Adam, SignGD)):
-        fail("optimizer", "must be GradientFlow, SGD, Adam or SignGD", type(optimizer).__name__, "build one")
-    beta_star, n = teacher_temperature(beta_star), float(single_number(n))
+    solve = _solver(optimizer)
     plan = None if schedule is None else as_schedule(schedule)
     times = _times(tau, plan)
+    beta_star, n = teacher_temperature(beta_star), float(single_number(n))
     for name, value in (("alignment0", alignment0), ("residual0", residual0), ("weight_decay", weight_decay)):
         number = real_number(name, value)
         if not np.isfinite(number) or (number < 0 and name != "alignment0"):
@@ -163,31 +158,31 @@ def student_flow(
                 f"{value}",
                 "correct it",
             )
-    flat = times.ravel()
-    start = (alignment0, residual0, weight_decay)
-    speed = optimizer.c_eff if isinstance(optimizer, GradientFlow) else 1.0
-    if isinstance(optimizer, (Adam, SignGD)):
-        from peakedtheory.dynamics.adaptive import adaptive_flow
-        from peakedtheory.dynamics.finite_width import WideForce
-
-        values = adaptive_flow(flat, WideForce(beta_star, n, optimizer.width), optimizer, *start, plan)
-    elif optimizer.width is None:
-        force = Force(interpolant(n), beta_star, n)
-        values = observe(flat, descend(flat, force, speed, *start), force)
-    else:
-        from peakedtheory.dynamics.finite_width import WideForce, descend_wide
-
-        noise = None
-        if isinstance(optimizer, SGD):
-            factor = optimizer.width / (n * optimizer.batch)
-            noise = noise_of(int(n), beta_star, optimizer.learning_rate, factor, plan)
-        end = np.inf if plan is None else float(plan.tau[-1])
-        values = descend_wide(flat, WideForce(beta_star, n, optimizer.width), speed, noise, *start, end)
-    shaped = (scalar_or_array(v.reshape(times.shape)) for v in values)
-    return StudentFlow(scalar_or_array(times.copy()), *shaped, beta_star, n, optimizer)  # type: ignore[call-arg]
+    problem = Problem(times.ravel(), beta_star, n, optimizer, plan, alignment0, residual0, weight_decay)
+    values = {name: _shaped(v, times.shape) for name, v in fields_of(solve(problem)).items()}
+    return StudentFlow(
+        tau=_shaped(times.copy(), times.shape), **values, beta_star=beta_star, n=n, optimizer=optimizer
+    )
 
 
-def _times(tau: Any, plan: Clock | None) -> np.ndarray:
+def _solver(optimizer: Optimizer) -> Callable[[Problem[Any]], Trajectory]:
+    """Return the function that follows students trained so."""
+    if isinstance(optimizer, Adam):
+        return adam_flow
+    if isinstance(optimizer, SignGD):
+        return sign_flow
+    if isinstance(optimizer, (GradientFlow, SGD)):
+        return infinite_width_flow if optimizer.width is None else finite_width_flow
+    return fail(
+        "optimizer", "must be GradientFlow, SGD, Adam or SignGD", type(optimizer).__name__, "build one"
+    )
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Values:
+    return scalar_or_array(values.reshape(shape))
+
+
+def _times(tau: Reals | None, plan: Clock | None) -> np.ndarray:
     if tau is None:
         if plan is None:
             fail("tau", "must be given without a schedule", "None", "list the dynamic times wanted")

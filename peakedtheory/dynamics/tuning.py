@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -19,16 +18,15 @@ from scipy.optimize import minimize, minimize_scalar
 from peakedtheory._common.checks import fail, number_of_energies, number_of_steps
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import describe
-from peakedtheory.dynamics.late_time import (
-    annealing,
-    asymptotic_rate,
-    decay_exponent,
-)
-from peakedtheory.dynamics.optimizers import OPTIMIZERS, SGD, Adam, SignGD
+from peakedtheory._common.types import Values
+from peakedtheory.dynamics.late_time import annealing, asymptotic_rate, decay_exponent
+from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD, Tunable
 from peakedtheory.dynamics.student import StudentFlow, student_flow
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import BUILDERS
 
+#: What is tuned unless another optimizer is given.
+_SGD = SGD()
 _KNOTS = 12
 _LOG_TOLERANCE = 5e-3
 _REACHED = 1e-14  # nats: below it the flow's loss is rounding, and schedules are no longer told apart
@@ -124,26 +122,29 @@ class OptimalSchedule:
         return "\n".join(lines)
 
 
-def _optimizer(name: Any) -> type[SGD] | type[Adam] | type[SignGD]:
-    if isinstance(name, str) and name.lower() in OPTIMIZERS:
-        return OPTIMIZERS[name.lower()]
-    if name in OPTIMIZERS.values():
-        return name
-    return fail("optimizer", "must be 'sgd', 'adam' or 'signgd'", f"{name!r}", "name one of them")
+def _of_batches(optimizer: object) -> Tunable:
+    """Return the optimizer to tune; names and classes are refused."""
+    if isinstance(optimizer, (SGD, Adam, SignGD)):
+        return optimizer
+    shown = optimizer.__name__ if isinstance(optimizer, type) else repr(optimizer)
+    rule = "must be an SGD, Adam or SignGD"
+    return fail("optimizer", rule, shown, "build one, for example SGD(batch=64, width=32)")
 
 
-def _usual_rate(
-    kind: type[SGD] | type[Adam] | type[SignGD], batch: float, width: float, n: float, steps: int
-) -> float:
+def _at_rate(optimizer: Tunable, rate: float) -> Tunable:
+    """Return the optimizer with this learning rate; a rate that has vanished stays positive."""
+    return replace(optimizer, learning_rate=max(rate, 1e-300))
+
+
+def _usual_rate(optimizer: Tunable, n: float, steps: int) -> float:
     """Return a rate of the order of the best constant one."""
-    kind(1.0, batch, width)  # refuses impossible values
     number_of_energies(n)
-    if kind is SGD:
-        return 2.0 * batch / width
-    return 0.3 * math.sqrt(batch / (n * width)) * steps ** (-1.0 / 3.0)
+    if isinstance(optimizer, SGD):
+        return 2.0 * optimizer.batch / optimizer.width
+    return 0.3 * math.sqrt(optimizer.batch / (n * optimizer.width)) * steps ** (-1.0 / 3.0)
 
 
-def _minimise(cost: Any, guess: float, decades: float = 1.5) -> float:
+def _minimise(cost: Callable[[float], float], guess: float, decades: float = 1.5) -> float:
     """Return the minimiser in ln x, from a coarse scan and a bounded search inside its bracket."""
     grid = math.log(guess) + np.linspace(-decades, decades, 7) * math.log(10.0)
     values = [cost(math.exp(x)) for x in grid]
@@ -164,29 +165,24 @@ def _minimise(cost: Any, guess: float, decades: float = 1.5) -> float:
 
 
 def optimal_learning_rate(
-    batch: float,
-    width: float,
+    steps: int | None,
+    beta_star: float,
     n: float,
-    optimizer: Any = "sgd",
-    steps: int | None = None,
     *,
-    beta_star: float = math.inf,
+    optimizer: Tunable = _SGD,
 ) -> OptimalRate:
     """Return the constant learning rate with the lowest loss after `steps` steps from zero.
 
     Parameters
     ----------
-    batch, width : float
-        Examples per step B and input width m.
+    steps : int or None
+        Length of the run; None for the late-time limit, which exists in closed form for SGD and hard labels.
+    beta_star : float
+        Teacher's inverse temperature; infinite for hard labels.
     n : int
         Number of classes.
-    optimizer : {"sgd", "adam", "signgd"}
-        Or the class itself.
-    steps : int, optional
-        Length of the run; without it the late-time limit, which exists in closed form for SGD and hard
-        labels.
-    beta_star : float
-        Teacher's inverse temperature; hard labels by default.
+    optimizer : SGD, Adam or SignGD
+        Its learning rate does not count.
 
     Returns
     -------
@@ -199,24 +195,25 @@ def optimal_learning_rate(
 
     Examples
     --------
-    >>> print(f"{optimal_learning_rate(64, 32, 128).learning_rate:.3f}")
+    >>> from peakedtheory import SGD
+    >>> best = optimal_learning_rate(None, float("inf"), 128, optimizer=SGD(batch=64, width=32))
+    >>> print(f"{best.learning_rate:.3f}")
     4.078
     """
-    kind = _optimizer(optimizer)
+    optimizer = _of_batches(optimizer)
     if steps is None:
-        if kind is not SGD or math.isfinite(beta_star):
+        if not isinstance(optimizer, SGD) or math.isfinite(beta_star):
             fail("steps", "must be given, as only SGD on hard labels has a limit", "None", "give a length")
-        SGD(1.0, batch, width)
         ratio, rho, share = asymptotic_rate()
-        return OptimalRate(ratio * batch / width, None, share, rho, 1.0 / 3.0)
+        return OptimalRate(ratio * optimizer.batch / optimizer.width, None, share, rho, 1.0 / 3.0)
     length = number_of_steps(steps)
 
     def run(rate: float) -> StudentFlow:
-        return student_flow([rate * length], beta_star, n, optimizer=kind(rate, batch, width))
+        return student_flow([rate * length], beta_star, n, optimizer=_at_rate(optimizer, rate))
 
-    best = _minimise(lambda rate: float(run(rate).loss[0]), _usual_rate(kind, batch, width, n, length))
+    best = _minimise(lambda rate: _last(run(rate).loss), _usual_rate(optimizer, n, length))
     flow = run(best)
-    loss, residual, exponent = (float(v[0]) for v in (flow.loss, flow.residual, flow.local_exponent))
+    loss, residual, exponent = map(_last, (flow.loss, flow.residual, flow.local_exponent))
     return OptimalRate(best, loss, _share(flow), residual, exponent)
 
 
@@ -235,11 +232,10 @@ FAMILIES: dict[str, tuple[Callable[..., Clock], float]] = {
 def best_of_family(
     name: str,
     steps: int,
-    batch: float,
-    width: float,
+    beta_star: float,
     n: float,
-    optimizer: Any = "sgd",
-    beta_star: float = math.inf,
+    *,
+    optimizer: Tunable = _SGD,
 ) -> FamilyOptimum:
     """Return the member of one of `FAMILIES` whose peak gives the lowest predicted final loss.
 
@@ -247,52 +243,54 @@ def best_of_family(
     ----------
     name : str
         Key in `FAMILIES`.
-    steps, batch, width, n, optimizer, beta_star
+    steps, beta_star, n, optimizer
         As in `optimal_schedule`, which also says what is refused.
 
     Returns
     -------
     FamilyOptimum
     """
-    kind = _optimizer(optimizer)
+    optimizer = _of_batches(optimizer)
     if name not in FAMILIES:
         fail("family", f"must be one of {', '.join(FAMILIES)}", repr(name), "name a family")
     build, power = FAMILIES[name]
     if name == "annealing":
-        build = functools.partial(annealing, batch=batch, width=width)
+        build = functools.partial(annealing, optimizer=optimizer)
 
     def run(peak: float) -> StudentFlow:
-        return _final(build(peak, steps), kind, batch, width, n, beta_star)
+        return _final(build(peak, steps), beta_star, n, optimizer)
 
-    guess = _usual_rate(kind, batch, width, n, steps)
+    guess = _usual_rate(optimizer, n, steps)
     growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
-    peak = _minimise(lambda height: float(run(height).loss[0]), guess * (steps / 30.0) ** growth)
+    peak = _minimise(lambda height: _last(run(height).loss), guess * (steps / 30.0) ** growth)
     flow = run(peak)
     exponent = None
-    if kind is SGD and math.isinf(beta_star):
+    if isinstance(optimizer, SGD) and math.isinf(beta_star):
         exponent = 1.0 if math.isinf(power) else decay_exponent(power)
-    return FamilyOptimum(name, build(peak, steps), peak, float(flow.loss[0]), _share(flow), exponent)
+    return FamilyOptimum(name, build(peak, steps), peak, _last(flow.loss), _share(flow), exponent)
 
 
 def _share(flow: StudentFlow) -> float:
     """Return L_t/L at the end; 0 where nothing is left of the loss."""
-    loss = float(flow.loss[-1])
-    return float(flow.tangential_loss[-1]) / loss if loss > 0.0 else 0.0
+    loss = _last(flow.loss)
+    return _last(flow.tangential_loss) / loss if loss > 0.0 else 0.0
 
 
-def _final(plan: Clock, kind: Any, batch: float, width: float, n: float, beta_star: float) -> StudentFlow:
-    optimizer = kind(max(float(plan.rates.max()), 1e-300), batch, width)
-    return student_flow([plan.tau[-1]], beta_star, n, optimizer=optimizer, schedule=plan)
+def _last(values: Values) -> float:
+    return float(np.ravel(values)[-1])
+
+
+def _final(plan: Clock, beta_star: float, n: float, optimizer: Tunable) -> StudentFlow:
+    rule = _at_rate(optimizer, plan.peak)
+    return student_flow([plan.tau[-1]], beta_star, n, optimizer=rule, schedule=plan)
 
 
 def optimal_schedule(
     steps: int,
-    batch: float,
-    width: float,
+    beta_star: float,
     n: float,
-    optimizer: Any = "sgd",
     *,
-    beta_star: float = math.inf,
+    optimizer: Tunable = _SGD,
     families: tuple[str, ...] = tuple(FAMILIES),
     refine: bool = True,
     progress: bool | Report = False,
@@ -303,12 +301,12 @@ def optimal_schedule(
     ----------
     steps : int
         Length of the run T, at least 10.
-    batch, width, n : float
-        Examples per step B, input width m, number of classes.
-    optimizer : {"sgd", "adam", "signgd"}
-        Or the class itself.
     beta_star : float
-        Teacher's inverse temperature; hard labels by default.
+        Teacher's inverse temperature; infinite for hard labels.
+    n : int
+        Number of classes.
+    optimizer : SGD, Adam or SignGD
+        Its learning rate does not count.
     families : tuple of str
         Families whose best members are compared.
     refine : bool
@@ -332,8 +330,8 @@ def optimal_schedule(
     Newton descent from the best family member (docs/schedules.md, Eq. 15). Its prediction is too low for long
     runs: 12 % below training by SGD at 10,000 steps, 21 % at 30,000 (same page).
     """
-    kind = _optimizer(optimizer)
-    if kind is not SGD:
+    optimizer = _of_batches(optimizer)
+    if not isinstance(optimizer, SGD):
         families = tuple(name for name in families if name != "annealing")  # its rates are those of SGD
     steps = number_of_steps(steps)
     if steps < 10:
@@ -344,26 +342,22 @@ def optimal_schedule(
     with reporter(progress, "tuning schedules") as report:
         optima = []
         for done, name in enumerate(families, start=1):
-            optima.append(best_of_family(name, steps, batch, width, n, kind, beta_star))
+            optima.append(best_of_family(name, steps, beta_star, n, optimizer=optimizer))
             report(done, planned)
         optima.sort(key=lambda f: f.loss)
         plan = optima[0].schedule
         if refine:
-            plan = _free_shape(plan, optima[0].loss, kind, batch, width, n, beta_star)
+            plan = _free_shape(plan, optima[0].loss, beta_star, n, optimizer)
             report(planned, planned)
     times = plan.tau[np.unique(np.round(np.geomspace(1, steps, 200)).astype(int))]
-    flow = student_flow(
-        times, beta_star, n, optimizer=kind(float(plan.rates.max()), batch, width), schedule=plan
-    )
+    flow = student_flow(times, beta_star, n, optimizer=_at_rate(optimizer, plan.peak), schedule=plan)
     exponent = optima[0].exponent
     if exponent is not None and plan is not optima[0].schedule:
         exponent = 1.0
-    return OptimalSchedule(plan, float(np.asarray(flow.loss)[-1]), exponent, tuple(optima), flow)
+    return OptimalSchedule(plan, _last(flow.loss), exponent, tuple(optima), flow)
 
 
-def _free_shape(
-    plan: Clock, loss: float, kind: Any, batch: float, width: float, n: float, beta_star: float
-) -> Clock:
+def _free_shape(plan: Clock, loss: float, beta_star: float, n: float, optimizer: Tunable) -> Clock:
     steps = plan.steps
     u = (np.arange(steps) + 0.5) / steps
     margin = min(0.5, 3.0 / steps)
@@ -376,11 +370,11 @@ def _free_shape(
         return Clock(rates, "free")
 
     def cost(y: np.ndarray) -> float:
-        loss = float(_final(build(y), kind, batch, width, n, beta_star).loss[0])
+        loss = _last(_final(build(y), beta_star, n, optimizer).loss)
         return math.log(max(loss, _REACHED))
 
-    highest = math.log(n) + 2.0
-    bounds = [(value - 6.0, min(value + 6.0, highest) if kind is SGD else value + 6.0) for value in start]
+    highest = math.log(n) + 2.0 if isinstance(optimizer, SGD) else math.inf
+    bounds = [(value - 6.0, min(value + 6.0, highest)) for value in start]
     bounds = [(low, max(high, low + 1.0)) for low, high in bounds]
     found = minimize(
         cost, start, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-4, "maxiter": 25, "ftol": 1e-5}

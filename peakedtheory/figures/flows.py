@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.style import COLD, EXTRA, GUIDE, SHADE, WARM, current_axes, new_figure
+from peakedtheory.dynamics.aligned_path import AlignedPath
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.dynamics.regimes import TOLERANCE, AlignedPath, stretches
+from peakedtheory.dynamics.regimes import TOLERANCE, stretches
 from peakedtheory.dynamics.student import StudentFlow
 from peakedtheory.schedules.clock import Clock
 

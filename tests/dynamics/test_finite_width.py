@@ -7,7 +7,8 @@ import pytest
 import simulator
 from numba import njit
 
-from peakedtheory.dynamics.finite_width import WideForce, rate_spectrum
+from peakedtheory.dynamics.finite_width import rate_spectrum
+from peakedtheory.dynamics.force import student_force
 from peakedtheory.dynamics.fourth_cumulant import mean_hermite
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.mean_sign import mean_ratio, sign_table
@@ -59,13 +60,13 @@ compiled_cumulant = njit(lambda beta, *tables: forces.cumulant(beta, *tables))
 
 @pytest.mark.parametrize("n", [2, 128, 50304])
 def test_fourth_cumulant_table(n):
-    force = WideForce(INF, float(n), 32.0)
+    force = student_force(INF, float(n), 32.0)
     table = force.cumulant
     for beta in (0.03, 0.7, 3.0, 20.0, 90.0, 110.0, 3e6):
         x, fall, drive, variance = compiled_cumulant(beta, *force.tables)
         arrays = table.many(np.array([beta]), np.array([drive]))
         np.testing.assert_allclose(np.ravel(arrays), [x, fall], rtol=1e-12, atol=1e-300)
-        assert drive == pytest.approx(interpolant(n).drive(beta), rel=1e-13)
+        assert drive == pytest.approx(float(interpolant(n).drives(np.array(beta))), rel=1e-13)
         if beta > 100.0:
             continue
         h = 1e-2 * beta
@@ -81,40 +82,53 @@ def uniform_logits(width, rng, samples, n):
     return np.einsum("snm,sm->sn", entries, x * np.sqrt(width / (x * x).sum(axis=1))[:, None])
 
 
+def losses(force, *state):
+    """L_r and L_t of one state: D, ρ², a and what is left of the start."""
+    state = [*state, 0.0, 0.0][:4]
+    return force.losses(*(np.array([v]) for v in state))[:, 0]
+
+
+def slopes(force, *state):
+    state = [*state, 0.0, 0.0][:4]
+    return force.forces(*(np.array([v]) for v in state))[:, 0]
+
+
 def test_loss_of_an_aligned_student_of_finite_width_by_plain_sampling():
     y = uniform_logits(16, np.random.default_rng(4), 20_000, 32)
-    force = WideForce(8.0, 32.0, 16.0)
+    force = student_force(8.0, 32.0, 16.0)
     log_q = simulator.log_softmax(8.0 * y)
     for beta in (1.0, 3.0, 6.0):
         values = (np.exp(log_q) * (log_q - simulator.log_softmax(beta * y))).sum(axis=1)
         error = values.std() / math.sqrt(values.size)
-        assert force.loss(beta, 0.0)[0] == pytest.approx(values.mean(), abs=4 * error + 0.005 * values.mean())
+        assert losses(force, beta, 0.0)[0] == pytest.approx(
+            values.mean(), abs=4 * error + 0.005 * values.mean()
+        )
 
 
 def test_forces_at_finite_width_are_the_slopes_of_the_loss():
-    force, n, h = WideForce(100.0, 128.0, 32.0), 128.0, 1e-4
+    force, n, h = student_force(100.0, 128.0, 32.0), 128.0, 1e-4
     for d, rho, started, a in ((0.5, 2.0, 0.7, 1.0), (3.0, 1.0, 1.0, 2.0), (10.0, 4.0, 0.0, 0.5)):
         square, first = rho**2, started * rho**2
 
         def loss(d, square, a, first):
-            return sum(force.loss(d, square, a, first))
+            return losses(force, d, square, a, first).sum()
 
-        even, _, stiffness, _ = force.forces(d, square, 0.0, first)
-        pull, push, _, _ = force.forces(d, square, a)
-        pull += even - force.forces(d, square)[0]
+        even, _, stiffness, _ = slopes(force, d, square, 0.0, first)
+        pull, push, _, _ = slopes(force, d, square, a)
+        pull += even - slopes(force, d, square)[0]
         slope = (loss(d + h, square, a, first) - loss(d - h, square, a, first)) / (2 * h)
         assert pull == pytest.approx(-slope / n, rel=1e-4)
         slope = (loss(d, square, a + h, first) - loss(d, square, a - h, first)) / (2 * h)
         assert push == pytest.approx(-slope / (n * force.variance), rel=1e-4)
         # Along the residual, noise and what is left of the start growing together.
-        grown = [sum(force.loss(d, square * (1 + s) ** 2, 0.0, first * (1 + s) ** 2)) for s in (-h, h)]
+        grown = [loss(d, square * (1 + s) ** 2, 0.0, first * (1 + s) ** 2) for s in (-h, h)]
         if started in (0.0, 1.0):
             assert stiffness == pytest.approx((grown[1] - grown[0]) / (2 * h) / (n * square), rel=1e-4)
 
 
 def test_heterogeneity_of_class_rates_is_a_rounded_corner():
     """Eq. 45: 1 - γ(β) D(D + a)/(γ β²) of a cold student, bounded by 0 and 1."""
-    force = WideForce(100.0, 128.0, 32.0)
+    force = student_force(100.0, 128.0, 32.0)
     d, square, a = np.array(
         [(0.0, 1.0, 0.0), (0.5, 4.0, 0.2), (3.0, 1.0, 1.0), (40.0, 9.0, 2.0), (400.0, 9.0, 5.0)]
     ).T.copy()
@@ -295,7 +309,8 @@ def test_mean_sign_by_plain_sampling_of_batches(n, d, rho, star):
 
 
 def test_many_examples_give_the_sign_of_a_gaussian():
-    gain = (interpolant(128).slope - interpolant(128).drive(math.hypot(3.0, 0.7))) / math.hypot(3.0, 0.7)
+    beta = math.hypot(3.0, 0.7)
+    gain = (interpolant(128).slope - interpolant(128).drives(np.array(beta))) / beta
     spread = math.sqrt(1e8 * noise_variance(3.0, 0.7, INF, 128) / 128)
     along, across = mean_ratio(3.0, 0.7, INF, 128, 1e8)
     assert along == pytest.approx(1e8 * (interpolant(128).slope - 3.0 * gain) / 128 / spread, rel=0.02)

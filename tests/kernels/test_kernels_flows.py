@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from peakedtheory.dynamics import flow
-from peakedtheory.dynamics.finite_width import WideForce
+from peakedtheory.dynamics import integration
+from peakedtheory.dynamics.force import student_force
 from peakedtheory.dynamics.noise import noise_table
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
 from peakedtheory.dynamics.student import student_flow
@@ -34,8 +34,8 @@ def test_jacobians_are_the_slopes_of_the_rates(name, monkeypatch):
         seen.update(rhs=lambda x, y: np.array(rhs(x, y)), jacobian=Dfun, grid=grid, y=y)
         return y, report
 
-    odeint = flow.odeint
-    monkeypatch.setattr(flow, "odeint", spy)
+    odeint = integration.odeint
+    monkeypatch.setattr(integration, "odeint", spy)
     student_flow(TAU * options["optimizer"].__dict__.get("learning_rate", 1.0), star, 128, **options)
     size = seen["y"].shape[1]
     for row in np.linspace(1, len(seen["grid"]) - 1, 5).astype(int):
@@ -56,6 +56,6 @@ def test_jacobians_are_the_slopes_of_the_rates(name, monkeypatch):
 @pytest.mark.parametrize("star", [20.0, INF])
 def test_no_table_is_left_in_states_that_are_tried_and_dropped(state, star):
     d, rho = state
-    force, table = WideForce(star, 128.0, 32.0), noise_table(128, star)
-    found = [*force.forces(d, rho * rho, 0.1, 0.0), table(d, rho)]
+    force, table = student_force(star, 128.0, 32.0), noise_table(128, star)
+    found = [*force.forces(*(np.array([v]) for v in (d, rho * rho, 0.1, 0.0)))[:, 0], table(d, rho)]
     assert not np.isnan(found).any() or not np.isfinite([d, rho * rho]).all()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peakedtheory.dynamics.aligned_path import aligned_path
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD
-from peakedtheory.dynamics.regimes import aligned_path
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.validation.experiments.base import RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim

@@ -19,9 +19,9 @@ import numpy as np
 
 from peakedtheory._common.progress import reporter
 from peakedtheory._common.threads import number_of_threads
+from peakedtheory.dynamics.aligned_path import aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.dynamics.regimes import aligned_path
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near

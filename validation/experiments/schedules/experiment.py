@@ -22,7 +22,7 @@ from peakedtheory.validation.experiments.flows import optimizer_of
 from peakedtheory.validation.experiments.schedules import figures as draw
 from peakedtheory.validation.experiments.schedules.analysis import TRAINED
 from peakedtheory.validation.experiments.schedules.claims import claims
-from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
+from peakedtheory.validation.experiments.selection import CLASSES
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.checkpoints import ResumeFile
 
@@ -56,8 +56,8 @@ def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
             free = "optimal" in part["families"]
             if f"heights_{i}" not in known:
                 found = optimal_schedule(
-                    budget, settings["batch"], WIDTH, CLASSES, optimizer, beta_star=star, refine=free,
-                    families=(*families, "annealing"),
+                    budget, star, CLASSES, optimizer=optimizer_of(optimizer, 1.0, settings["batch"]),
+                    families=(*families, "annealing"), refine=free,
                 )  # fmt: skip
                 peaks = {family.name: family.peak for family in found.families}
                 known[f"heights_{i}"] = np.array([peaks[name] for name in families])
@@ -184,7 +184,7 @@ def predict(data: xarray.Dataset) -> xarray.Dataset:
         plan = build(family, budget, height, best[optimizer, star, budget] if family == "optimal" else None)
         rule = optimizer_of(optimizer, height, batch)
         flow = student_flow([plan.tau[-1]], star, CLASSES, optimizer=rule, schedule=plan)
-        return float(flow.loss[0]), float(flow.beta[0])
+        return float(np.asarray(flow.loss)[0]), float(np.asarray(flow.beta)[0])
 
     known: dict[Any, tuple[float, float, float]] = {}
     out = np.empty((3, data.sizes["case"]))
