@@ -34,10 +34,9 @@ class Force:
         self.variance = row_variance(width)
         self._drive_star, self._star = 0.0, (self.cumulant.limit, 0.0)
         if math.isfinite(beta_star):
-            star = np.array([beta_star])
-            drive = self.table.drives(star)
-            x, fall = self.cumulant.many(star, drive)
-            self._drive_star, self._star = float(drive[0]), (float(x[0]), float(fall[0]))
+            self._drive_star, star = self.table.drive(beta_star), np.array([beta_star])
+            x, fall = self.cumulant.many(star, self.table.drives(star))
+            self._star = (float(x[0]), float(fall[0]))
         #: Φ'(β)/β at zero.
         self._stiffness = 1.0 - 1.0 / n
         #: γ, d ln of the frequency of a class over d ln of the norm of its row, of a cold student (Eq. 37).

@@ -57,7 +57,7 @@ _LAGUERRE_NODES, _LAGUERRE_WEIGHTS = np.polynomial.laguerre.laggauss(8)
 
 
 class Quintic:
-    """Piecewise quintic Hermite interpolant of ln f on an ordered grid in u."""
+    """Piecewise quintic Hermite interpolant of ln f on an ordered grid in u, with a fast scalar path."""
 
     def __init__(self, u: np.ndarray, value: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
         h = np.diff(u)
@@ -209,7 +209,7 @@ class Interpolant:
         return (entropy - loss) / top, loss
 
     def _panels_at(self, edges: np.ndarray) -> None:
-        """Tables for compiled code: `cells` one after the other, and `places`, of equal width, into them."""
+        """Tables for single floats: `cells` one after the other, and `places`, of equal width, into them."""
         constant = [math.log(self._top_drive), 0.0, 0.0, 0.0, 0.0, 0.0]
         # Rounding may reach the next panel's first cell, and the one after the last.
         self.cells = np.concatenate([self._drive.coefficients.T, [constant]])
@@ -219,12 +219,28 @@ class Interpolant:
         owner = np.searchsorted(edges, (np.arange(count) + 0.5) * place) - 1
         owner = np.append(owner, edges.size - 2)
         self.places = np.stack([edges[owner], _CELLS / np.diff(edges)[owner], _CELLS * owner], axis=1)
+        self._scalar_cells = list(map(tuple, self.cells.tolist()))
+        self._scalar_places = [
+            (start, per_unit, int(first)) for start, per_unit, first in self.places.tolist()
+        ]
         self._per_unit = 1.0 / place
 
     @property
     def ends(self) -> tuple[float, float, float, float, float]:
         """Where the table of g ends in u and in β, g there, the power it goes on with, places per unit."""
         return self._u_top, self.top, self._top_drive, self._drive_power, self._per_unit
+
+    def drive(self, beta: float) -> float:
+        """g(β) = c0 - Φ'(β) for one float, as compiled code reads the tables."""
+        u = math.log1p(beta * self.scale)
+        if u >= self._u_top:
+            return self._top_drive * (self.top / beta) ** self._drive_power
+        start, per_unit, first = self._scalar_places[int(u * self._per_unit)]
+        x = (u - start) * per_unit
+        cell = int(x)
+        x -= cell
+        a, b, c, d, e, f = self._scalar_cells[first + cell]
+        return math.exp(a + x * (b + x * (c + x * (d + x * (e + x * f)))))
 
     def drives(self, beta: np.ndarray) -> np.ndarray:
         """g(β), vectorised; zero at infinite β."""

@@ -48,7 +48,7 @@ def _mean_square(beta: float, n: int) -> float:
     if beta < 1e-4:
         return 1.0 / n
     table = interpolant(n)
-    return 1.0 - (table.slope - float(table.drives(np.array(beta)))) / beta
+    return 1.0 - (table.slope - table.drive(beta)) / beta
 
 
 class NoiseTable:

@@ -66,7 +66,7 @@ def test_fourth_cumulant_table(n):
         x, fall, drive, variance = compiled_cumulant(beta, *force.tables)
         arrays = table.many(np.array([beta]), np.array([drive]))
         np.testing.assert_allclose(np.ravel(arrays), [x, fall], rtol=1e-12, atol=1e-300)
-        assert drive == pytest.approx(float(interpolant(n).drives(np.array(beta))), rel=1e-13)
+        assert drive == pytest.approx(interpolant(n).drive(beta), rel=1e-13)
         if beta > 100.0:
             continue
         h = 1e-2 * beta
@@ -309,8 +309,7 @@ def test_mean_sign_by_plain_sampling_of_batches(n, d, rho, star):
 
 
 def test_many_examples_give_the_sign_of_a_gaussian():
-    beta = math.hypot(3.0, 0.7)
-    gain = (interpolant(128).slope - interpolant(128).drives(np.array(beta))) / beta
+    gain = (interpolant(128).slope - interpolant(128).drive(math.hypot(3.0, 0.7))) / math.hypot(3.0, 0.7)
     spread = math.sqrt(1e8 * noise_variance(3.0, 0.7, INF, 128) / 128)
     along, across = mean_ratio(3.0, 0.7, INF, 128, 1e8)
     assert along == pytest.approx(1e8 * (interpolant(128).slope - 3.0 * gain) / 128 / spread, rel=0.02)

@@ -4,14 +4,17 @@ import math
 
 import numpy as np
 import pytest
+from numba import njit
 
 from peakedtheory.dynamics import integration
 from peakedtheory.dynamics.force import student_force
 from peakedtheory.dynamics.noise import noise_table
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
 from peakedtheory.dynamics.student import student_flow
+from peakedtheory.kernels.rates import rate_at
 
 INF = math.inf
+compiled_rate = njit(lambda t, plan: rate_at(t, plan))
 TAU = np.geomspace(1.0, 300.0, 12)
 PROBLEMS = {
     "gradient flow": (100.0, {"optimizer": GradientFlow(width=32), "residual0": 2.0}),
@@ -59,3 +62,10 @@ def test_no_table_is_left_in_states_that_are_tried_and_dropped(state, star):
     force, table = student_force(star, 128.0, 32.0), noise_table(128, star)
     found = [*force.forces(*(np.array([v]) for v in (d, rho * rho, 0.1, 0.0)))[:, 0], table(d, rho)]
     assert not np.isnan(found).any() or not np.isfinite([d, rho * rho]).all()
+
+
+def test_rates_are_linear_between_points_and_constant_beyond():
+    plan = np.array([[0.5, 1.5, 1.5, 4.0], [1.0, 3.0, 2.0, 0.0]])
+    found = [compiled_rate(t, plan) for t in (-1.0, 0.5, 1.0, 1.5, 2.75, 4.0, 9.0)]
+    assert found == [1.0, 1.0, 2.0, 2.0, 1.0, 0.0, 0.0]
+    assert compiled_rate(3.0, np.array([[0.0], [0.7]])) == 0.7
