@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +13,6 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.output import atomic_path, check_target, save_dataset
-from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon, SignGD
-from peakedtheory.exact.entropy import match_entropy
 
 if TYPE_CHECKING:
     import xarray
@@ -42,18 +40,6 @@ BetaGrid = Annotated[
     ),
 ]
 BETAS = "0.1,0.3,1,2,3,5,7,10,20,50,100"
-BetaStar = Annotated[
-    float | None,
-    typer.Option(
-        "--beta-star",
-        help="Teacher's inverse temperature; inf, the default, for hard labels.",
-        metavar="B",
-    ),
-]
-EntropyOption = Annotated[
-    float | None,
-    typer.Option("--entropy", "-H", help="Teacher's entropy in nats, instead of --beta-star.", metavar="H"),
-]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -102,54 +88,6 @@ def parse_grid(argument: str, text: str) -> np.ndarray:
             repr(text),
             "correct the grid",
         )
-
-
-def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:
-    """Return the β* that two options give; infinite, hard labels, without either."""
-    if beta_star is not None and entropy is not None:
-        fail(
-            "beta_star, entropy",
-            "at most one may be given",
-            f"{beta_star}, {entropy}",
-            "name the teacher once",
-        )
-    if entropy is not None:
-        return float(match_entropy(entropy, vocab).beta_star)
-    return math.inf if beta_star is None else beta_star
-
-
-#: What names of optimizers that draw batches stand for (Adam under weight decay is AdamW); those whose rates
-#: the theory tunes; all it predicts.
-BATCHED: Mapping[str, type[SGD | Adam | SignGD | Muon]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": Adam,
-    "signgd": SignGD,
-    "muon": Muon,
-}
-TUNED = ("sgd", "adam", "signgd")
-PREDICTED = ("gradient-flow", *TUNED)
-
-
-def named_optimizer(
-    name: str,
-    known: Iterable[str],
-    *,
-    learning_rate: float | None = None,
-    batch: float | None = None,
-    width: float | None = None,
-) -> Any:
-    """Return the optimizer of that name, one of those `known`, with its own default for what is not given."""
-    if name not in known:
-        *others, last = known
-        fail("optimizer", f"must be {', '.join(others)} or {last}", repr(name), "name one of them")
-    if name == "gradient-flow":
-        if learning_rate is not None:
-            rule = "must be left out for gradient flow"
-            fail("lr", rule, f"{learning_rate:g}", "name an optimizer or drop it")
-        return GradientFlow(width=width)
-    numbers = {"learning_rate": learning_rate, "batch": batch, "width": width}
-    return BATCHED[name](**{key: value for key, value in numbers.items() if value is not None})
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -10,14 +10,7 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.progress import reporter
-from peakedtheory.cli._common import (
-    JsonFlag,
-    OutputFile,
-    PlotFile,
-    print_json,
-    save_figure,
-    save_results,
-)
+from peakedtheory.cli._common import JsonFlag, OutputFile, PlotFile, print_json, save_figure, save_results
 from peakedtheory.cli._curves import (
     BitsFlag,
     BytesOption,

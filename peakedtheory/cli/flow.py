@@ -9,21 +9,17 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
-    PREDICTED,
-    BetaStar,
-    EntropyOption,
     JsonFlag,
     OutputFile,
     PlotFile,
     Vocabulary,
-    named_optimizer,
     parse_grid,
     print_json,
     print_table,
     save_figure,
     save_results,
-    teacher,
 )
+from peakedtheory.cli._students import PREDICTED, BetaStar, EntropyOption, named_optimizer, teacher
 from peakedtheory.dynamics.student import FIELDS, student_flow
 from peakedtheory.figures.flows import draw_run
 

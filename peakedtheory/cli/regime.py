@@ -10,9 +10,7 @@ import typer
 from peakedtheory._common.progress import reporter
 from peakedtheory._common.results import to_dataset
 from peakedtheory.cli._common import (
-    BetaStar,
     EnergiesOption,
-    EntropyOption,
     JsonFlag,
     OutputFile,
     PlotFile,
@@ -23,6 +21,7 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
+from peakedtheory.cli._students import BetaStar, EntropyOption
 from peakedtheory.dynamics.aligned_path import aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant

@@ -9,20 +9,16 @@ import typer
 
 from peakedtheory._common.results import to_dataset
 from peakedtheory.cli._common import (
-    TUNED,
-    BetaStar,
-    EntropyOption,
     JsonFlag,
     OutputFile,
     PlotFile,
     Vocabulary,
-    named_optimizer,
     print_json,
     print_table,
     save_figure,
     save_results,
-    teacher,
 )
+from peakedtheory.cli._students import TUNED, BetaStar, EntropyOption, named_optimizer, teacher
 from peakedtheory.dynamics.tuning import optimal_schedule
 from peakedtheory.figures.flows import draw_schedule
 

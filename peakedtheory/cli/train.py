@@ -10,17 +10,16 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
-    BATCHED,
     JsonFlag,
     OutputFile,
     PlotFile,
-    named_optimizer,
     number,
     parse_grid,
     print_json,
     print_table,
     save_figure,
 )
+from peakedtheory.cli._students import BATCHED, named_optimizer
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.training.cases import Case
