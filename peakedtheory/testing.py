@@ -15,9 +15,11 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from peakedtheory.energies.atoms import Discrete
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import moved
-from peakedtheory.energies.laws import Discrete, Energies, Gaussian
 from peakedtheory.energies.mixtures import Mixture
+from peakedtheory.energies.normal import Gaussian
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.expansions import (
     high_temperature_expansion,

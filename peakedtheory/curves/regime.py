@@ -20,7 +20,7 @@ from peakedtheory.curves.curve import LossCurve
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.regimes import AlignedPath, Window, aligned_path, regime
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.exact.thermodynamics import thermodynamics

@@ -17,8 +17,8 @@ from peakedtheory._common.checks import fail, real_array, real_number, single_nu
 from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe
 from peakedtheory.energies.components import Atoms, Density
-from peakedtheory.energies.laws import STANDARD_NORMAL
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.finite_width import FiniteWidth
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
 
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory.dynamics.gap_law import predict_exponent
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms
-from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.thermodynamics import thermodynamics
 
 #: The dense table has this many quintic cells in each panel.

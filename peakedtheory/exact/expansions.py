@@ -15,8 +15,8 @@ import numpy as np
 from numpy.polynomial import hermite_e
 
 from peakedtheory._common.checks import fail, single_number, whole_number
-from peakedtheory.energies.laws import STANDARD_NORMAL
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.finite_width import FiniteWidth
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact import cumulants, lowest_levels as order_statistics
 from peakedtheory.exact.lowest_levels import LowestLevels

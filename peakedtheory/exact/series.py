@@ -13,7 +13,7 @@ import scipy
 
 from peakedtheory._common.checks import fail, inverse_temperature
 from peakedtheory._common.results import describe, scalar_or_array
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 
 #: Where the exact Φ shows what a low-temperature series leaves open, in units of the rate it should vary at.
 _SEEN = (5.0, 20.0, 80.0)

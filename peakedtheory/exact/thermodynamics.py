@@ -13,8 +13,9 @@ import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, number_of_energies
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
-from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.finite_width import FiniteWidth
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.gaussian import gaussian_thermodynamics
 from peakedtheory.exact.quadrature import general_thermodynamics

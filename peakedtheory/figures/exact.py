@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from peakedtheory.energies.laws import STANDARD_NORMAL
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.thermodynamics import thermodynamics
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 from peakedtheory._common.checks import fail, single_number
 from peakedtheory._common.progress import reporter
 from peakedtheory._common.results import scalar_or_array
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.sampling.arguments import (
     layout_of,

@@ -17,18 +17,14 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.threads import share
+from peakedtheory.energies.atoms import Discrete
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.central_moments import tail_indices
 from peakedtheory.energies.components import Atoms
-from peakedtheory.energies.laws import (
-    STANDARD_NORMAL,
-    Continuous,
-    Discrete,
-    Energies,
-)
-from peakedtheory.energies.mixtures import (
-    FiniteWidth,
-    Mixture,
-)
+from peakedtheory.energies.continuous import Continuous
+from peakedtheory.energies.finite_width import FiniteWidth
+from peakedtheory.energies.mixtures import Mixture
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory.sampling.moments import Layout
 from peakedtheory.sampling.normal_tables import normal_table

@@ -11,7 +11,8 @@ from peakedtheory import (
     as_energies,
     parse_energies,
 )
-from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from scipy import integrate, stats
 from scipy.special import zeta
 
 from peakedtheory import high_temperature_expansion, low_temperature_expansion, thermodynamics
-from peakedtheory.energies.laws import Continuous
+from peakedtheory.energies.continuous import Continuous
 from peakedtheory.exact.cumulants import mean_cumulant
 from peakedtheory.exact.expansions import longest_expansion
 from peakedtheory.exact.lowest_levels import cluster_integral

@@ -69,7 +69,7 @@ def predict_numerics(data: xarray.Dataset) -> xarray.Dataset:
     import xarray
 
     from peakedtheory.dynamics.interpolant import interpolant
-    from peakedtheory.energies.mixtures import FiniteWidth
+    from peakedtheory.energies.finite_width import FiniteWidth
 
     scales, weights = FiniteWidth(WIDTH).scales
     table = interpolant(CLASSES)
