@@ -7,7 +7,7 @@ If P(gap < s) ~ C s^κ, then L ~ CΓ(κ+1)η(κ+1) β^-κ and gradient flow give
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,8 @@ from scipy.special import beta as beta_function, gamma, zeta
 from peakedtheory._common.checks import fail, real_array, real_number, single_number
 from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Density
-from peakedtheory.energies.finite_width import FiniteWidth
-from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
 
 
@@ -153,18 +152,25 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
     """
     distribution = as_energies(energies)
     n = float(single_number(n, 2))
-    if isinstance(distribution, FiniteWidth):
-        scales, weights = distribution.scales
-        inner = predict_exponent(STANDARD_NORMAL, n)
-        if distribution.width <= 1:
-            return Exponent(
-                1 / 3, 1.0, None, "width 1: ⟨1/|x|⟩ diverges, and a factor ln β remains", 0.0, True
-            )
-        mean = float(weights @ (1.0 / scales))
-        text = "Gaussian logits given the input, averaged over its norm: the gap density at zero is finite"
-        return Exponent(1 / 3, 1.0, inner.coefficient * mean, text)  # type: ignore[operator]
     distribution.require_maximum(n)
-    scale, parts = distribution.scale, distribution.core.components
+    given_scale = _independent_exponent(distribution, n)
+    return given_scale if distribution.independent else _over_scales(given_scale, distribution)
+
+
+def _over_scales(given: Exponent, energies: Energies) -> Exponent:
+    """Return the law averaged over the scale s that the energies of one draw share: L ~ ⟨s^-κ⟩."""
+    mean = energies.scale_moment(-given.gap_exponent)
+    text = f"given the scale that all energies share, {given.explanation}"
+    if math.isinf(mean):
+        text += "; averaged over it a factor ln β remains"
+        return replace(given, coefficient=None, explanation=text, logarithmic=True)
+    coefficient = None if given.coefficient is None else given.coefficient * mean
+    return replace(given, coefficient=coefficient, explanation=text)
+
+
+def _independent_exponent(distribution: Energies, n: float) -> Exponent:
+    """Return the law of independent energies, or of those that share a scale where that is one."""
+    scale, parts = distribution.scale, distribution.core.unscaled.components
     atoms = [part for _, part in parts if isinstance(part, Atoms)]
     densities = [(w, part) for w, part in parts if isinstance(part, Density)]
     if not densities:

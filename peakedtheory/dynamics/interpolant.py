@@ -193,7 +193,7 @@ class Interpolant:
 
     def _ends(self, top: float, variance: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
         """Drive g and loss Λ at the top: from S - c1 = Λ + βg, and S or a power law of Φ'' beyond."""
-        if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
+        if any(isinstance(part, Atoms) for _, part in self.energies.core.unscaled.components):
             # Φ'' ~ β^-p, with large p behind a gap; c1 is not zero
             power = max(math.log(variance[0] / variance[1]) / math.log(beta[1] / beta[0]), 2.001)
             drive = top * variance[1] / (power - 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -24,16 +25,42 @@ class Energies(ABC):
         F = location + scale F₀(scale β), and only the core is ever integrated.
     core : Energies
         The standardised distribution, `self` where location is 0 and scale is 1.
+    width : int
+        m where the energies of one draw share a random factor s = χ_m/√m, as the logits of a network of
+        hidden width m do; 0 where they are independent. Everything else here describes one energy.
     """
 
     name: str
     location: float = 0.0
     scale: float = 1.0
+    width: int = 0
 
     @property
     def core(self) -> Energies:
         """The distribution before location and scale."""
         return self
+
+    @property
+    def independent(self) -> bool:
+        """Whether the energies of one draw are independent; otherwise they are so given their scale."""
+        return self.width == 0
+
+    @property
+    def unscaled(self) -> Energies:
+        """The law, of a core, before the factor s that the energies of one draw share."""
+        return self
+
+    @property
+    def scales(self) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes and weights of the average over s; s = 1 for independent energies."""
+        return np.ones(1), np.ones(1)
+
+    def scale_moment(self, power: float) -> float:
+        """Return ⟨s^power⟩, infinite where it does not exist."""
+        if power <= -self.width < 0:
+            return math.inf
+        s, weight = self.scales
+        return float(weight @ s**power)
 
     @property
     @abstractmethod
@@ -50,7 +77,7 @@ class Energies(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
-        """Return independent energies in an array of shape `size`."""
+        """Return energies in an array of shape `size`; the last axis is one draw, where that matters."""
 
     @functools.cached_property
     def mean(self) -> float:
@@ -75,7 +102,7 @@ class Energies(ABC):
         return all(isinstance(part, Atoms) for _, part in self.components)
 
     @functools.cached_property
-    def _tail_indices(self) -> list[tuple[float, float]]:
+    def tail_indices(self) -> list[tuple[float, float]]:
         """Tail indices of x = -ε upwards and downwards, of each part of the core."""
         return [tail_indices(part) for _, part in self.core.components]
 
@@ -85,7 +112,7 @@ class Energies(ABC):
         Both tails count: -ε must have a mean towards high values, and the lowest of n energies must have
         one even where a single energy has none.
         """
-        for low, high in self._tail_indices:
+        for low, high in self.tail_indices:
             if low <= 1.0 + 1e-6:
                 fail(
                     "energies",
@@ -110,10 +137,15 @@ class Located(Energies):
 
     def __init__(self, core: Energies, location: float, scale: float, name: str) -> None:
         self._core, self.location, self.scale, self.name = core, float(location), float(scale), name
+        self.width = core.width
 
     @property
     def core(self) -> Energies:
         return self._core
+
+    @property
+    def scales(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.core.scales
 
     @functools.cached_property
     def components(self) -> tuple[Component, ...]:

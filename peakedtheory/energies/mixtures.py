@@ -12,7 +12,7 @@ from peakedtheory._common.checks import fail
 from peakedtheory.energies.atoms import shorten
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component
-from peakedtheory.energies.finite_width import FiniteWidth
+from peakedtheory.energies.inversion import quantile_between
 from peakedtheory.energies.reading import as_energies
 
 
@@ -36,13 +36,9 @@ class Mixture(Energies):
             fail("parts", "must have positive weights", shorten(weights), "drop parts of weight zero")
         self.weights = weights / weights.sum()
         self.parts = tuple(as_energies(e) for _, e in parts)
-        if any(isinstance(e, FiniteWidth) for e in self.parts):
-            fail(
-                "parts",
-                "must be distributions of one energy",
-                "FiniteWidth",
-                "mix the widths' results instead",
-            )
+        shared = [e.name for e in self.parts if not e.independent]
+        if shared:
+            fail("parts", "must have independent energies", shared[0], "mix the results of each part instead")
         self.name = " + ".join(f"{w:g}*({e.name})" for w, e in zip(self.weights, self.parts, strict=True))
 
     @functools.cached_property
@@ -59,12 +55,7 @@ class Mixture(Energies):
     def ppf(self, q: np.ndarray) -> np.ndarray:
         q = np.asarray(q, dtype=float)
         candidates = np.stack([e.ppf(q) for e in self.parts])
-        low, high = candidates.min(axis=0), candidates.max(axis=0)
-        for _ in range(200):  # bisection between the parts' own quantiles, to the last bit
-            middle = 0.5 * (low + high)
-            above = self.cdf(middle) >= q
-            low, high = np.where(above, low, middle), np.where(above, middle, high)
-        return high
+        return quantile_between(self.cdf, q, candidates.min(axis=0), candidates.max(axis=0))
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         which = rng.choice(self.weights.size, size=size, p=self.weights)

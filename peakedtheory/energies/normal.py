@@ -40,8 +40,9 @@ class StandardNormal(Energies):
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         return rng.standard_normal(size)
 
-    def require_maximum(self, n: float) -> None:
-        """Every moment exists."""
+    @property
+    def tail_indices(self) -> list[tuple[float, float]]:
+        return [(math.inf, math.inf)]
 
     def central_moments(self, order: int) -> np.ndarray:
         moments = np.zeros(order + 1)

@@ -19,10 +19,8 @@ from peakedtheory._common.checks import fail
 from peakedtheory._common.threads import share
 from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
-from peakedtheory.energies.central_moments import tail_indices
 from peakedtheory.energies.components import Atoms
 from peakedtheory.energies.continuous import Continuous
-from peakedtheory.energies.finite_width import FiniteWidth
 from peakedtheory.energies.mixtures import Mixture
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
@@ -260,7 +258,7 @@ def from_distribution(request: Request, energies: Energies) -> tuple[EnergySampl
 
 
 def _is_smooth(core: Energies) -> bool:
-    if isinstance(core, FiniteWidth):
+    if not core.independent:
         return False
     return core is STANDARD_NORMAL or not any(isinstance(part, Atoms) for _, part in core.components)
 
@@ -294,15 +292,14 @@ def _order_statistics(request: Request, core: Energies) -> tuple[EnergySampler, 
 
 
 def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
-    if core is STANDARD_NORMAL or isinstance(core, FiniteWidth):
+    if core.unscaled is STANDARD_NORMAL:
         if request.n >= (1 << 33 if request.precision == "double" else 1 << 34):
             fail(
                 "n", "must be below 2^33 for plain sampling", str(request.n), "use method='order-statistics'"
             )
-        width = core.width if isinstance(core, FiniteWidth) else 0
         return PlainSampler(
-            **request.common, grid=request.grid, table=request.table(), width=width
-        ), f"width {width}"
+            **request.common, grid=request.grid, table=request.table(), width=core.width
+        ), f"width {core.width}"
     if isinstance(core, Discrete):
         if core.values.size <= max(64, 4 * request.n):
             atoms = AtomsSampler(**request.common, x=-core.values, weights=core.weights)
@@ -333,9 +330,7 @@ def _require_memory(n: int) -> None:
 
 def has_heavy_lower_tail(energies: Energies) -> bool:
     """Whether the lowest energy has an infinite variance, so that no standard error is honest."""
-    if isinstance(energies, FiniteWidth):
-        return False
-    return any(tail_indices(part)[0] <= 2.0 + 1e-6 for _, part in energies.core.components)
+    return any(low <= 2.0 + 1e-6 for low, _ in energies.tail_indices)
 
 
 def without_caches(energies: Energies) -> Energies:

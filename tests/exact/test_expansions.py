@@ -254,9 +254,13 @@ def test_finite_width():
     assert narrow.coefficients[0] == pytest.approx(
         factor * low_temperature_expansion(128).coefficients[0], rel=1e-12
     )
+    factor = 2.0**1.5 * math.gamma(0.5) / math.gamma(2)  # ⟨(χ_4/2)^-3⟩
+    wide = low_temperature_expansion(128, order=4)
+    steep = low_temperature_expansion(128, "finite-width:m=4", order=4)
+    assert abs(steep.coefficients[4] - factor * wide.coefficients[4]) <= steep.error[4]
     exact = thermodynamics(500.0, 128, "finite-width:m=4")
     assert narrow.internal_energy(500.0) == pytest.approx(exact.internal_energy, rel=1e-6)
-    with pytest.raises(ValueError, match="order: must be at most the width 4"):
+    with pytest.raises(ValueError, match="order: at most 4 for finite-width:m=4 energies"):
         low_temperature_expansion(128, "finite-width:m=4", order=5)
 
 
