@@ -18,6 +18,7 @@ from peakedtheory._common.checks import (
     single_number,
     teacher_temperature,
 )
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory.dynamics.approach import artanh_of_end
 from peakedtheory.dynamics.interpolant import interpolant
 
@@ -108,7 +109,7 @@ def power_law(tau: Any, n: float, c_eff: float = 1.0) -> ClosedForm:
     0.05792
     """
     times, count, c_eff = _arguments(tau, n, c_eff)
-    c2 = np.pi**2 / 12.0 * interpolant(count).slope
+    c2 = C2_PER_GAP_DENSITY * interpolant(count).slope
     beta = np.cbrt(3.0 * c_eff * c2 * times / count)
     with np.errstate(divide="ignore"):
         return ClosedForm(beta[()], (c2 / beta)[()])
@@ -186,7 +187,7 @@ def finite_beta_star_law(tau: Any, beta_star: float, n: float, c_eff: float = 1.
     """
     times, count, c_eff = _arguments(tau, n, c_eff)
     star = teacher_temperature(beta_star, allow_infinite=False)
-    c2 = np.pi**2 / 12.0 * interpolant(count).slope
+    c2 = C2_PER_GAP_DENSITY * interpolant(count).slope
     ratio = times * c_eff * c2 / (count * star**3)
     y = artanh_of_end(ratio)
     b = np.tanh(y)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import beta as beta_function, gamma, zeta
 
 from peakedtheory._common.checks import fail, real_array, real_number, single_number
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe
 from peakedtheory.energies.base import Energies
@@ -195,13 +196,13 @@ def _independent_exponent(distribution: Energies, n: float) -> Exponent:
             f"the density diverges with exponent {singular.k - 1:.3g}, where the density of the gap at zero"
             " diverges logarithmically: L ~ ln β/β"
         )
-        coefficient = n * (n - 1.0) * singular.strength * math.pi**2 / 12.0 / scale
+        coefficient = n * (n - 1.0) * singular.strength * C2_PER_GAP_DENSITY / scale
         return Exponent(1 / 3, 1.0, coefficient, text, 0.0, True)
     text = "regular density: the gap between the two lowest energies has a finite, nonzero density at zero"
     if atoms:
         text += "; atoms beside it change the coefficient, not the exponent"
         return Exponent(1 / 3, 1.0, None, text)
-    return Exponent(1 / 3, 1.0, math.pi**2 / 12.0 * gap_density(densities, n) / scale, text)
+    return Exponent(1 / 3, 1.0, C2_PER_GAP_DENSITY * gap_density(densities, n) / scale, text)
 
 
 def _eta(s: float) -> float:

@@ -49,7 +49,7 @@ class OrderStatisticsSampler(EnergySampler):
         self, exponentials: np.ndarray, out: np.ndarray, maximum: np.ndarray, bound: np.ndarray
     ) -> None:
         """Fill outputs, largest x, and, given room, bounds on what each output neglects."""
-        from peakedtheory.kernels.order_statistics import order_statistics
+        from peakedtheory.kernels.order_statistics import order_statistics  # loads Numba
 
         t = self.tables
         order_statistics(

@@ -59,7 +59,7 @@ class MisalignedSampler(Sampler):
         return min(64, self.block)
 
     def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
-        from peakedtheory.kernels.misaligned import MISALIGNED_QUANTITIES, sample_misaligned
+        from peakedtheory.kernels.misaligned import MISALIGNED_QUANTITIES, sample_misaligned  # loads Numba
 
         key, stream = self.seed.counter_key
         chunks = -(-count // self.chunk)

@@ -156,7 +156,7 @@ class EnergySampler(Sampler):
     @property
     def together(self) -> int:
         """Samples that a kernel takes at once."""
-        from peakedtheory.kernels.lanes import LANES
+        from peakedtheory.kernels.lanes import LANES  # loads Numba
 
         return LANES
 
@@ -219,7 +219,7 @@ class PlainSampler(EnergySampler):
 
     @property
     def together(self) -> int:
-        from peakedtheory.kernels.sampling import SMALL
+        from peakedtheory.kernels.sampling import SMALL  # loads Numba
 
         return super().together if self.n <= SMALL else 1
 
@@ -229,7 +229,7 @@ class PlainSampler(EnergySampler):
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
     ) -> None:
-        from peakedtheory.kernels.sampling import sample_moments
+        from peakedtheory.kernels.sampling import sample_moments  # loads Numba
 
         key, stream = self.seed.counter_key
         beta, (start, stop) = self.layout.beta, span

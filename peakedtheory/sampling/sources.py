@@ -85,7 +85,7 @@ class FromArray:
     values: np.ndarray
 
     def __call__(self, owner: GivenSampler, first: int, x: np.ndarray) -> None:
-        from peakedtheory.kernels.sources import resample
+        from peakedtheory.kernels.sources import resample  # loads Numba
 
         key, stream = owner.seed.counter_key
 
@@ -123,7 +123,7 @@ _fills: dict[int, tuple[Any, Callable]] = {}
 
 
 def _compiled(energy: Any) -> Callable:
-    from peakedtheory.kernels.sources import make_sampler
+    from peakedtheory.kernels.sources import make_sampler  # loads Numba
 
     if id(energy) not in _fills:
         _fills[id(energy)] = (energy, make_sampler(energy))
