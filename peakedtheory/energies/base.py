@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -127,6 +128,19 @@ class Energies(ABC):
                     f"{self.name} (high-energy tail of index {high:.3g})",
                     f"take n > {1 / high:.3g}",
                 )
+
+    def _above(self, x: np.ndarray) -> np.ndarray:
+        """P(X > x) of x = -ε, for a `Density`."""
+        return self.cdf(-x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what defines the law: copies and other processes work out the rest anew."""
+        kind = type(self)
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(getattr(kind, name, None), functools.cached_property)
+        }
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"

@@ -41,9 +41,9 @@ class Continuous(Energies):
                 "take a law on the line: of angles, `vonmises_line`",
             )
         density = Density(
-            lambda x: self._pdf(-x),
-            lambda x: d.cdf(-x),
-            lambda x: self._survival(-x),
+            self._pdf,
+            self._above,
+            self._below,
             -high,
             -low,
             -quartiles[1],
@@ -52,12 +52,15 @@ class Continuous(Energies):
         )
         return ((1.0, density),)
 
-    def _pdf(self, energy: np.ndarray) -> np.ndarray:
+    def _pdf(self, x: np.ndarray) -> np.ndarray:
         try:
-            return self.distribution.pdf(energy)
+            return self.distribution.pdf(-x)
         except OverflowError:  # some of SciPy's densities raise it next to a singular edge
             with np.errstate(over="ignore"):
-                return np.exp(self.distribution.logpdf(energy))
+                return np.exp(self.distribution.logpdf(-x))
+
+    def _below(self, x: np.ndarray) -> np.ndarray:
+        return self._survival(-x)
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
         return self.distribution.cdf(energy)

@@ -77,7 +77,7 @@ class FiniteWidth(Energies):
         quartile = float(self.ppf(np.array(0.75)))
         density = Density(
             self._pdf,
-            lambda x: self.cdf(-x),
+            self._above,
             self.cdf,
             -math.inf,
             math.inf,

@@ -17,19 +17,29 @@ class StandardNormal(Energies):
     """ε ~ N(0, 1), for which the engine has a fast path."""
 
     name = "normal"
+    _only: StandardNormal | None = None
+
+    def __new__(cls) -> StandardNormal:
+        """Return the one there is: what is asked of it is whether it is that."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
 
     @functools.cached_property
     def components(self) -> tuple[Component, ...]:
         density = Density(
-            lambda x: np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
-            lambda x: scipy.special.ndtr(-x),
-            lambda x: scipy.special.ndtr(x),
+            self._pdf,
+            self._above,
+            self.cdf,
             -math.inf,
             math.inf,
             0.0,
             1.35,
         )
         return ((1.0, density),)
+
+    def _pdf(self, x: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
         return scipy.special.ndtr(energy)

@@ -6,7 +6,6 @@ x = -ε sample by sample; everything else is drawn inside the kernels.
 
 from __future__ import annotations
 
-import copy
 import functools
 import hashlib
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms
 from peakedtheory.energies.continuous import Continuous
-from peakedtheory.energies.mixtures import Mixture
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory.sampling.moments import Layout
@@ -315,7 +313,7 @@ def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
             sampler = PlainSampler(**request.common, grid=request.grid, table=table, per_unit=per_unit)
             return sampler, digest(table)
     _require_memory(request.n)
-    return _filled(request, FromPython(without_caches(core).sample), 60.0), core.name
+    return _filled(request, FromPython(core.sample), 60.0), core.name
 
 
 def _require_memory(n: int) -> None:
@@ -331,15 +329,6 @@ def _require_memory(n: int) -> None:
 def has_heavy_lower_tail(energies: Energies) -> bool:
     """Whether the lowest energy has an infinite variance, so that no standard error is honest."""
     return any(low <= 2.0 + 1e-6 for low, _ in energies.tail_indices)
-
-
-def without_caches(energies: Energies) -> Energies:
-    """Copy a distribution without what it has worked out so far, so that it can be sent to a process."""
-    bare = copy.copy(energies)
-    bare.__dict__.pop("components", None)
-    if isinstance(bare, Mixture):
-        bare.parts = tuple(without_caches(part) for part in bare.parts)
-    return bare
 
 
 def digest(*parts: Any) -> str:
