@@ -14,9 +14,9 @@ import pytest
 import torch
 import xarray
 
+from peakedtheory._common import resume as resume_files
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training import (
-    checkpoints as _checkpoints,
     runs as _runs,
     train as training,
 )
@@ -89,8 +89,8 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("engine", ["compiled", "torch"])
 def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
-    monkeypatch.setattr(_checkpoints, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoints, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(resume_files, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resume_files, "SAVING_SHARE", math.inf)
     monkeypatch.setattr(_runs, "_CHUNK_STEPS", 4)
     options = {"record": 9, "engine": engine, "observe": ["weights", "hessian"], **SMALL}
 
@@ -115,8 +115,9 @@ def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
 KILLED = """
 import sys
 from peakedtheory.validation import grid, train
-from peakedtheory.validation.training import checkpoints, runs
-checkpoints.SAVE_SECONDS, checkpoints.SAVING_SHARE = 0.0, float("inf")
+from peakedtheory._common import resume
+from peakedtheory.validation.training import runs
+resume.SAVE_SECONDS, resume.SAVING_SHARE = 0.0, float("inf")
 runs._CHUNK_STEPS = 7
 train(grid(optimizer=["adam", "sgd"], batch=40), 3000, checkpoint=sys.argv[1], n=12, width=6, test_samples=100)
 """
@@ -252,9 +253,9 @@ def test_resume_files_of_something_else(tmp_path):
     train(Case(batch=8), 4, checkpoint=file, **SMALL)
     with pytest.raises(ValueError, match="must not exist unless a run is resumed"):
         train(Case(batch=8), 4, checkpoint=file, **SMALL)
-    with pytest.raises(ValueError, match=r"same run.*differs in steps"):
+    with pytest.raises(ValueError, match=r"same training run.*made with steps = 4 and not 5"):
         train(Case(batch=8), 5, checkpoint=file, resume=True, **SMALL)
-    with pytest.raises(ValueError, match=r"same run.*differs in cases"):
+    with pytest.raises(ValueError, match=r"same training run.*made with cases = "):
         train(Case(batch=9), 4, checkpoint=file, resume=True, **SMALL)
     file.write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ValueError, match="must be a resume file of a training run"):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.progress import reporter
+from peakedtheory._common.resume import ResumeFile
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.schedules import figures as draw
@@ -27,7 +28,6 @@ from peakedtheory.validation.experiments.schedules.analysis import (
 )
 from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
 from peakedtheory.validation.training.cases import Case, theory_of
-from peakedtheory.validation.training.checkpoints import ResumeFile
 
 if TYPE_CHECKING:
     import xarray
@@ -53,7 +53,7 @@ def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
     from peakedtheory.dynamics.tuning import optimal_schedule
 
     wanted = [(part, budget) for part in settings["parts"] for budget in settings["budgets"]]
-    file = ResumeFile(context.checkpoint("tuning"), {"experiment": "schedules", **settings})
+    file = ResumeFile(context.checkpoint("tuning"), "tuning of schedules", settings)
     known = file.left(context.resume) or {}
     out = {}
     with reporter(context.progress, "tuning schedules by theory") as report:
