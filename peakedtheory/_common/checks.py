@@ -10,7 +10,7 @@ import numpy as np
 #: Inverse temperature whose square is still a number.
 _COLDEST = 1e150
 #: Steps whose rates fit in memory.
-_MOST_STEPS = 100_000_000
+MOST_STEPS = 100_000_000
 
 
 def fail(argument: str, rule: str, value: str, remedy: str) -> NoReturn:
@@ -69,7 +69,7 @@ def whole_number(
 
 def number_of_steps(value: Any, argument: str = "steps", minimum: int = 1) -> int:
     """Return the length of a run or of a part of it."""
-    return whole_number(argument, value, minimum, _MOST_STEPS, "give a number of steps")
+    return whole_number(argument, value, minimum, MOST_STEPS, "give a number of steps")
 
 
 def inverse_temperature(value: Any, argument: str = "beta", *, allow_infinite: bool = False) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import MOST_STEPS, fail
 from peakedtheory.curves.curve import LossCurve, between_records, schedule_behind
 from peakedtheory.curves.log_formats import Log, read_log
 
@@ -49,8 +49,6 @@ _HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "dev"}
 #: A schedule that is further than this fraction of the peak from the logged rates deserves a word.
 _DISAGREEMENT = 0.05
 
-#: A rate is kept for every step.
-_MOST_STEPS = 100_000_000
 
 Split = Literal["auto", "training", "validation"]
 
@@ -139,8 +137,8 @@ def read_loss_curve(
     table = {key: log.columns[column] for key, column in names.items()}
     factor = _factor(bits, bytes_per_token)
     step, loss = _series(table["step"], table["loss"], f"{path.name}: {names['loss']}", path)
-    if step[-1] > _MOST_STEPS:
-        rule = f"must count at most {_MOST_STEPS:g} optimizer steps"
+    if step[-1] > MOST_STEPS:
+        rule = f"must count at most {MOST_STEPS:g} optimizer steps"
         fail("step", rule, f"{step[-1]:g} in {path}", "if these are tokens, name the column of steps, step=…")
     rates, source = _rates(table, step, schedule, path)
     extras = {

@@ -20,6 +20,9 @@ class Continuous(Energies):
         self.distribution, self.name = distribution, name
         self._candidates = tuple(-float(c) for c in candidates)
         self._quantile = getattr(distribution, "ppf", None) or distribution.icdf
+        upper = getattr(distribution, "isf", None) or getattr(distribution, "iccdf", None)
+        if upper is not None:
+            self.isf = upper  # the quantile from the other end, which keeps its digits there
         self._survival = getattr(distribution, "sf", None) or distribution.ccdf
 
     @functools.cached_property

@@ -47,6 +47,10 @@ class StandardNormal(Energies):
     def ppf(self, q: np.ndarray) -> np.ndarray:
         return scipy.special.ndtri(q)
 
+    def isf(self, q: np.ndarray) -> np.ndarray:
+        """Return the energy above which a fraction `q` of the probability lies."""
+        return -scipy.special.ndtri(q)
+
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         return rng.standard_normal(size)
 

@@ -18,8 +18,8 @@ from peakedtheory._common.checks import fail, single_number, whole_number
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
-from peakedtheory.exact import cumulants, lowest_levels as order_statistics
-from peakedtheory.exact.lowest_levels import LowestLevels
+from peakedtheory.exact import cumulants
+from peakedtheory.exact.lowest_levels import MAX_ORDER, LowestLevels
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
 
 Series = TypeVar("Series", bound=Expansion)
@@ -59,7 +59,7 @@ def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> L
     4.2318320421 0 3.4805423456
     """
     count = float(single_number(n, 2))
-    order = _checked_order(order, order_statistics.MAX_ORDER)
+    order = _checked_order(order, MAX_ORDER)
     distribution = as_energies(energies)
     distribution.require_maximum(count)
     law = distribution.core.unscaled
@@ -161,7 +161,7 @@ def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, o
     >>> longest_expansion(high_temperature_expansion, 100, "t:df=3.5", 6).order
     3
     """
-    for shorter in range(_checked_order(order, order_statistics.MAX_ORDER), 0, -1):
+    for shorter in range(_checked_order(order, MAX_ORDER), 0, -1):
         try:
             return expansion(n, energies, shorter)
         except ValueError as error:

@@ -47,7 +47,7 @@ def compute_blocks(sampler: Sampler, first: int, stop: int) -> list[Block]:
 
 
 @dataclass
-class Run:
+class BlockRun:
     """Blocks 0 .. blocks - 1 of a sampler, merged.
 
     Attributes

@@ -181,13 +181,13 @@ class EnergySampler(Sampler):
 
 
 @dataclass(frozen=True)
-class Grid:
+class BetaGrid:
     """Inverse temperatures cut into what the kernels take at once: evenly spaced or not."""
 
     parts: tuple[tuple[np.ndarray, bool], ...]
 
     @classmethod
-    def of(cls, beta: np.ndarray, main: np.ndarray) -> Grid:
+    def of(cls, beta: np.ndarray, main: np.ndarray) -> BetaGrid:
         """Use running products where all β, or at least the `main` ones of them, are evenly spaced."""
         everything = np.arange(beta.size)
         if _is_even(beta):
@@ -208,7 +208,7 @@ def _is_even(beta: np.ndarray) -> bool:
 class PlainSampler(EnergySampler):
     """Energies drawn afresh for each sample inside the kernel: normal, of finite width, or tabulated."""
 
-    grid: Grid
+    grid: BetaGrid
     table: np.ndarray
     per_unit: float = 1.0
     width: int = 0

@@ -19,16 +19,15 @@ from peakedtheory._common.threads import share
 from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms
-from peakedtheory.energies.continuous import Continuous
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory.sampling.moments import Layout
 from peakedtheory.sampling.normal_tables import normal_table
 from peakedtheory.sampling.samplers import (
     AtomsSampler,
+    BetaGrid,
     EnergySampler,
     GivenSampler,
-    Grid,
     PlainSampler,
     Seed,
 )
@@ -186,9 +185,9 @@ class Request:
         }
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> BetaGrid:
         """The inverse temperatures as the kernels take them."""
-        return Grid.of(self.layout.beta, self.main)
+        return BetaGrid.of(self.layout.beta, self.main)
 
     def table(self) -> np.ndarray:
         """Empty table, which fixes the precision."""
@@ -261,23 +260,10 @@ def _is_smooth(core: Energies) -> bool:
     return core is STANDARD_NORMAL or not any(isinstance(part, Atoms) for _, part in core.components)
 
 
-class _Quantiles:
-    """Quantile functions of an energy from both ends, where the distribution has both."""
-
-    def __init__(self, energies: Energies) -> None:
-        self.ppf = energies.ppf
-        if isinstance(energies, Continuous):
-            d = energies.distribution
-            upper = getattr(d, "isf", None) or getattr(d, "iccdf", None)
-            if upper is not None:
-                self.isf = upper
-
-
 @functools.lru_cache(maxsize=16)
 def _tables(beta: tuple[float, ...], n: int, core: Energies) -> OrderStatisticsTables:
-    quantiles = None if core is STANDARD_NORMAL else _Quantiles(core)
     with np.errstate(all="ignore"):
-        return order_statistics_tables(np.array(beta), n, quantiles)
+        return order_statistics_tables(np.array(beta), n, core)
 
 
 def _order_statistics(request: Request, core: Energies) -> tuple[EnergySampler, str]:
@@ -306,8 +292,7 @@ def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
             _require_memory(request.n)
             return _filled(request, FromArray(core.values), 5.0), digest(core.values)
     if request.precision == "single" and not isinstance(core, Discrete):
-        quantiles = _Quantiles(core)
-        found = normal_table(quantiles.ppf, getattr(quantiles, "isf", lambda q: quantiles.ppf(1.0 - q)))
+        found = normal_table(core.ppf, getattr(core, "isf", lambda q: core.ppf(1.0 - q)))
         if found is not None:
             table, per_unit = found
             sampler = PlainSampler(**request.common, grid=request.grid, table=table, per_unit=per_unit)
