@@ -24,8 +24,11 @@ from .exact.losses import (
 from .exact.entropy import match_entropy as match_entropy, EntropyMatch as EntropyMatch
 
 # Energies
-from .energies.laws import Energies as Energies, Gaussian as Gaussian, Discrete as Discrete, Sample as Sample
-from .energies.mixtures import Mixture as Mixture, FiniteWidth as FiniteWidth
+from .energies.base import Energies as Energies
+from .energies.normal import Gaussian as Gaussian
+from .energies.atoms import Discrete as Discrete, Sample as Sample
+from .energies.mixtures import Mixture as Mixture
+from .energies.finite_width import FiniteWidth as FiniteWidth
 from .energies.reading import as_energies as as_energies, parse_energies as parse_energies
 
 # Monte Carlo

@@ -15,9 +15,12 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from peakedtheory._common.checks import fail
+from peakedtheory.energies.atoms import Discrete
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import moved
-from peakedtheory.energies.laws import Discrete, Energies, Gaussian
 from peakedtheory.energies.mixtures import Mixture
+from peakedtheory.energies.normal import Gaussian
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.expansions import (
     high_temperature_expansion,
@@ -179,6 +182,8 @@ def _loss_gradient(beta: float, n: float, energies: Energies) -> float:
 
 def _covariance(beta: float, n: float, energies: Energies) -> float:
     """F of 2 + 3ε at β is 2 + 3 F of ε at 3β, with the moved distribution integrated as it stands."""
+    if not energies.independent:
+        fail("energies", "must be independent to be moved", energies.name, "test the law before its scale")
     moved = Mixture([(1.0, _Moved(energies))])
     direct = thermodynamics(beta, n, moved)
     mapped = thermodynamics(3.0 * beta, n, energies)

@@ -26,7 +26,7 @@ def reporter(progress: bool | Report | None, title: str = "sampling") -> Iterato
     if not progress:
         yield _ignore
         return
-    from rich.console import Console
+    from rich.console import Console  # slow to import, as is what follows
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)

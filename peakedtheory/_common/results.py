@@ -47,7 +47,7 @@ def to_dataset(
     A coordinate becomes a dimension where the grid varies along one axis only, and a plain variable
     where several axes share it.
     """
-    import xarray
+    import xarray  # slow to import
 
     shape = np.broadcast_shapes(*(np.shape(c) for c in coordinates.values()))
     full = {name: np.broadcast_to(value, shape) for name, value in coordinates.items()}

@@ -20,14 +20,14 @@ _SECONDS_PER_THREAD = 1e-3
 
 def number_of_threads() -> int:
     """Return Numba's own number, or one in a worker of a pool, which already occupies the processors."""
-    import numba
+    import numba  # slow to import
 
     return 1 if multiprocessing.parent_process() is not None else int(numba.get_num_threads())
 
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
-    from numba.core import config
+    from numba.core import config  # slow to import
 
     workers = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     return concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix=f"peakedtheory-{process}")

@@ -21,7 +21,7 @@ from peakedtheory.dynamics.aligned_path import AlignedPath, aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.regimes import Window, regime
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.exact.thermodynamics import thermodynamics

@@ -18,6 +18,7 @@ from peakedtheory._common.checks import (
     single_number,
     teacher_temperature,
 )
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.dynamics.approach import approach
 from peakedtheory.dynamics.interpolant import interpolant
@@ -109,7 +110,7 @@ def power_law(tau: Reals, n: float, c_eff: float = 1.0) -> ClosedForm:
     0.05792
     """
     times, count, c_eff = _arguments(tau, n, c_eff)
-    c2 = np.pi**2 / 12.0 * interpolant(count).slope
+    c2 = C2_PER_GAP_DENSITY * interpolant(count).slope
     beta = np.cbrt(3.0 * c_eff * c2 * times / count)
     with np.errstate(divide="ignore"):
         return ClosedForm(beta[()], (c2 / beta)[()])
@@ -189,7 +190,7 @@ def finite_beta_star_law(tau: Reals, beta_star: float, n: float, c_eff: float = 
     """
     times, count, c_eff = _arguments(tau, n, c_eff)
     star = teacher_temperature(beta_star, allow_infinite=False)
-    c2 = np.pi**2 / 12.0 * interpolant(count).slope
+    c2 = C2_PER_GAP_DENSITY * interpolant(count).slope
     b, left = approach(times * c_eff * c2 / (count * star**3))
     with np.errstate(divide="ignore"):
         return ClosedForm((star * b)[()], (c2 / star * left**2 / b)[()])

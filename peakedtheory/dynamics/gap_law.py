@@ -7,19 +7,19 @@ If P(gap < s) ~ C s^κ, then L ~ CΓ(κ+1)η(κ+1) β^-κ and gradient flow give
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import beta as beta_function, gamma, zeta
 
 from peakedtheory._common.checks import fail, real_array, real_number, single_number
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe
 from peakedtheory._common.types import Reals, Values
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Density
-from peakedtheory.energies.laws import STANDARD_NORMAL
-from peakedtheory.energies.mixtures import FiniteWidth
 from peakedtheory.energies.reading import as_energies
 
 
@@ -154,18 +154,25 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
     """
     distribution = as_energies(energies)
     n = float(single_number(n, 2))
-    if isinstance(distribution, FiniteWidth):
-        scales, weights = distribution.scales
-        inner = predict_exponent(STANDARD_NORMAL, n)
-        if distribution.width <= 1:
-            return Exponent(
-                1 / 3, 1.0, None, "width 1: ⟨1/|x|⟩ diverges, and a factor ln β remains", 0.0, True
-            )
-        mean = float(weights @ (1.0 / scales))
-        text = "Gaussian logits given the input, averaged over its norm: the gap density at zero is finite"
-        return Exponent(1 / 3, 1.0, inner.coefficient * mean, text)  # type: ignore[operator]
     distribution.require_maximum(n)
-    scale, parts = distribution.scale, distribution.core.components
+    given_scale = _independent_exponent(distribution, n)
+    return given_scale if distribution.independent else _over_scales(given_scale, distribution)
+
+
+def _over_scales(given: Exponent, energies: Energies) -> Exponent:
+    """Return the law averaged over the scale s that the energies of one draw share: L ~ ⟨s^-κ⟩."""
+    mean = energies.scale_moment(-given.gap_exponent)
+    text = f"given the scale that all energies share, {given.explanation}"
+    if math.isinf(mean):
+        text += "; averaged over it a factor ln β remains"
+        return replace(given, coefficient=None, explanation=text, logarithmic=True)
+    coefficient = None if given.coefficient is None else given.coefficient * mean
+    return replace(given, coefficient=coefficient, explanation=text)
+
+
+def _independent_exponent(distribution: Energies, n: float) -> Exponent:
+    """Return the law of independent energies, or of those that share a scale where that is one."""
+    scale, parts = distribution.scale, distribution.core.unscaled.components
     atoms = [part for _, part in parts if isinstance(part, Atoms)]
     densities = [(w, part) for w, part in parts if isinstance(part, Density)]
     if not densities:
@@ -190,13 +197,13 @@ def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
             f"the density diverges with exponent {singular.k - 1:.3g}, where the density of the gap at zero"
             " diverges logarithmically: L ~ ln β/β"
         )
-        coefficient = n * (n - 1.0) * singular.strength * math.pi**2 / 12.0 / scale
+        coefficient = n * (n - 1.0) * singular.strength * C2_PER_GAP_DENSITY / scale
         return Exponent(1 / 3, 1.0, coefficient, text, 0.0, True)
     text = "regular density: the gap between the two lowest energies has a finite, nonzero density at zero"
     if atoms:
         text += "; atoms beside it change the coefficient, not the exponent"
         return Exponent(1 / 3, 1.0, None, text)
-    return Exponent(1 / 3, 1.0, math.pi**2 / 12.0 * gap_density(densities, n) / scale, text)
+    return Exponent(1 / 3, 1.0, C2_PER_GAP_DENSITY * gap_density(densities, n) / scale, text)
 
 
 def _eta(s: float) -> float:

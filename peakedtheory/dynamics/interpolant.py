@@ -18,8 +18,9 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory.dynamics.gap_law import predict_exponent
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms
-from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.thermodynamics import thermodynamics
 
 #: The dense table has this many quintic cells in each panel.
@@ -192,7 +193,7 @@ class Interpolant:
 
     def _ends(self, top: float, variance: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
         """Drive g and loss Λ at the top: from S - c1 = Λ + βg, and S or a power law of Φ'' beyond."""
-        if any(isinstance(part, Atoms) for _, part in self.energies.core.components):
+        if any(isinstance(part, Atoms) for _, part in self.energies.core.unscaled.components):
             # Φ'' ~ β^-p, with large p behind a gap; c1 is not zero
             power = max(math.log(variance[0] / variance[1]) / math.log(beta[1] / beta[0]), 2.001)
             drive = top * variance[1] / (power - 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from peakedtheory._common.checks import fail, positive_number, real_number
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory.dynamics.boundary import boundary_noise
 from peakedtheory.dynamics.optimizers import Tunable
 from peakedtheory.schedules.clock import Clock
@@ -35,13 +36,12 @@ def asymptotic_rate() -> tuple[float, float, float]:
     >>> print("{:.3f} {:.3f} {:.3f}".format(*asymptotic_rate()))
     2.039 0.842 0.301
     """
-    c2 = math.pi**2 / 12.0
 
     def cost(rho: float) -> float:
-        return 2.0 * math.log(c2 + 0.5 * rho**2) + math.log(boundary_noise(rho) / rho**2)
+        return 2.0 * math.log(C2_PER_GAP_DENSITY + 0.5 * rho**2) + math.log(boundary_noise(rho) / rho**2)
 
     rho = float(minimize_scalar(cost, bounds=(0.05, 10.0), method="bounded", options={"xatol": 1e-10}).x)
-    return 2.0 * rho**2 / boundary_noise(rho), rho, 0.5 * rho**2 / (c2 + 0.5 * rho**2)
+    return 2.0 * rho**2 / boundary_noise(rho), rho, 0.5 * rho**2 / (C2_PER_GAP_DENSITY + 0.5 * rho**2)
 
 
 def decay_exponent(power: float) -> float:
@@ -84,7 +84,7 @@ def _anneal() -> tuple[np.ndarray, np.ndarray, float, float]:
     # Beyond the last ρ, f = 2ρ/√π - 1.
     last = 4.0 / (math.sqrt(math.pi) * rho[-1])
     remaining = np.append(last + np.cumsum(pieces[::-1])[::-1], last)
-    cost = (math.pi**2 / 12.0 + 0.5 * rho**2) * remaining
+    cost = (C2_PER_GAP_DENSITY + 0.5 * rho**2) * remaining
     best = int(np.argmin(cost))
     a, b, c = np.polyfit(np.log(rho[best - 2 : best + 3]), cost[best - 2 : best + 3], 2)
     final = math.exp(-b / (2.0 * a))

@@ -1,6 +1,3 @@
 # What the root leaves
-from .laws import (
-    STANDARD_NORMAL as STANDARD_NORMAL,
-    StandardNormal as StandardNormal,
-    Continuous as Continuous,
-)
+from .normal import STANDARD_NORMAL as STANDARD_NORMAL, StandardNormal as StandardNormal
+from .continuous import Continuous as Continuous

@@ -125,14 +125,28 @@ class Density:
         width: float,
         candidates: tuple[float, ...] = (),
     ) -> None:
-        above, below = _with_limits(above, centre, 1.0, 0.0), _with_limits(below, centre, 0.0, 1.0)
-        self.pdf, self.above, self.below = pdf, above, below
+        self.pdf, self._above, self._below = pdf, above, below
         self.lower, self.upper = lower, upper
-        right = _geometric_edges(centre, width, upper, above)
-        left = -_geometric_edges(-centre, width, -lower, lambda x: below(-x))
+        self.centre, self.width = centre, width
+        right = _geometric_edges(centre, width, upper, self.above)
+        left = -_geometric_edges(-centre, width, -lower, lambda x: self.below(-x))
         inside = [c for c in candidates if left.min() < c < right.max()]
         self.edges = self._bisect(np.unique(np.concatenate([left, [centre], inside, right])))
-        self.centre, self.width = centre, width
+
+    def above(self, x: np.ndarray) -> np.ndarray:
+        """P(X > x)."""
+        return self._with_limits(self._above, x, 1.0, 0.0)
+
+    def below(self, x: np.ndarray) -> np.ndarray:
+        """P(X < x)."""
+        return self._with_limits(self._below, x, 0.0, 1.0)
+
+    def _with_limits(self, tail: Function, x: np.ndarray, before: float, after: float) -> np.ndarray:
+        """Return the tail function with its limits where it overflows to NaN, as some do far out."""
+        with np.errstate(all="ignore"):
+            values = tail(x)
+        lost = np.isnan(values)
+        return np.where(lost, np.where(x < self.centre, before, after), values) if lost.any() else values
 
     def _mass(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Probability of [a, b] from whichever tail is the smaller."""
@@ -321,18 +335,6 @@ class Density:
 Component = tuple[float, Atoms | Density]
 
 
-def _with_limits(tail: Function, centre: float, before: float, after: float) -> Function:
-    """Return the tail function with its limits where it overflows to NaN, as some do far out."""
-
-    def function(x: np.ndarray) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            values = tail(x)
-        lost = np.isnan(values)
-        return np.where(lost, np.where(x < centre, before, after), values) if lost.any() else values
-
-    return function
-
-
 def _geometric_edges(centre: float, width: float, end: float, tail: Function) -> np.ndarray:
     """Return edges centre + width 2^k up to the end of the support or of the last digit of the tail."""
     distance = width * 2.0 ** np.arange(-1, 1000)
@@ -350,14 +352,11 @@ def moved(part: Atoms | Density, location: float, scale: float) -> Atoms | Densi
     """Return the distribution of x when the energies become location + scale ε."""
     if isinstance(part, Atoms):
         return Atoms(scale * part.x - location, part.weight)
-
-    def back(x: np.ndarray) -> np.ndarray:
-        return (x + location) / scale
-
+    law = _Moved(part, location, scale)
     return Density(
-        lambda x: part.pdf(back(x)) / scale,
-        lambda x: part.above(back(x)),
-        lambda x: part.below(back(x)),
+        law.pdf,
+        law.above,
+        law.below,
         scale * part.lower - location,
         scale * part.upper - location,
         scale * part.centre - location,
@@ -366,3 +365,24 @@ def moved(part: Atoms | Density, location: float, scale: float) -> Atoms | Densi
         if part.edges.size < 200
         else (),
     )
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """Density and tails of scale x - location."""
+
+    part: Density
+    location: float
+    scale: float
+
+    def _back(self, x: np.ndarray) -> np.ndarray:
+        return (x + self.location) / self.scale
+
+    def pdf(self, x: np.ndarray) -> np.ndarray:
+        return self.part.pdf(self._back(x)) / self.scale
+
+    def above(self, x: np.ndarray) -> np.ndarray:
+        return self.part.above(self._back(x))
+
+    def below(self, x: np.ndarray) -> np.ndarray:
+        return self.part.below(self._back(x))

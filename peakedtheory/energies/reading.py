@@ -15,16 +15,11 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.texts import named_values
-from peakedtheory.energies.laws import (
-    STANDARD_NORMAL,
-    Continuous,
-    Discrete,
-    Energies,
-    Gaussian,
-    Located,
-    Sample,
-)
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.atoms import Discrete, Sample
+from peakedtheory.energies.base import Energies, Located
+from peakedtheory.energies.continuous import Continuous
+from peakedtheory.energies.finite_width import FiniteWidth
+from peakedtheory.energies.normal import STANDARD_NORMAL, Gaussian
 
 _MAX_ATOMS = 1_000_000
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from peakedtheory._common.checks import fail, number_of_energies, real_array
 from peakedtheory._common.results import describe, scalar_or_array
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.expansions import low_temperature_expansion
 from peakedtheory.exact.thermodynamics import thermodynamics

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.polynomial import hermite_e
 
 from peakedtheory._common.checks import fail, single_number, whole_number
-from peakedtheory.energies.laws import STANDARD_NORMAL
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
-from peakedtheory.exact import cumulants, lowest_levels as order_statistics
-from peakedtheory.exact.lowest_levels import LowestLevels
+from peakedtheory.exact import cumulants
+from peakedtheory.exact.lowest_levels import MAX_ORDER, LowestLevels
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
 
 Series = TypeVar("Series", bound=Expansion)
@@ -59,44 +59,23 @@ def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> L
     4.2318320421 0 3.4805423456
     """
     count = float(single_number(n, 2))
-    order = _checked_order(order, order_statistics.MAX_ORDER)
+    order = _checked_order(order, MAX_ORDER)
     distribution = as_energies(energies)
-    if isinstance(distribution, FiniteWidth):
-        core = low_temperature_expansion(count, STANDARD_NORMAL, order)
-        if order - 1 >= distribution.width:
-            fail(
-                "order",
-                f"must be at most the width {distribution.width}",
-                str(order),
-                "⟨(χ_m)^(1-k)⟩ diverges beyond",
-            )
-        s, weight = distribution.scales
-        factors = np.array([weight @ s ** (1.0 - k) for k in range(order + 1)])
-        return LowTemperatureExpansion(
-            core.coefficients * factors, core.error * factors + 1e-15, count, distribution
-        )
     distribution.require_maximum(count)
-    is_normal = distribution.core is STANDARD_NORMAL
-    levels = LowestLevels(distribution.core.components, count, _normal_derivative if is_normal else None)
-    allowed = levels.largest_order(order)
-    if order > allowed:
-        fail(
-            "order",
-            f"at most {allowed} for {distribution.name} energies: the next term is not a power of 1/β alone",
-            str(order),
-            f"ask for order={allowed}",
-        )
+    law = distribution.core.unscaled
+    levels = LowestLevels(law.components, count, _normal_derivative if law is STANDARD_NORMAL else None)
+    reason = "the next term is not a power of 1/β alone"
+    _require_order(order, levels.largest_order(order), distribution, reason)
     pairs = [levels.mean_maximum]
     if order >= 1:
         multiplicity = levels.mean_log_multiplicity()
         pairs.append((multiplicity, 1e-14 * multiplicity))
     pairs += [levels.coefficient(k) for k in range(2, order + 1)]
-    values, errors = np.array(pairs).T
-    scaling = distribution.scale ** (1.0 - np.arange(order + 1))
-    values, errors = values * scaling, errors * scaling
+    powers = 1.0 - np.arange(order + 1)
+    values, errors = _scaled(np.array(pairs).T, powers, distribution)
     values[0] -= distribution.location
     errors[0] += 2e-16 * abs(distribution.location)
-    gap = distribution.scale * levels.smallest_spacing if distribution.is_discrete else 0.0
+    gap = distribution.scale * levels.smallest_spacing if law.is_discrete else 0.0
     return LowTemperatureExpansion(values, errors, count, distribution, gap)
 
 
@@ -129,14 +108,8 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
     count = float(single_number(n))
     order = _checked_order(order, cumulants.MAX_ORDER)
     distribution = as_energies(energies)
-    if isinstance(distribution, FiniteWidth):
-        core = high_temperature_expansion(count, STANDARD_NORMAL, order)
-        s, weight = distribution.scales
-        factors = np.array([weight @ s**r for r in range(order + 1)])
-        return HighTemperatureExpansion(
-            core.coefficients * factors, core.error * factors + 1e-15, count, distribution
-        )
-    moments = distribution.core.central_moments(max(order, 1))
+    law = distribution.core.unscaled
+    moments = law.central_moments(max(order, 1))
     if not np.isfinite(moments).all():
         finite = int(np.argmin(np.isfinite(moments))) - 1
         fail(
@@ -145,7 +118,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
             str(order),
             "lower the order",
         )
-    relative = 1e-16 if distribution.core is STANDARD_NORMAL else 1e-13
+    relative = 1e-16 if law is STANDARD_NORMAL else 1e-13
     pairs = [(math.log(count), 2e-16 * math.log(count)), (-moments[0], relative * abs(moments[0]))][
         : order + 1
     ]
@@ -155,9 +128,7 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
         pairs.append(
             (sign * value, abs(sign) * (relative * size if relative > 1e-16 else 2e-16 * abs(value)))
         )
-    values, errors = np.array(pairs).T
-    scaling = distribution.scale ** np.arange(order + 1.0)
-    values, errors = values * scaling, errors * scaling
+    values, errors = _scaled(np.array(pairs).T, np.arange(order + 1.0), distribution)
     if order >= 1:
         values[1] -= distribution.location
         errors[1] += 2e-16 * abs(distribution.location)
@@ -190,13 +161,30 @@ def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, o
     >>> longest_expansion(high_temperature_expansion, 100, "t:df=3.5", 6).order
     3
     """
-    for shorter in range(_checked_order(order, order_statistics.MAX_ORDER), 0, -1):
+    for shorter in range(_checked_order(order, MAX_ORDER), 0, -1):
         try:
             return expansion(n, energies, shorter)
         except ValueError as error:
             if not str(error).startswith("order:"):
                 raise
     return expansion(n, energies, 0)
+
+
+def _scaled(pairs: np.ndarray, powers: np.ndarray, energies: Energies) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and errors once all energies are multiplied by their scales."""
+    values, errors = pairs * energies.scale**powers
+    if energies.independent:
+        return values, errors
+    shared = np.array([energies.scale_moment(power) for power in powers])
+    known = int(np.argmin(np.append(np.isfinite(shared), False)))
+    _require_order(powers.size - 1, known - 1, energies, "inverse powers of their common scale have no mean")
+    return values * shared, errors * shared + 1e-15
+
+
+def _require_order(order: int, allowed: int, energies: Energies, reason: str) -> None:
+    if order > allowed:
+        rule = f"at most {allowed} for {energies.name} energies: {reason}"
+        fail("order", rule, str(order), f"ask for order={allowed}")
 
 
 def _normal_derivative(x: np.ndarray, j: int) -> np.ndarray:

@@ -116,11 +116,11 @@ def _direct_averages(beta: float, n_min: float, n_max: float) -> tuple:
     g = -(survival @ weight)
     kernel = t * (1.0 + survival)
     m, first, second = (kernel @ np.stack([weight, x * weight, x * x * weight], axis=1)).T
-    return s, STEP, _log_complement(g), m, second / m - (first / m) ** 2, None
+    return s, STEP, _log_phi(g), m, second / m - (first / m) ** 2, None
 
 
-def _log_complement(g: np.ndarray) -> np.ndarray:
-    """ln(1 - g) for g up to one, where it ends at ln(eps)."""
+def _log_phi(g: np.ndarray) -> np.ndarray:
+    """Ln φ from g = 1 - φ alone, which ends at ln(eps): beyond it φⁿ has vanished."""
     return np.log1p(-np.minimum(g, 1.0 - 2.3e-16))
 
 
@@ -160,7 +160,7 @@ def _lattice_averages(beta: float, n_min: float, n_max: float) -> tuple:
     m, first_moment, second_moment, w = (density @ kernels).T / beta
     safe = np.where(m > 0.0, m, 1.0)  # the density underflows at the ends, where nothing is left to weigh
     variance = np.maximum(second_moment / safe - (first_moment / safe) ** 2, 0.0) / beta**2
-    return s, STEP * stride, _log_complement(g), m, variance, w
+    return s, STEP * stride, _log_phi(g), m, variance, w
 
 
 def _windows(f: np.ndarray, count: int, size: int, stride: int) -> np.ndarray:

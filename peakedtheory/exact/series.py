@@ -1,4 +1,4 @@
-"""Truncated series of the free energy as objects: values, truncation errors, ranges, resummation."""
+"""Truncated series of the free energy as objects: values, truncation errors, ranges."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy
 
 from peakedtheory._common.checks import fail, inverse_temperature
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.results import describe, scalar_or_array
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
+from peakedtheory.exact.thermodynamics import thermodynamics
 
 #: Where the exact Φ shows what a low-temperature series leaves open, in units of the rate it should vary at.
 _SEEN = (5.0, 20.0, 80.0)
@@ -49,15 +51,17 @@ class Expansion(ABC):
     n: float
     energies: Energies = field(repr=False)
 
+    #: What tables call the coefficients.
+    letter: ClassVar[str]
+
     @property
     def order(self) -> int:
         """Order of the last coefficient."""
         return self.coefficients.size - 1
 
     def __repr__(self) -> str:
-        letter = "a" if isinstance(self, HighTemperatureExpansion) else "c"
-        rows: dict[str, Any] = {f"{letter}{k}": float(v) for k, v in enumerate(self.coefficients)}
-        errors = {f"{letter}{k}": float(v) for k, v in enumerate(self.error)}
+        rows: dict[str, Any] = {f"{self.letter}{k}": float(v) for k, v in enumerate(self.coefficients)}
+        errors = {f"{self.letter}{k}": float(v) for k, v in enumerate(self.error)}
         low, high = self.valid_range
         rows["valid for beta"] = f"{low:.4g} … {high:.4g}"
         return describe(f"{type(self).__name__} of n={self.n:g} {self.energies.name} energies", rows, errors)
@@ -154,13 +158,10 @@ class Expansion(ABC):
         reference = (
             np.abs(self.coefficients[2]) * b ** self._powers()[2] if self.order >= 2 else np.log(self.n)
         )
-        good = np.nonzero(self._truncation_errors(b).min(axis=0) <= 0.01 * reference)[0]
+        good = b[self._truncation_errors(b).min(axis=0) <= 0.01 * reference]
         if not good.size:
             return math.nan, math.nan
-        return (
-            0.0 if good[0] == 0 else float(b[good[0]]),
-            math.inf if good[-1] == 2000 else float(b[good[-1]]),
-        )
+        return 0.0 if good[0] == b[0] else float(good[0]), math.inf if good[-1] == b[-1] else float(good[-1])
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,6 +176,7 @@ class LowTemperatureExpansion(Expansion):
     """
 
     gap: float = 0.0
+    letter: ClassVar[str] = "c"
 
     def _powers(self) -> np.ndarray:
         return 1.0 - np.arange(self.order + 1.0)
@@ -182,7 +184,7 @@ class LowTemperatureExpansion(Expansion):
     @property
     def gap_rate(self) -> float:
         """Density a of the gap between the two lowest energies at zero, 12 c_2/π²; NaN below order 2."""
-        return float(self.coefficients[2] / (0.5 * scipy.special.zeta(2))) if self.order >= 2 else math.nan
+        return float(self.coefficients[2] / C2_PER_GAP_DENSITY) if self.order >= 2 else math.nan
 
     @property
     def crossover(self) -> float:
@@ -208,8 +210,6 @@ class LowTemperatureExpansion(Expansion):
         """
         k = self.order + 1
         limit = float(extreme_value_coefficient(k, self.gap_rate))
-        from peakedtheory.exact.thermodynamics import thermodynamics
-
         spread = self.energies.scale * math.sqrt(self.energies.core.variance)
         beta = max(self.gap_rate, 1.0 / spread) * np.array(_SEEN)
         exact = thermodynamics(beta, self.n, self.energies)
@@ -217,60 +217,12 @@ class LowTemperatureExpansion(Expansion):
         left = np.abs(exact.log_partition - self.log_partition(beta)) - known
         return max(limit, float(np.max(left * beta**self.order)))
 
-    def extreme_value(self, beta: Any) -> tuple[Any, Any]:
-        """Return (Φ, U) in the extreme-value limit, the closed form that n → ∞ leads to.
-
-        Φ = β c_0 + (β/a) [ln Γ(1 - a/β)] - γ for β above the gap rate a, with c_0 and a those of this n. It
-        has the exact c_0 and c_2 but c_k = ζ(k) a^(k-1)/k beyond, so it is for comparison (Derrida and
-        Mottishaw, arXiv 1410.1432, treat the limit).
-
-        Raises
-        ------
-        ValueError
-            For β not above the gap rate, or an expansion of order below 2.
-        """
-        b = inverse_temperature(beta)
-        a = self.gap_rate
-        if not (b > a).all():  # a NaN gap rate fails here too
-            fail(
-                "beta",
-                f"must exceed the gap rate a={a:.4g} of an order-2 expansion",
-                f"{b.min():g}",
-                "lower the temperature",
-            )
-        c0, c1 = self.coefficients[:2]
-        phi = b * c0 + c1 + (b / a) * scipy.special.gammaln(1.0 - a / b) - np.euler_gamma
-        internal = -c0 - scipy.special.gammaln(1.0 - a / b) / a - scipy.special.psi(1.0 - a / b) / b
-        return scalar_or_array(np.asarray(phi)), scalar_or_array(np.asarray(internal))
-
-    def resummed(self, beta: Any) -> tuple[Any, Any]:
-        """Return (Φ, U) from the near-diagonal Padé approximant of the series in 1/β.
-
-        Reaches to smaller β than the series itself (a fifth of its error at n = 50304, β = 7).
-
-        Raises
-        ------
-        ValueError
-            For an expansion of order below 2.
-        """
-        from scipy.interpolate import pade  # slow to import
-
-        if self.order < 2:
-            fail("order", "must be at least 2 to resum", str(self.order), "compute more coefficients")
-        b = inverse_temperature(beta)
-        thermal = np.concatenate([[0.0], self.coefficients[2:]])  # Φ - βc_0 - c_1 as a series in u = 1/β
-        numerator, denominator = pade(thermal, (thermal.size - 1) // 2)
-        with np.errstate(divide="ignore"):
-            u = 1.0 / b
-        value = numerator(u) / denominator(u)
-        slope = (numerator.deriv()(u) - value * denominator.deriv()(u)) / denominator(u)
-        phi = b * self.coefficients[0] + self.coefficients[1] + value
-        return scalar_or_array(phi), scalar_or_array(-self.coefficients[0] + u * u * slope)
-
 
 @dataclass(frozen=True, repr=False)
 class HighTemperatureExpansion(Expansion):
     """Series of Φ in β; `coefficients` holds a_0 = ln n, a_1 = -⟨ε⟩, a_2 = ⟨κ̂_2⟩/2 and so on."""
+
+    letter: ClassVar[str] = "a"
 
     def _powers(self) -> np.ndarray:
         return np.arange(self.order + 1.0)

@@ -14,8 +14,8 @@ import numpy as np
 from peakedtheory._common.checks import fail, inverse_temperature, number_of_energies
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
-from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.gaussian import gaussian_thermodynamics
 from peakedtheory.exact.quadrature import general_thermodynamics
@@ -139,8 +139,7 @@ def thermodynamics(beta: Any, n: Any, energies: Any = None, *, rtol: float | Non
     beta_array = inverse_temperature(beta)
     n_array = number_of_energies(n)
     distribution = as_energies(energies)
-    if not isinstance(distribution, FiniteWidth):
-        distribution.require_maximum(float(n_array.min()))
+    distribution.require_maximum(float(n_array.min()))
     try:
         shape = np.broadcast_shapes(beta_array.shape, n_array.shape)
     except ValueError:
@@ -187,13 +186,29 @@ def _evaluate(beta: np.ndarray, n: np.ndarray, energies: Energies) -> tuple[np.n
 
 def _one_temperature(beta: float, n: np.ndarray, energies: Energies) -> tuple[np.ndarray, np.ndarray]:
     """(Φ, Φ', Φ'', S) and their errors at one beta, for ascending n."""
-    if isinstance(energies, FiniteWidth):
-        scales, weights = energies.scales
-        results = [_one_temperature(beta * s, n, STANDARD_NORMAL) for s in scales]
-        powers = np.stack([np.ones_like(scales), scales, scales**2, np.ones_like(scales)]) * weights
-        combined = [np.einsum("qs,sqn->qn", powers, np.stack([r[part] for r in results])) for part in (0, 1)]
-        return combined[0], combined[1] + 4e-16 * np.abs(combined[0])
-    location, scale, core = energies.location, energies.scale, energies.core
+    location, scale = energies.location, energies.scale
+    values, errors = _over_scales(beta * scale, n, energies.core)
+    values *= np.array([1.0, scale, scale**2, 1.0])[:, None]
+    errors *= np.array([1.0, scale, scale**2, 1.0])[:, None]
+    values[0] -= beta * location
+    values[1] -= location
+    errors[:2] += 4e-16 * np.abs(np.array([[beta * location], [location]]))
+    return values, errors
+
+
+def _over_scales(beta: float, n: np.ndarray, core: Energies) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same for standardised energies, averaged over the scale that those of one draw share."""
+    if core.independent:
+        return _standardised(beta, n, core)
+    scales, weights = core.scales
+    results = [_standardised(beta * s, n, core.unscaled) for s in scales]
+    powers = np.stack([np.ones_like(scales), scales, scales**2, np.ones_like(scales)]) * weights
+    values, errors = (np.einsum("qs,sqn->qn", powers, np.stack(part)) for part in zip(*results, strict=True))
+    return values, errors + 4e-16 * np.abs(values)
+
+
+def _standardised(beta: float, n: np.ndarray, core: Energies) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same for independent energies of location 0 and scale 1."""
     values = np.zeros((4, n.size))
     errors = np.zeros((4, n.size))
     if beta == 0.0:
@@ -204,21 +219,16 @@ def _one_temperature(beta: float, n: np.ndarray, energies: Energies) -> tuple[np
             0 if core is STANDARD_NORMAL else 1e-14
         )
     else:
-        values[:2] = [[-beta * scale * core.mean], [-core.mean]]
+        values[:2] = [[-beta * core.mean], [-core.mean]]
         errors[:2] = 4e-15 * np.abs(values[:2])
         many = n > 1
         if many.any():
             if core is STANDARD_NORMAL:
-                values[:, many], errors[:, many] = gaussian_thermodynamics(beta * scale, n[many])
+                values[:, many], errors[:, many] = gaussian_thermodynamics(beta, n[many])
             else:
                 values[:, many], errors[:, many] = general_thermodynamics(
-                    core.components, -core.mean, core.variance, beta * scale, n[many]
+                    core.components, -core.mean, core.variance, beta, n[many]
                 )
-    values *= np.array([1.0, scale, scale**2, 1.0])[:, None]
-    errors *= np.array([1.0, scale, scale**2, 1.0])[:, None]
-    values[0] -= beta * location
-    values[1] -= location
-    errors[:2] += 4e-16 * np.abs(np.array([[beta * location], [location]]))
     return values, errors
 
 

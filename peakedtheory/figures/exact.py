@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
-from peakedtheory.energies.laws import STANDARD_NORMAL
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.entropy import EntropyMatch
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
 from peakedtheory.exact.thermodynamics import Thermodynamics, thermodynamics

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, real_array
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.sampling.moments import Layout
 from peakedtheory.sampling.samplers import Seed
 from peakedtheory.sampling.sources import has_heavy_lower_tail

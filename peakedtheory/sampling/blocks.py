@@ -6,24 +6,21 @@ in whatever groups, and whether or not the run was interrupted between two of th
 
 from __future__ import annotations
 
-import json
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
-from peakedtheory._common.output import atomic_path
+from peakedtheory._common.resume import ResumeFile
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.samplers import Sampler
 
 ATTEMPTS = 3
 _TASK_SECONDS = 0.3
-_SAVE_SECONDS = 5.0
 _OUTSTANDING = 32
 _MOST_BLOCKS_IN_A_TASK = 64
 
@@ -50,7 +47,7 @@ def compute_blocks(sampler: Sampler, first: int, stop: int) -> list[Block]:
 
 
 @dataclass
-class Run:
+class BlockRun:
     """Blocks 0 .. blocks - 1 of a sampler, merged.
 
     Attributes
@@ -82,15 +79,14 @@ class Run:
     target: int = 0
     moments: Moments | None = None
     kept: list[np.ndarray] | None = None
+    file: ResumeFile = field(init=False)
 
     def __post_init__(self) -> None:
         self.kept = self.kept or []
-        if self.checkpoint is None:
-            return
-        if not self.checkpoint.parent.is_dir():
-            fail("checkpoint", "must lie in an existing folder", str(self.checkpoint), "create it first")
-        if self.checkpoint.exists():
-            self._load(self.checkpoint)
+        self.file = ResumeFile(self.checkpoint, "estimate", self.identity)
+        left = self.file.left()
+        if left is not None:
+            self._take_up(left)
 
     @property
     def samples(self) -> int:
@@ -112,7 +108,6 @@ class Run:
                 str(target),
                 "ask for more samples, or start another file",
             )
-        saved = time.monotonic()
         tail: list[Block] = []
         try:
             for blocks in self._computed(self._spans(self.samples, target)):
@@ -122,9 +117,8 @@ class Run:
                     else:
                         self._merge(moments, kept)
                 self.report(self.samples + sum(m.count for m, _ in tail))
-                if time.monotonic() - saved > _SAVE_SECONDS:
+                if self.file.due():
                     self.save()
-                    saved = time.monotonic()
         finally:
             self.save()
         moments_now = self.moments
@@ -210,49 +204,18 @@ class Run:
 
     def save(self) -> None:
         """Write the resume file, at once or not at all."""
-        if self.checkpoint is None:
-            return
         moments = self.moments or Moments(0, np.empty(0), np.empty(0))
         arrays = {
-            "identity": np.array(json.dumps(self.identity)),
             "blocks": np.array([self.blocks, self.target, moments.count]),
             "mean": moments.mean,
             "squares": moments.squares,
             "products": moments.products,
-            "kept": self._joined([]),
         }
-        with atomic_path(self.checkpoint) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        if self.file.path is not None:
+            self.file.save(arrays | {"kept": self._joined([])})
 
-    def _load(self, path: Path) -> None:
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {
-                    name: file[name] for name in ("identity", "blocks", "mean", "squares", "products", "kept")
-                }
-                identity = json.loads(str(arrays["identity"]))
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            fail(
-                "checkpoint",
-                "must be a resume file of estimate",
-                f"{path} ({error})",
-                "name another file, or delete it",
-            )
-        mine = json.loads(json.dumps(self.identity))
-        for key in [*mine, *identity]:
-            if mine.get(key) != identity.get(key):
-                fail(
-                    "checkpoint",
-                    "must belong to the same estimate",
-                    f"{path}, made with {key} = {_short(identity.get(key))} and not {_short(mine.get(key))}",
-                    "name another file, or delete it",
-                )
+    def _take_up(self, arrays: dict[str, np.ndarray]) -> None:
         self.blocks, self.target, count = (int(v) for v in arrays["blocks"])
         if count:
             self.moments = Moments(count, arrays["mean"], arrays["squares"], arrays["products"])
         self.kept = [arrays["kept"]] if arrays["kept"].size else []
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."

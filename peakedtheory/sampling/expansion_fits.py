@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from peakedtheory._common.checks import fail, whole_number
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.exact.expansions import high_temperature_expansion, low_temperature_expansion
 from peakedtheory.exact.series import Expansion, extreme_value_coefficient
 from peakedtheory.sampling.results import MonteCarloResult

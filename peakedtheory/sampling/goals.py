@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, positive_number, whole_number
-from peakedtheory.sampling.blocks import Run, WorkerError
+from peakedtheory.sampling.blocks import BlockRun, WorkerError
 from peakedtheory.sampling.lowest_energies import ScrambledSampler
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.samplers import Sampler
@@ -111,7 +111,7 @@ class Outcome:
 
 
 def pursue(
-    run: Run,
+    run: BlockRun,
     goal: Goal,
     result: Callable[[Outcome], Any],
     *,

@@ -11,7 +11,7 @@ import numpy as np
 from peakedtheory._common.threads import share
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.qmc import favour_ends, scramblings, sobol_exponentials
-from peakedtheory.sampling.samplers import CACHED, EnergySampler, Grid, Span
+from peakedtheory.sampling.samplers import CACHED, BetaGrid, EnergySampler, Span
 from peakedtheory.sampling.tails import OrderStatisticsTables
 
 _PILOT = (1 << 32) - 1  # number of a block that no run reaches
@@ -22,7 +22,7 @@ _POINTS = 4096  # of a scrambling, held in memory at a time
 class OrderStatisticsSampler(EnergySampler):
     """The lowest k energies by exponential spacings, the rest by its conditional moments."""
 
-    grid: Grid
+    grid: BetaGrid
     tables: OrderStatisticsTables
 
     @property
@@ -49,7 +49,7 @@ class OrderStatisticsSampler(EnergySampler):
         self, exponentials: np.ndarray, out: np.ndarray, maximum: np.ndarray, bound: np.ndarray
     ) -> None:
         """Fill outputs, largest x, and, given room, bounds on what each output neglects."""
-        from peakedtheory.kernels.order_statistics import order_statistics
+        from peakedtheory.kernels.order_statistics import order_statistics  # loads Numba
 
         t = self.tables
         order_statistics(

@@ -16,7 +16,7 @@ from peakedtheory._common.progress import reporter
 from peakedtheory._common.results import scalar_or_array, to_dataset
 from peakedtheory._common.threads import share
 from peakedtheory.sampling.arguments import resolve_seed
-from peakedtheory.sampling.blocks import Run
+from peakedtheory.sampling.blocks import BlockRun
 from peakedtheory.sampling.goals import Goal, Outcome, pursue
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.results import Estimate
@@ -59,7 +59,7 @@ class MisalignedSampler(Sampler):
         return min(64, self.block)
 
     def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
-        from peakedtheory.kernels.misaligned import MISALIGNED_QUANTITIES, sample_misaligned
+        from peakedtheory.kernels.misaligned import MISALIGNED_QUANTITIES, sample_misaligned  # loads Numba
 
         key, stream = self.seed.counter_key
         chunks = -(-count // self.chunk)
@@ -221,7 +221,7 @@ def estimate_misaligned(
         "block": sampler.block,
         "seed": [str(sampler.seed.entropy), list(sampler.seed.spawn_key)],
     }
-    run = Run(sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
+    run = BlockRun(sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
 
     def result(outcome: Outcome) -> MisalignedEstimates:
         moments = outcome.moments

@@ -39,7 +39,7 @@ class Layout:
         squares: np.ndarray,
     ) -> None:
         """Reduce samples as `kernels.reduction.reduce_samples` does."""
-        from peakedtheory.kernels.reduction import reduce_samples
+        from peakedtheory.kernels.reduction import reduce_samples  # loads Numba
 
         reduce_samples(count, out, maximum, self.beta, self.pairs, weights, mean, squares)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from peakedtheory._common.checks import fail, single_number
 from peakedtheory._common.progress import reporter
 from peakedtheory._common.results import scalar_or_array
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.sampling.arguments import (
     layout_of,
@@ -27,7 +27,7 @@ from peakedtheory.sampling.arguments import (
     require_moments,
     resolve_seed,
 )
-from peakedtheory.sampling.blocks import Run
+from peakedtheory.sampling.blocks import BlockRun
 from peakedtheory.sampling.goals import Goal, Outcome, pursue
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory.sampling.moments import Layout, Moments
@@ -170,9 +170,8 @@ def estimate(
         bias=sampler.bias_bound() if isinstance(sampler, OrderStatisticsSampler) else np.zeros(layout.size),
         points=sampler.points if isinstance(sampler, ScrambledSampler) else 1,
     )
-    return _perform(
-        sampler, made, goal, beta_array, star, count, distribution, executor, progress, checkpoint
-    )
+    problem = _Problem(sampler, made, goal, beta_array, star, distribution)
+    return problem.solve(executor, progress, checkpoint)
 
 
 def estimate_from_logits(
@@ -244,78 +243,87 @@ def estimate_from_logits(
         bias=np.zeros(layout.size),
         points=1,
     )
-    return _perform(sampler, made, goal, beta_array, star, rows.shape[1], None, executor, progress, None)
+    return _Problem(sampler, made, goal, beta_array, star, None).solve(executor, progress, None)
 
 
-def _perform(
-    sampler: EnergySampler,
-    made: Provenance,
-    goal: Goal,
-    beta: np.ndarray,
-    star: np.ndarray | None,
-    n: int,
-    energies: Energies | None,
-    executor: Any,
-    progress: Any,
-    checkpoint: Any,
-) -> MonteCarloResult:
-    """Run blocks until the goal is reached, and assemble the result."""
-    size = made.layout.beta.size
-    shift = made.layout.beta * (energies.location / energies.scale if energies is not None else 0.0)
-    identity = made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]}
-    run = Run(sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
-    with reporter(progress) as report:
-        return pursue(
-            run,
-            goal,
-            lambda outcome: _assembled(made, outcome, beta, star, n, energies, shift),
-            size=size,
-            shift=shift,
-            points=made.points,
-            report=report,
-            check=lambda moments: _require_reachable(goal, made, moments, size, shift),
+@dataclass(frozen=True)
+class _Problem:
+    """What is to be averaged, at which β, and until when.
+
+    Attributes
+    ----------
+    sampler : EnergySampler
+    made : Provenance
+    goal : Goal
+    beta : ndarray
+    star : ndarray or None
+        As given.
+    energies : Energies or None
+        None where a function or given logits stand for their distribution.
+    """
+
+    sampler: EnergySampler
+    made: Provenance
+    goal: Goal
+    beta: np.ndarray
+    star: np.ndarray | None
+    energies: Energies | None
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What the location of the energies takes off ln Z at every β of the layout."""
+        energies = self.energies
+        return self.made.layout.beta * (energies.location / energies.scale if energies is not None else 0.0)
+
+    def solve(self, executor: Any, progress: Any, checkpoint: Any) -> MonteCarloResult:
+        """Run blocks until the goal is reached, and assemble the result."""
+        made = self.made
+        identity = made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]}
+        run = BlockRun(self.sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
+        with reporter(progress) as report:
+            return pursue(
+                run,
+                self.goal,
+                self._assembled,
+                size=made.layout.beta.size,
+                shift=self.shift,
+                points=made.points,
+                report=report,
+                check=self._require_reachable,
+            )
+
+    def _assembled(self, outcome: Outcome) -> MonteCarloResult:
+        made, moments, values = self.made, outcome.moments, None
+        if len(outcome.kept):
+            shifted = (outcome.kept - self.shift)[:, made.beta_index.ravel()]
+            values = shifted.reshape(-1, *self.beta.shape)
+            values.flags.writeable = False
+        rounding = made.layout.rounding(moments.mean, PRECISIONS[made.precision])
+        return assemble(
+            replace(made, bias=made.bias + rounding),
+            moments,
+            beta=scalar_or_array(self.beta.copy()),
+            beta_star=None if self.star is None else scalar_or_array(self.star.copy()),
+            n=self.sampler.n,
+            energies=self.energies,
+            kept=values,
+            interrupted=outcome.interrupted,
+            converged=outcome.converged,
         )
 
-
-def _assembled(
-    made: Provenance,
-    outcome: Outcome,
-    beta: np.ndarray,
-    star: np.ndarray | None,
-    n: int,
-    energies: Energies | None,
-    shift: np.ndarray,
-) -> MonteCarloResult:
-    moments, values = outcome.moments, None
-    if len(outcome.kept):
-        values = (outcome.kept - shift)[:, made.beta_index.ravel()].reshape(-1, *beta.shape)
-        values.flags.writeable = False
-    unit = PRECISIONS[made.precision]
-    return assemble(
-        replace(made, bias=made.bias + made.layout.rounding(moments.mean, unit)),
-        moments,
-        beta=scalar_or_array(beta.copy()),
-        beta_star=None if star is None else scalar_or_array(star.copy()),
-        n=n,
-        energies=energies,
-        kept=values,
-        interrupted=outcome.interrupted,
-        converged=outcome.converged,
-    )
-
-
-def _require_reachable(goal: Goal, made: Provenance, moments: Moments, size: int, shift: np.ndarray) -> None:
-    """Refuse tolerances below what the method itself neglects."""
-    target = np.maximum(goal.atol, goal.rtol * np.abs(moments.mean[:size] - shift))
-    bound = made.bias[:size] + PRECISIONS[made.precision]
-    if (bound > target).any():
-        worst = int(np.argmax(bound - target))
-        fail(
-            "rtol, atol",
-            f"must exceed the bias bound of {made.method}, {bound[worst]:.1e}",
-            f"a tolerance of {target[worst]:.1e}",
-            "use thermodynamics, which is exact",
-        )
+    def _require_reachable(self, moments: Moments) -> None:
+        """Refuse tolerances below what the method itself neglects."""
+        goal, made, size = self.goal, self.made, self.made.layout.beta.size
+        target = np.maximum(goal.atol, goal.rtol * np.abs(moments.mean[:size] - self.shift))
+        bound = made.bias[:size] + PRECISIONS[made.precision]
+        if (bound > target).any():
+            worst = int(np.argmax(bound - target))
+            fail(
+                "rtol, atol",
+                f"must exceed the bias bound of {made.method}, {bound[worst]:.1e}",
+                f"a tolerance of {target[worst]:.1e}",
+                "use thermodynamics, which is exact",
+            )
 
 
 def _method_of(sampler: EnergySampler) -> str:

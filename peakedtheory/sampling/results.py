@@ -14,7 +14,7 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import scalar_or_array, to_dataset
-from peakedtheory.energies.laws import Energies
+from peakedtheory.energies.base import Energies
 from peakedtheory.sampling.moments import Layout, Moments
 from peakedtheory.sampling.samplers import Seed
 

@@ -156,7 +156,7 @@ class EnergySampler(Sampler):
     @property
     def together(self) -> int:
         """Samples that a kernel takes at once."""
-        from peakedtheory.kernels.lanes import LANES
+        from peakedtheory.kernels.lanes import LANES  # loads Numba
 
         return LANES
 
@@ -181,13 +181,13 @@ class EnergySampler(Sampler):
 
 
 @dataclass(frozen=True)
-class Grid:
+class BetaGrid:
     """Inverse temperatures cut into what the kernels take at once: evenly spaced or not."""
 
     parts: tuple[tuple[np.ndarray, bool], ...]
 
     @classmethod
-    def of(cls, beta: np.ndarray, main: np.ndarray) -> Grid:
+    def of(cls, beta: np.ndarray, main: np.ndarray) -> BetaGrid:
         """Use running products where all β, or at least the `main` ones of them, are evenly spaced."""
         everything = np.arange(beta.size)
         if _is_even(beta):
@@ -208,7 +208,7 @@ def _is_even(beta: np.ndarray) -> bool:
 class PlainSampler(EnergySampler):
     """Energies drawn afresh for each sample inside the kernel: normal, of finite width, or tabulated."""
 
-    grid: Grid
+    grid: BetaGrid
     table: np.ndarray
     per_unit: float = 1.0
     width: int = 0
@@ -219,7 +219,7 @@ class PlainSampler(EnergySampler):
 
     @property
     def together(self) -> int:
-        from peakedtheory.kernels.sampling import SMALL
+        from peakedtheory.kernels.sampling import SMALL  # loads Numba
 
         return super().together if self.n <= SMALL else 1
 
@@ -229,7 +229,7 @@ class PlainSampler(EnergySampler):
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
     ) -> None:
-        from peakedtheory.kernels.sampling import sample_moments
+        from peakedtheory.kernels.sampling import sample_moments  # loads Numba
 
         key, stream = self.seed.counter_key
         beta, (start, stop) = self.layout.beta, span

@@ -6,7 +6,6 @@ x = -ε sample by sample; everything else is drawn inside the kernels.
 
 from __future__ import annotations
 
-import copy
 import functools
 import hashlib
 from collections.abc import Callable
@@ -17,26 +16,18 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.threads import share
-from peakedtheory.energies.central_moments import tail_indices
+from peakedtheory.energies.atoms import Discrete
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms
-from peakedtheory.energies.laws import (
-    STANDARD_NORMAL,
-    Continuous,
-    Discrete,
-    Energies,
-)
-from peakedtheory.energies.mixtures import (
-    FiniteWidth,
-    Mixture,
-)
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory.sampling.moments import Layout
 from peakedtheory.sampling.normal_tables import normal_table
 from peakedtheory.sampling.samplers import (
     AtomsSampler,
+    BetaGrid,
     EnergySampler,
     GivenSampler,
-    Grid,
     PlainSampler,
     Seed,
 )
@@ -91,7 +82,7 @@ class FromArray:
     values: np.ndarray
 
     def __call__(self, owner: GivenSampler, first: int, x: np.ndarray) -> None:
-        from peakedtheory.kernels.sources import resample
+        from peakedtheory.kernels.sources import resample  # loads Numba
 
         key, stream = owner.seed.counter_key
 
@@ -129,7 +120,7 @@ _fills: dict[int, tuple[Any, Callable]] = {}
 
 
 def _compiled(energy: Any) -> Callable:
-    from peakedtheory.kernels.sources import make_sampler
+    from peakedtheory.kernels.sources import make_sampler  # loads Numba
 
     if id(energy) not in _fills:
         _fills[id(energy)] = (energy, make_sampler(energy))
@@ -194,9 +185,9 @@ class Request:
         }
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> BetaGrid:
         """The inverse temperatures as the kernels take them."""
-        return Grid.of(self.layout.beta, self.main)
+        return BetaGrid.of(self.layout.beta, self.main)
 
     def table(self) -> np.ndarray:
         """Empty table, which fixes the precision."""
@@ -264,28 +255,15 @@ def from_distribution(request: Request, energies: Energies) -> tuple[EnergySampl
 
 
 def _is_smooth(core: Energies) -> bool:
-    if isinstance(core, FiniteWidth):
+    if not core.independent:
         return False
     return core is STANDARD_NORMAL or not any(isinstance(part, Atoms) for _, part in core.components)
 
 
-class _Quantiles:
-    """Quantile functions of an energy from both ends, where the distribution has both."""
-
-    def __init__(self, energies: Energies) -> None:
-        self.ppf = energies.ppf
-        if isinstance(energies, Continuous):
-            d = energies.distribution
-            upper = getattr(d, "isf", None) or getattr(d, "iccdf", None)
-            if upper is not None:
-                self.isf = upper
-
-
 @functools.lru_cache(maxsize=16)
 def _tables(beta: tuple[float, ...], n: int, core: Energies) -> OrderStatisticsTables:
-    quantiles = None if core is STANDARD_NORMAL else _Quantiles(core)
     with np.errstate(all="ignore"):
-        return order_statistics_tables(np.array(beta), n, quantiles)
+        return order_statistics_tables(np.array(beta), n, core)
 
 
 def _order_statistics(request: Request, core: Energies) -> tuple[EnergySampler, str]:
@@ -298,15 +276,14 @@ def _order_statistics(request: Request, core: Energies) -> tuple[EnergySampler, 
 
 
 def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
-    if core is STANDARD_NORMAL or isinstance(core, FiniteWidth):
+    if core.unscaled is STANDARD_NORMAL:
         if request.n >= (1 << 33 if request.precision == "double" else 1 << 34):
             fail(
                 "n", "must be below 2^33 for plain sampling", str(request.n), "use method='order-statistics'"
             )
-        width = core.width if isinstance(core, FiniteWidth) else 0
         return PlainSampler(
-            **request.common, grid=request.grid, table=request.table(), width=width
-        ), f"width {width}"
+            **request.common, grid=request.grid, table=request.table(), width=core.width
+        ), f"width {core.width}"
     if isinstance(core, Discrete):
         if core.values.size <= max(64, 4 * request.n):
             atoms = AtomsSampler(**request.common, x=-core.values, weights=core.weights)
@@ -315,14 +292,13 @@ def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
             _require_memory(request.n)
             return _filled(request, FromArray(core.values), 5.0), digest(core.values)
     if request.precision == "single" and not isinstance(core, Discrete):
-        quantiles = _Quantiles(core)
-        found = normal_table(quantiles.ppf, getattr(quantiles, "isf", lambda q: quantiles.ppf(1.0 - q)))
+        found = normal_table(core.ppf, getattr(core, "isf", lambda q: core.ppf(1.0 - q)))
         if found is not None:
             table, per_unit = found
             sampler = PlainSampler(**request.common, grid=request.grid, table=table, per_unit=per_unit)
             return sampler, digest(table)
     _require_memory(request.n)
-    return _filled(request, FromPython(without_caches(core).sample), 60.0), core.name
+    return _filled(request, FromPython(core.sample), 60.0), core.name
 
 
 def _require_memory(n: int) -> None:
@@ -337,18 +313,7 @@ def _require_memory(n: int) -> None:
 
 def has_heavy_lower_tail(energies: Energies) -> bool:
     """Whether the lowest energy has an infinite variance, so that no standard error is honest."""
-    if isinstance(energies, FiniteWidth):
-        return False
-    return any(tail_indices(part)[0] <= 2.0 + 1e-6 for _, part in energies.core.components)
-
-
-def without_caches(energies: Energies) -> Energies:
-    """Copy a distribution without what it has worked out so far, so that it can be sent to a process."""
-    bare = copy.copy(energies)
-    bare.__dict__.pop("components", None)
-    if isinstance(bare, Mixture):
-        bare.parts = tuple(without_caches(part) for part in bare.parts)
-    return bare
+    return any(low <= 2.0 + 1e-6 for low, _ in energies.tail_indices)
 
 
 def digest(*parts: Any) -> str:

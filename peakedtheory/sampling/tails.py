@@ -17,6 +17,8 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy import special
 
+from peakedtheory.energies.normal import STANDARD_NORMAL
+
 Floats = NDArray[np.float64]
 
 LN2 = float(np.log(2.0))
@@ -50,18 +52,6 @@ class Quantiles(Protocol):
 
     def ppf(self, q: Floats) -> Floats:
         """Return the energy below which the probability is q."""
-
-
-class StandardNormal:
-    """Quantiles of the standard normal distribution."""
-
-    def ppf(self, q: Floats) -> Floats:
-        """Return the energy below which the probability is q."""
-        return special.ndtri(q)
-
-    def isf(self, q: Floats) -> Floats:
-        """Return the energy above which the probability is q."""
-        return -special.ndtri(q)
 
 
 @dataclass(frozen=True)
@@ -317,7 +307,7 @@ def _interpolate(values: Floats) -> Floats:
 
 
 def order_statistics_tables(
-    beta: Floats, n: int, energies: Quantiles | None = None, *, k: int = 16
+    beta: Floats, n: int, energies: Quantiles = STANDARD_NORMAL, *, k: int = 16
 ) -> OrderStatisticsTables:
     """Prepare everything the order-statistics kernel reads besides its coordinates.
 
@@ -325,7 +315,7 @@ def order_statistics_tables(
     ----------
     beta : (m,) inverse temperatures >= 0
     n : number of energies, >= 1
-    energies : distribution of ε with `ppf` and `isf`; standard normal by default
+    energies : distribution of ε with `ppf` and, where it has one, `isf`; standard normal by default
     k : how many of the lowest energies to sample; all of them if n <= ALL_SAMPLED, or if n <= 256 and the
         density has a kink where the k-th may lie
 
@@ -338,9 +328,7 @@ def order_statistics_tables(
     if n <= max(ALL_SAMPLED, k):
         k = n
     rates = 1.0 / ((n - np.arange(n if n <= _MAY_ALL_BE_SAMPLED else k, dtype=np.float64)) * LN2)
-    quantile = tabulate_quantile(
-        StandardNormal() if energies is None else energies, 2.0**-UNIFORM_BITS * float(rates[0])
-    )
+    quantile = tabulate_quantile(energies, 2.0**-UNIFORM_BITS * float(rates[0]))
     if k < n:
         rest = tabulate_rest(quantile, beta, n, k)
         if rest.error <= _ACCEPTED:

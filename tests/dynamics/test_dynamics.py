@@ -20,7 +20,8 @@ from peakedtheory.dynamics.noise import noise_table, noise_variance
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
 from peakedtheory.dynamics.softmax_overlap import softmax_overlap
 from peakedtheory.dynamics.student import student_flow
-from peakedtheory.energies.laws import STANDARD_NORMAL, Discrete
+from peakedtheory.energies.atoms import Discrete
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.schedules.families import constant, warmup_cosine, wsd
 
 INF = math.inf

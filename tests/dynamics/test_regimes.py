@@ -268,3 +268,13 @@ def test_a_window_that_ends_with_the_table_says_so():
 def test_the_end_of_the_flow_looks_alike_for_any_cold_teacher():
     rows = phase_diagram([1e5, 1e7], 128, fraction=[0.1, 0.5, 0.9, 0.99]).local_exponent
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-3)
+
+
+def test_energies_that_share_a_scale():
+    energies = as_energies("finite-width:m=32")
+    given, mean = predict_exponent(None, 64), predict_exponent(energies, 64)
+    assert mean.exponent == given.exponent
+    assert mean.coefficient == pytest.approx(given.coefficient * energies.scale_moment(-1.0), rel=1e-12)
+    assert predict_exponent("finite-width:m=1", 64).logarithmic
+    table, beta = interpolant(64, energies), np.array([0.3, 5.0, 100.0])
+    np.testing.assert_allclose(table.hard_loss(beta), loss(beta, math.inf, 64, energies), rtol=1e-6)

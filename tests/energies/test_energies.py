@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from peakedtheory import (
     Discrete,
@@ -10,8 +10,12 @@ from peakedtheory import (
     Sample,
     as_energies,
     parse_energies,
+    thermodynamics,
 )
-from peakedtheory.energies.laws import STANDARD_NORMAL, Energies
+from peakedtheory.energies.base import Energies, Located
+from peakedtheory.energies.central_moments import central_moments
+from peakedtheory.energies.normal import STANDARD_NORMAL
+from peakedtheory.testing import violation
 
 
 @pytest.mark.parametrize(
@@ -56,15 +60,67 @@ def test_moments_that_do_not_exist_are_infinite():
         Mixture([(0.4, "normal"), (0.6, "gamma:a=2")]),
         as_energies(stats.Normal()),
         as_energies(stats.make_distribution(stats.gamma)(a=2.0)),
+        FiniteWidth(1),
+        FiniteWidth(8),
     ],
     ids=lambda e: e.name,
 )
 def test_samples_follow_the_distribution(energies):
-    draws = energies.sample(np.random.default_rng(1), 4000)
+    draws = energies.sample(np.random.default_rng(1), (4000, 1))[:, 0]
     assert stats.kstest(draws, energies.cdf).pvalue > 1e-3
     q = np.array([1e-6, 0.1, 0.5, 0.9])
     np.testing.assert_allclose(energies.cdf(energies.ppf(q)), q, rtol=1e-8)
     assert stats.kstest(draws, lambda e: energies.cdf(e + 0.3)).pvalue < 1e-6
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 32, 10**6])
+def test_one_energy_of_finite_width(width):
+    """Its density is a Bessel function, of which the average over normal laws knows nothing."""
+    energies, x = FiniteWidth(width), np.array([1e-9, 0.01, 0.3, 1.0, 4.0, 20.0])
+    ((weight, law),) = energies.components
+    assert weight == 1.0
+    if width < 100:  # beyond, SciPy's function overflows
+        z, order = np.sqrt(width) * x, 0.5 * (width - 1)
+        bessel = np.exp(
+            order * np.log(0.5 * z) - z + 0.5 * np.log(width / np.pi) - special.gammaln(0.5 * width)
+        )
+        np.testing.assert_allclose(law.pdf(x), bessel * special.kve(order, z), rtol=1e-13)
+    else:
+        np.testing.assert_allclose(law.pdf(x[:5]), stats.norm.pdf(x[:5]), rtol=1e-4)
+    np.testing.assert_array_equal(law.pdf(-x), law.pdf(x))
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    between = x[2:, None] * (1.0 + 0.05 * nodes)
+    mass = 0.05 * x[2:] * (law.pdf(between) @ weights)
+    found = energies.cdf(-0.95 * x[2:]) - energies.cdf(-1.05 * x[2:])
+    np.testing.assert_allclose(found, mass, rtol=1e-9 if width > 100 else 1e-12)
+    np.testing.assert_allclose(energies.cdf(x) + energies.cdf(-x), 1.0, rtol=1e-15)
+    np.testing.assert_allclose(
+        central_moments(energies.components, 6), energies.central_moments(6), atol=1e-11, rtol=1e-11
+    )
+    q = np.array([1e-300, 1e-100, 1e-8, 0.2, 0.5, 0.9])
+    np.testing.assert_allclose(energies.cdf(energies.ppf(q)), q, rtol=1e-12)
+    assert np.array_equal(energies.ppf(np.array([0.0, 1.0])), [-np.inf, np.inf])
+
+
+def test_energies_share_a_scale_where_they_are_not_independent():
+    energies = FiniteWidth(4)
+    assert not energies.independent
+    assert energies.unscaled is STANDARD_NORMAL
+    assert STANDARD_NORMAL.independent
+    assert STANDARD_NORMAL.scale_moment(-7.0) == 1.0
+    assert energies.scale_moment(2.0) == pytest.approx(1.0, rel=1e-14)
+    assert energies.scale_moment(-3.0) == pytest.approx(
+        4**1.5 * special.gamma(0.5) / special.gamma(2.0) / 2**1.5
+    )
+    assert energies.scale_moment(-4.0) == np.inf
+    moved = Located(energies, 1.0, 2.0, "moved")
+    assert not moved.independent
+    inner, outer = thermodynamics(3.0, 20, energies), thermodynamics(1.5, 20, moved)
+    assert outer.free_energy == pytest.approx(1.0 + 2.0 * inner.free_energy, rel=1e-14)
+    with pytest.raises(
+        ValueError, match=r"^energies: must be independent to be moved, got finite-width:m=4; "
+    ):
+        violation("F[2 + 3ε](β) = 2 + 3 F[ε](3β)", 1.0, 10, energies)
 
 
 def test_discrete_energies():

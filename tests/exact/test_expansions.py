@@ -8,10 +8,11 @@ from scipy import integrate, stats
 from scipy.special import zeta
 
 from peakedtheory import high_temperature_expansion, low_temperature_expansion, thermodynamics
-from peakedtheory.energies.laws import Continuous
+from peakedtheory.energies.continuous import Continuous
 from peakedtheory.exact.cumulants import mean_cumulant
 from peakedtheory.exact.expansions import longest_expansion
 from peakedtheory.exact.lowest_levels import cluster_integral
+from peakedtheory.exact.series import extreme_value_coefficient
 
 
 @pytest.mark.parametrize(
@@ -162,27 +163,15 @@ def test_valid_range_means_what_it_says():
     assert 1.0 < warm.valid_range[1] < 4.0
 
 
-def test_resummation_beats_the_series_near_the_crossover():
-    series = low_temperature_expansion(50304, order=8)
-    for beta in (5.0, 7.0, 10.0):
-        exact = thermodynamics(beta, 50304)
-        phi, internal = series.resummed(beta)
-        assert abs(phi - exact.log_partition) < 0.5 * abs(series.log_partition(beta) - exact.log_partition)
-        assert abs(internal - exact.internal_energy) < abs(
-            series.internal_energy(beta) - exact.internal_energy
-        )
-
-
 def test_extreme_value_limit():
     """Exponentially distributed tails are the limit itself: for x = -ε Gumbel-like at large n, c_k = ζ(k)a^(k-1)/k."""
     series = low_temperature_expansion(10**7, "laplace", order=5)
     np.testing.assert_allclose(series.coefficients[2:], [zeta(k) / k for k in range(2, 6)], rtol=1e-5)
-    phi, internal = series.extreme_value(3.0)
-    exact = thermodynamics(3.0, 10**7, "laplace")
-    assert phi == pytest.approx(exact.log_partition, rel=1e-6)
-    assert internal == pytest.approx(exact.internal_energy, rel=1e-6)
-    with pytest.raises(ValueError, match="beta: must exceed the gap rate"):
-        series.extreme_value(0.9)
+    np.testing.assert_allclose(
+        extreme_value_coefficient(np.arange(2, 6), 1.0), series.coefficients[2:], rtol=1e-5
+    )
+    phi = 3.0 * series.coefficients[0] + 3.0 * math.lgamma(1 - 1 / 3) - np.euler_gamma
+    assert phi == pytest.approx(thermodynamics(3.0, 10**7, "laplace").log_partition, rel=1e-6)
 
 
 def test_atoms():
@@ -254,9 +243,13 @@ def test_finite_width():
     assert narrow.coefficients[0] == pytest.approx(
         factor * low_temperature_expansion(128).coefficients[0], rel=1e-12
     )
+    factor = 2.0**1.5 * math.gamma(0.5) / math.gamma(2)  # ⟨(χ_4/2)^-3⟩
+    wide = low_temperature_expansion(128, order=4)
+    steep = low_temperature_expansion(128, "finite-width:m=4", order=4)
+    assert abs(steep.coefficients[4] - factor * wide.coefficients[4]) <= steep.error[4]
     exact = thermodynamics(500.0, 128, "finite-width:m=4")
     assert narrow.internal_energy(500.0) == pytest.approx(exact.internal_energy, rel=1e-6)
-    with pytest.raises(ValueError, match="order: must be at most the width 4"):
+    with pytest.raises(ValueError, match="order: at most 4 for finite-width:m=4 energies"):
         low_temperature_expansion(128, "finite-width:m=4", order=5)
 
 
@@ -280,7 +273,6 @@ def test_loss_of_the_series():
         (lambda: high_temperature_expansion(5, "t:df=3", order=4), "order: at most 2 moments"),
         (lambda: low_temperature_expansion(5, "cauchy"), "energies: must have a finite mean of their lowest"),
         (lambda: low_temperature_expansion(5).free_energy(1.0, order=5), "order: must lie between 0 and 2"),
-        (lambda: low_temperature_expansion(5, order=1).resummed(2.0), "order: must be at least 2"),
     ],
 )
 def test_bad_input(call, message):

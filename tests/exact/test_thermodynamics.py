@@ -21,7 +21,7 @@ from peakedtheory import (
     thermodynamics,
 )
 from peakedtheory.energies.gumbel import entropy_kernel
-from peakedtheory.energies.laws import STANDARD_NORMAL
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.quadrature import Averages, general_thermodynamics
 
 IDS = [f"{p.name}-n{p.n:g}-beta{p.beta:g}" for p in PROBLEMS]

@@ -263,7 +263,8 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path):
     """SIGKILL in the middle of a run: what the file holds resumes to the bit of an uninterrupted run."""
     file = tmp_path / "run.npz"
     environment = os.environ | {"PYTHONPATH": str(Path(pool_tasks.__file__).parent)}
-    code = "import peakedtheory.sampling.blocks as b; b._SAVE_SECONDS = b._TASK_SECONDS = 0.0\n" + KILLED
+    code = "import peakedtheory._common.resume as r; r.SAVE_SECONDS = 0.0; r.SAVING_SHARE = float('inf')\n"
+    code += "import peakedtheory.sampling.blocks as b; b._TASK_SECONDS = 0.0\n" + KILLED
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, env=environment
     )

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.kernels.order_statistics import REST_FUNCTIONS, REST_STRIDE
 from peakedtheory.sampling.tails import (
     GREATEST_HAZARD,
     LN2,
     REST_ORDERS,
-    StandardNormal,
     order_statistics_tables,
     tabulate_quantile,
 )
@@ -42,7 +42,7 @@ def gaussian_moment(r, s, beta, x_k):
 
 
 def test_quantiles_of_the_normal_distribution_agree_with_mpmath():
-    table = tabulate_quantile(StandardNormal(), 1e-31)
+    table = tabulate_quantile(STANDARD_NORMAL, 1e-31)
     exact = np.array([normal_quantile(s) for s in HAZARDS])
     assert table.error < 1e-13
     np.testing.assert_allclose(table(HAZARDS), exact, rtol=3e-14, atol=3e-14)
@@ -71,7 +71,7 @@ def test_heavy_tails_reach_far():
     np.testing.assert_allclose(table(s), -stats.t(5).ppf(-np.expm1(-s * LN2)), rtol=1e-12)
 
 
-@pytest.mark.parametrize("distribution", [StandardNormal(), stats.t(5), stats.gamma(0.3), stats.gumbel_l()])
+@pytest.mark.parametrize("distribution", [STANDARD_NORMAL, stats.t(5), stats.gamma(0.3), stats.gumbel_l()])
 def test_the_quantile_error_is_honest(distribution):
     table = tabulate_quantile(distribution, 1e-20)
     s = np.exp(np.random.default_rng(3).uniform(np.log(1e-20), np.log(30), 20_000))
@@ -84,7 +84,7 @@ def test_the_quantile_error_is_honest(distribution):
 
 
 def test_values_outside_the_table_are_held_at_its_ends():
-    table = tabulate_quantile(StandardNormal(), 1e-10)
+    table = tabulate_quantile(STANDARD_NORMAL, 1e-10)
     assert table(np.array([0.0, 1e-300]))[0] == table(np.array([table.least]))[0]
     assert table(np.array([1e9]))[0] == table(np.array([GREATEST_HAZARD]))[0]
 
@@ -95,7 +95,7 @@ def test_isf_is_not_needed():
             return stats.norm.ppf(q)
 
     s = np.geomspace(1e-20, 30, 500)
-    full, lower = tabulate_quantile(StandardNormal(), 1e-21), tabulate_quantile(Lower(), 1e-21)
+    full, lower = tabulate_quantile(STANDARD_NORMAL, 1e-21), tabulate_quantile(Lower(), 1e-21)
     assert np.max(np.abs(full(s) - lower(s)) * np.minimum(1.0, 2.0 ** (1.0 - s))) < 1e-12
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from peakedtheory._common.resume import ResumeFile
 from peakedtheory._common.threads import number_of_threads
-from peakedtheory.validation.training.checkpoints import ResumeFile
 from peakedtheory.validation.training.graphs import captured, drawn, on_device
 from peakedtheory.validation.training.inputs import TEST, TRAINING, Inputs, stream_key
 
@@ -232,7 +232,7 @@ class ResidualRun:
 
     def file(self, path: Path | None) -> ResumeFile:
         """Return the resume file of this run."""
-        return ResumeFile(path, asdict(self.plan) | {"device": self.device.type})
+        return ResumeFile(path, "residual training run", asdict(self.plan) | {"device": self.device.type})
 
     def store(self, file: ResumeFile, records: dict[str, np.ndarray]) -> None:
         """Write weights, moments and what was recorded."""

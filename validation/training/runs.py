@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from peakedtheory._common.resume import ResumeFile
 from peakedtheory._common.threads import number_of_threads
 from peakedtheory.validation.training.cases import Case
-from peakedtheory.validation.training.checkpoints import ResumeFile
 from peakedtheory.validation.training.compiled_engine import CompiledEngine
 from peakedtheory.validation.training.hessian import Curvature
 from peakedtheory.validation.training.observables import Recorder
@@ -84,7 +84,7 @@ class TrainingRun:
 
     def __init__(self, plan: Plan, checkpoint: Path | None = None, *, resume: bool = False) -> None:
         self.plan = plan
-        self.file = ResumeFile(checkpoint, plan.identity())
+        self.file = ResumeFile(checkpoint, "training run", plan.identity())
         self.threads = number_of_threads()
         self.pool = ThreadPoolExecutor(self.threads)
         self.stacks = plan.stacks()

@@ -72,8 +72,8 @@ OPTIMA = {"optimizer": "sgd", "beta_star": None, "families": ["constant", "optim
     ],
 )
 def test_an_interrupted_experiment_goes_on_where_it_was(name, changes, share, tmp_path, monkeypatch):
-    monkeypatch.setattr("peakedtheory.validation.training.checkpoints.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr("peakedtheory.validation.training.checkpoints.SAVING_SHARE", math.inf)
+    monkeypatch.setattr("peakedtheory._common.resume.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("peakedtheory._common.resume.SAVING_SHARE", math.inf)
     monkeypatch.setattr("peakedtheory.validation.training.runs._CHUNK_STEPS", 10)
     monkeypatch.setattr("peakedtheory.validation.training.residual_network._CHUNK_ROWS", 32)
     chosen = experiment(name).at(**changes)

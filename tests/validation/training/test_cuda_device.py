@@ -46,7 +46,7 @@ class StoppedError(Exception):
 def test_interrupted_runs_resume_to_the_bit(kind, tmp_path, monkeypatch):
     whole = train(KINDS[kind], STEPS, device="cuda", **SIZES)
     again = train(KINDS[kind], STEPS, device="cuda", **SIZES)
-    monkeypatch.setattr("peakedtheory.validation.training.checkpoints.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("peakedtheory._common.resume.SAVE_SECONDS", 0.0)
     path = tmp_path / "run.npz"
 
     def stop(done, planned):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from peakedtheory.validation.training import checkpoints, residual_network
+from peakedtheory._common import resume
+from peakedtheory.validation.training import residual_network
 from peakedtheory.validation.training.inputs import TRAINING
 from peakedtheory.validation.training.residual_network import (
     ResidualPlan,
@@ -26,8 +27,8 @@ class StopError(Exception):
 
 
 def test_residual_run_resumes_to_the_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(resume, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SAVING_SHARE", math.inf)
     monkeypatch.setattr(residual_network, "_CHUNK_ROWS", 8)  # a step at a time
     plan = plan_of()
     record = np.array([1, 4, 8, 12])
@@ -46,7 +47,7 @@ def test_residual_run_resumes_to_the_bit(tmp_path, monkeypatch):
         assert done[:1] == ([] if first is None else [first])
         for name in whole:
             np.testing.assert_array_equal(resumed[name], whole[name])
-    with pytest.raises(ValueError, match="differs in learning_rate"):
+    with pytest.raises(ValueError, match="made with learning_rate = "):
         train_residual(plan_of(learning_rate=2e-2), record, checkpoint=path, resume=True)
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="must be a resume file"):

@@ -14,9 +14,10 @@ import pytest
 import torch
 import xarray
 
+from peakedtheory._common import resume
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon
 from peakedtheory.validation import Case, grid, train
-from peakedtheory.validation.training import checkpoints, runs, train as training
+from peakedtheory.validation.training import runs, train as training
 from peakedtheory.validation.training.observables import recorded_steps
 from peakedtheory.validation.training.torch_engine import TorchEngine
 
@@ -96,8 +97,8 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("engine", ["compiled", "torch"])
 def test_resume_gives_the_same_bits(tmp_path, monkeypatch, engine):
-    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "SAVING_SHARE", math.inf)
+    monkeypatch.setattr(resume, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SAVING_SHARE", math.inf)
     monkeypatch.setattr(runs, "_CHUNK_STEPS", 4)
     options = {"record": 9, "engine": engine, "observe": ["weights", "hessian"], **SMALL}
 
@@ -123,8 +124,9 @@ KILLED = """
 import sys
 from peakedtheory import SGD, Adam
 from peakedtheory.validation import grid, train
-from peakedtheory.validation.training import checkpoints, runs
-checkpoints.SAVE_SECONDS, checkpoints.SAVING_SHARE = 0.0, float("inf")
+from peakedtheory._common import resume
+from peakedtheory.validation.training import runs
+resume.SAVE_SECONDS, resume.SAVING_SHARE = 0.0, float("inf")
 runs._CHUNK_STEPS = 7
 cases = grid(optimizer=[Adam(0.1, 40, 6), SGD(0.1, 40, 6)])
 train(cases, 3000, checkpoint=sys.argv[1], n=12, test_samples=100)
@@ -260,9 +262,9 @@ def test_resume_files_of_something_else(tmp_path):
     train(plain(8), 4, checkpoint=file, **SMALL)
     with pytest.raises(ValueError, match="must not exist unless a run is resumed"):
         train(plain(8), 4, checkpoint=file, **SMALL)
-    with pytest.raises(ValueError, match=r"same run.*differs in steps"):
+    with pytest.raises(ValueError, match=r"same training run.*made with steps = 4 and not 5"):
         train(plain(8), 5, checkpoint=file, resume=True, **SMALL)
-    with pytest.raises(ValueError, match=r"same run.*differs in cases"):
+    with pytest.raises(ValueError, match=r"same training run.*made with cases = "):
         train(plain(9), 4, checkpoint=file, resume=True, **SMALL)
     file.write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ValueError, match="must be a resume file of a training run"):

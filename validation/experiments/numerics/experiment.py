@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory.dynamics.interpolant import interpolant
-from peakedtheory.energies.mixtures import FiniteWidth
+from peakedtheory.energies.finite_width import FiniteWidth
 from peakedtheory.validation.experiments.base import Experiment, FigureSpec, RunContext, Settings
 from peakedtheory.validation.experiments.numerics import figures as draw
 from peakedtheory.validation.experiments.numerics.claims import claims

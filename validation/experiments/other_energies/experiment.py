@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.progress import reporter
+from peakedtheory._common.resume import ResumeFile
 from peakedtheory._common.threads import number_of_threads
 from peakedtheory.dynamics.aligned_path import aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
@@ -28,7 +29,6 @@ from peakedtheory.validation.experiments.claims import Claim, near
 from peakedtheory.validation.experiments.comparison import agreement, fit_exponent, late_window
 from peakedtheory.validation.experiments.flows import record_steps
 from peakedtheory.validation.experiments.other_energies.figures import draw
-from peakedtheory.validation.training.checkpoints import ResumeFile
 
 if TYPE_CHECKING:
     import xarray
@@ -43,7 +43,7 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
 
     names, steps = settings["energies"], settings["steps"]
     scales = [_LogitScale(name, settings) for name in names]
-    file = ResumeFile(context.checkpoint(), {"experiment": "other-energies", **settings})
+    file = ResumeFile(context.checkpoint(), "training of logit scales", settings)
     done, left = 0, file.left(context.resume)
     if left is not None:
         done = int(left["done"])

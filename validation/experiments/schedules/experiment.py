@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.progress import reporter
+from peakedtheory._common.resume import ResumeFile
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.dynamics.tuning import FAMILIES, optimal_schedule
 from peakedtheory.schedules.clock import Clock
@@ -24,7 +25,6 @@ from peakedtheory.validation.experiments.schedules.analysis import TRAINED
 from peakedtheory.validation.experiments.schedules.claims import claims
 from peakedtheory.validation.experiments.selection import CLASSES
 from peakedtheory.validation.training.cases import Case
-from peakedtheory.validation.training.checkpoints import ResumeFile
 
 if TYPE_CHECKING:
     import xarray
@@ -46,7 +46,7 @@ class Tuned:
 def tune(settings: Settings, context: RunContext) -> dict[_Setting, Tuned]:
     """Return what each setting's scan is laid about: heights, and optima, that minimise the flow's loss."""
     wanted = [(part, budget) for part in settings["parts"] for budget in settings["budgets"]]
-    file = ResumeFile(context.checkpoint("tuning"), {"experiment": "schedules", **settings})
+    file = ResumeFile(context.checkpoint("tuning"), "tuning of schedules", settings)
     known = file.left(context.resume) or {}
     out = {}
     with reporter(context.progress, "tuning schedules by theory") as report:

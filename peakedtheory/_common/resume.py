@@ -1,12 +1,13 @@
-"""Resume files of training runs: NumPy archives without pickle, replaced at once or not at all."""
+"""Resume files of long computations: NumPy archives without pickle, replaced at once or not at all."""
 
 from __future__ import annotations
 
 import json
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from peakedtheory._common.output import atomic_path
 
 SAVE_SECONDS = 10.0
 SAVING_SHARE = 0.05  # of the time, at most
-_KIND = "peakedtheory training 1"
+_FORMAT = 1
 _REMEDY = "name another file, or delete it"
+#: What NumPy and JSON raise at a file of another kind.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile)
+_SHOWN = 40  # characters of a value in a message
 
 
 class ResumeFile:
@@ -26,13 +30,23 @@ class ResumeFile:
     ----------
     path : Path or None
         None is a run without a file: nothing is due, nothing is saved, nothing is left.
-    identity : dict
+    kind : str
+        What kind of run it is, as messages name it: "estimate", "training run".
+    identity : mapping
         What another run must agree with to go on from it; values that JSON holds.
+
+    Raises
+    ------
+    ValueError
+        If the folder does not exist.
     """
 
-    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
-        self.path = path
-        self._identity = {"kind": _KIND, **identity}
+    def __init__(self, path: Path | None, kind: str, identity: Mapping[str, Any]) -> None:
+        if path is not None and not path.parent.is_dir():
+            fail("checkpoint", "must lie in an existing folder", str(path), "create it first")
+        self.path, self.kind = path, kind
+        # as a file gives it back: tuples are lists there
+        self._identity = json.loads(json.dumps({"format": _FORMAT, "kind": kind, **identity}))
         self._next = time.monotonic() + SAVE_SECONDS
 
     def due(self) -> bool:
@@ -50,7 +64,7 @@ class ResumeFile:
         end = time.monotonic()
         self._next = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
 
-    def left(self, resume: bool) -> dict[str, np.ndarray] | None:
+    def left(self, resume: bool = True) -> dict[str, np.ndarray] | None:
         """Return the state that the same run has left, None where there is none.
 
         Raises
@@ -68,14 +82,26 @@ class ResumeFile:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-                found = json.loads(str(arrays.pop("identity")))
-                kind = found["kind"]
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            fail("checkpoint", "must be a resume file of a training run", f"{path} ({error})", _REMEDY)
-        if kind != _KIND:
-            fail("checkpoint", f"must be of the kind {_KIND!r}", f"{path} of {kind!r}", _REMEDY)
-        mine = json.loads(json.dumps(self._identity))
-        for key in [*mine, *found]:
-            if mine.get(key) != found.get(key):
-                fail("checkpoint", "must belong to the same run", f"{path}, which differs in {key}", _REMEDY)
+                found = dict(json.loads(str(arrays.pop("identity"))))
+        except _UNREADABLE as error:
+            self._refuse(f"{path} ({error})")
+        if found.get("kind") != self.kind:
+            self._refuse(f"{path} of {found.get('kind')!r}")
+        self._require_same(found, path)
         return arrays
+
+    def _refuse(self, value: str) -> NoReturn:
+        article = "an" if self.kind[0] in "aeiou" else "a"
+        fail("checkpoint", f"must be a resume file of {article} {self.kind}", value, _REMEDY)
+
+    def _require_same(self, found: dict[str, Any], path: Path) -> None:
+        for key in [*self._identity, *found]:
+            mine, its = self._identity.get(key), found.get(key)
+            if mine != its:
+                value = f"{path}, made with {key} = {_short(its)} and not {_short(mine)}"
+                fail("checkpoint", f"must belong to the same {self.kind}", value, _REMEDY)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
