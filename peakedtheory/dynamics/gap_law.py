@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import beta as beta_function, gamma, zeta
@@ -17,9 +17,10 @@ from peakedtheory._common.checks import fail, real_array, real_number, single_nu
 from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.panels import gauss_panels
 from peakedtheory._common.results import describe
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Density
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,7 +89,7 @@ def exponent_of_gap(gap_exponent: float) -> float:
     return 1.0 if math.isinf(kappa) else kappa / (kappa + 2.0)
 
 
-def exponent_of_edge(edge_exponent: Any) -> Any:
+def exponent_of_edge(edge_exponent: Reals) -> Values:
     """Return α for i.i.d. energies whose density starts as (ε - ε_min)^(k-1).
 
     It is k/(k+1) below k = 1/2 and 1/3 above. At k = 1/2 a logarithm accompanies the power
@@ -120,7 +121,7 @@ def exponent_of_edge(edge_exponent: Any) -> Any:
     return (np.where(k < 0.5, k / (k + 1.0), 1.0 / 3.0))[()]
 
 
-def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
+def predict_exponent(energies: EnergiesLike = None, n: float = 50304) -> Exponent:
     """Return the exponent of the loss that a distribution of energies implies at long times.
 
     Parameters

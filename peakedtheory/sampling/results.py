@@ -13,6 +13,7 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.results import scalar_or_array, to_dataset
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
 from peakedtheory.sampling.moments import Layout, Moments
 from peakedtheory.sampling.samplers import Seed
@@ -39,13 +40,13 @@ class Estimate:
         Number of samples.
     """
 
-    mean: Any
-    standard_error: Any
-    bias_bound: Any
+    mean: Values
+    standard_error: Values
+    bias_bound: Values
     samples: int
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Values:
         """Variance that one sample of this method contributes: standard_error² · samples."""
         return self.standard_error**2 * self.samples
 
@@ -202,8 +203,8 @@ class MonteCarloResult:
     energy_variance: Estimate
     participation: Estimate
     ground_state_energy: Estimate
-    beta: Any
-    beta_star: Any
+    beta: Values
+    beta_star: Values | None
     n: int
     energies: Energies | None
     samples: int
@@ -280,9 +281,9 @@ class MonteCarloResult:
             converged=self.converged and other.converged,
         )
 
-    def quantiles(self, levels: Any) -> np.ndarray:
+    def quantiles(self, levels: Reals) -> np.ndarray:
         """Return quantiles of ln Z over the samples, shape ``(*levels.shape, *beta.shape)``."""
-        return np.quantile(self._kept(), levels, axis=0)
+        return np.quantile(self._kept(), np.asarray(levels), axis=0)
 
     def histogram(self, bins: Any = 50) -> tuple[np.ndarray, np.ndarray]:
         """Return (density, edges) of the distribution of ln Z at a single β, as numpy.histogram does."""
@@ -355,8 +356,8 @@ def assemble(
     made: Provenance,
     moments: Moments,
     *,
-    beta: Any,
-    beta_star: Any,
+    beta: Values,
+    beta_star: Values | None,
     n: int,
     energies: Energies | None,
     kept: np.ndarray | None,
