@@ -18,16 +18,17 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from peakedtheory._common.checks import fail
 from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
-from peakedtheory.energies.components import moved
+from peakedtheory.energies.components import Component, moved
 from peakedtheory.energies.mixtures import Mixture
 from peakedtheory.energies.normal import Gaussian
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact.expansions import (
     high_temperature_expansion,
     longest_expansion,
     low_temperature_expansion,
 )
 from peakedtheory.exact.losses import loss_gradient, loss_with_error
+from peakedtheory.exact.series import Expansion
 from peakedtheory.exact.thermodynamics import thermodynamics
 
 __all__ = [
@@ -106,22 +107,33 @@ def energy_distributions() -> st.SearchStrategy[Energies]:
     return st.one_of(gaussian, named, atoms, mixtures)
 
 
+def _averages(beta: float | np.ndarray, n: float, energies: Energies) -> Any:
+    """Return exact averages, floats for one β."""
+    return thermodynamics(beta, n, energies)
+
+
+def _loss(beta: float, beta_star: float, n: float, energies: Energies) -> tuple[float, float]:
+    """Return the loss and its error as floats."""
+    value, error = loss_with_error(beta, beta_star, n, energies)
+    return float(value), float(error)
+
+
 def _free_energy(beta: float, n: float, energies: Energies) -> float:
     """F = U - S/β."""
-    t = thermodynamics(beta, n, energies)
+    t = _averages(beta, n, energies)
     allowed = t.error.free_energy + t.error.internal_energy + t.error.entropy / beta
     return abs(t.free_energy - t.internal_energy + t.entropy / beta) / (allowed + 4e-16 * abs(t.free_energy))
 
 
 def _entropy_bounds(beta: float, n: float, energies: Energies) -> float:
     """0 <= S <= ln n."""
-    t = thermodynamics(beta, n, energies)
+    t = _averages(beta, n, energies)
     return max(-t.entropy, t.entropy - np.log(n), 0.0) / (t.error.entropy + 4e-16 * np.log(n))
 
 
 def _ground_state(beta: float, n: float, energies: Energies) -> float:
     """U >= -c0."""
-    t = thermodynamics(beta, n, energies)
+    t = _averages(beta, n, energies)
     ground = low_temperature_expansion(n, energies, 0)
     error = t.error.internal_energy + ground.error[0] + 1e-300  # one atom at zero is exact
     return max(-ground.coefficients[0] - t.internal_energy, 0.0) / error
@@ -129,7 +141,7 @@ def _ground_state(beta: float, n: float, energies: Energies) -> float:
 
 def _convexity(beta: float, n: float, energies: Energies) -> float:
     """Φ'' >= 0."""
-    t = thermodynamics(beta, n, energies)
+    t = _averages(beta, n, energies)
     return max(-t.energy_variance, 0.0) / (t.error.energy_variance + 1e-300)
 
 
@@ -147,21 +159,21 @@ def _difference(beta: float, n: float, energies: Energies, name: str, slope: Cal
     """Compare a derivative with differences of two widths, whose disagreement bounds the truncation."""
     width = 0.02 * beta / (1.0 + 0.1 * abs(energies.scale * beta))
     grid = beta + width * np.array([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
-    t = thermodynamics(grid, n, energies)
+    t = _averages(grid, n, energies)
     f, e = getattr(t, name), getattr(t.error, name)
     coarse = (f[0] - 8.0 * f[1] + 8.0 * f[5] - f[6]) / (12.0 * width)
     fine = (f[1] - 8.0 * f[2] + 8.0 * f[4] - f[5]) / (6.0 * width)
     noise = 4.0 * (e.max() + 4e-16 * np.abs(f).max()) / width
-    middle = thermodynamics(beta, n, energies)
+    middle = _averages(beta, n, energies)
     return abs(slope(middle) - fine) / (abs(coarse - fine) + noise)
 
 
 def _loss_sign(beta: float, n: float, energies: Energies) -> float:
     """L >= 0, and zero only at β = β*."""
-    at_teacher, _ = loss_with_error(beta, beta, n, energies)
-    below, error = loss_with_error(0.7 * beta, beta, n, energies)
-    above, other = loss_with_error(1.4 * beta, beta, n, energies)
-    has_scale = thermodynamics(beta, n, energies).energy_variance > 1e-20
+    at_teacher, _ = _loss(beta, beta, n, energies)
+    below, error = _loss(0.7 * beta, beta, n, energies)
+    above, other = _loss(1.4 * beta, beta, n, energies)
+    has_scale = _averages(beta, n, energies).energy_variance > 1e-20
     positive = (below > 0.0 and above > 0.0) or not has_scale
     return max(
         abs(at_teacher) / 1e-300,
@@ -174,10 +186,10 @@ def _loss_sign(beta: float, n: float, energies: Energies) -> float:
 def _loss_gradient(beta: float, n: float, energies: Energies) -> float:
     """dL/dβ = U(β*) - U(β)."""
     star = 1.7 * beta
-    student, teacher = (thermodynamics(b, n, energies) for b in (beta, star))
+    student, teacher = (_averages(b, n, energies) for b in (beta, star))
     allowed = student.error.internal_energy + teacher.error.internal_energy
     expected = teacher.internal_energy - student.internal_energy
-    return abs(loss_gradient(beta, star, n, energies) - expected) / (2.0 * allowed + 1e-300)
+    return abs(float(loss_gradient(beta, star, n, energies)) - expected) / (2.0 * allowed + 1e-300)
 
 
 def _covariance(beta: float, n: float, energies: Energies) -> float:
@@ -185,8 +197,8 @@ def _covariance(beta: float, n: float, energies: Energies) -> float:
     if not energies.independent:
         fail("energies", "must be independent to be moved", energies.name, "test the law before its scale")
     moved = Mixture([(1.0, _Moved(energies))])
-    direct = thermodynamics(beta, n, moved)
-    mapped = thermodynamics(3.0 * beta, n, energies)
+    direct = _averages(beta, n, moved)
+    mapped = _averages(3.0 * beta, n, energies)
     allowed = (
         direct.error.free_energy
         + 3.0 * mapped.error.free_energy
@@ -205,11 +217,11 @@ def _high_temperature(beta: float, n: float, energies: Energies) -> float:
     return _series(longest_expansion(high_temperature_expansion, n, energies, 6), beta, n, energies)
 
 
-def _series(series: Any, beta: float, n: float, energies: Energies) -> float:
+def _series(series: Expansion, beta: float, n: float, energies: Energies) -> float:
     lower, upper = series.valid_range
     if not lower <= beta <= upper:
         return 0.0
-    t = thermodynamics(beta, n, energies)
+    t = _averages(beta, n, energies)
     order = int(series.best_order(beta))
     powers = np.abs(series.error) * beta ** series._powers()
     allowed = series.truncation_error(beta, order=order) + t.error.log_partition + powers.sum()
@@ -226,7 +238,7 @@ class _Moved(Energies):
         self._components = tuple((w, moved(part, 2.0, 3.0)) for w, part in energies.components)
 
     @property
-    def components(self) -> Any:
+    def components(self) -> tuple[Component, ...]:
         return self._components
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
@@ -254,7 +266,7 @@ IDENTITIES: dict[str, Check] = {
 }
 
 
-def violation(name: str, beta: float, n: float, energies: Any = None) -> float:
+def violation(name: str, beta: float, n: float, energies: EnergiesLike = None) -> float:
     """Return how far an identity is violated, in units of the allowed error.
 
     Parameters
@@ -309,7 +321,7 @@ class Verification:
 
 
 def verify(
-    energies: Any = None,
+    energies: EnergiesLike = None,
     *,
     examples: int = 25,
     seed: int = 0,
@@ -352,7 +364,9 @@ def verify(
     return results
 
 
-def _verify_one(name: str, check: Check, chosen: Any, examples: int, seed: int) -> Verification:
+def _verify_one(
+    name: str, check: Check, chosen: st.SearchStrategy[Energies], examples: int, seed: int
+) -> Verification:
     tried: list[tuple[float, str]] = []
 
     @hypothesis.seed(seed)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from peakedtheory._common.types import Values
 
 if TYPE_CHECKING:
     import xarray
@@ -38,7 +41,7 @@ def describe(title: str, rows: dict[str, Any], errors: dict[str, Any] | None = N
 
 def to_dataset(
     variables: dict[str, Any],
-    coordinates: dict[str, np.ndarray],
+    coordinates: Mapping[str, Values],
     units: dict[str, str],
     attributes: dict[str, Any],
 ) -> xarray.Dataset:

@@ -1,20 +1,32 @@
-"""What functions of numbers take and give back, as type checkers see it."""
+"""Types of the public face: what functions of arrays take, and what they give back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 
-class _Array(Protocol):
-    """Anything that NumPy reads as an array: of xarray, pandas or torch, and NumPy's own."""
+class SupportsArray(Protocol):
+    """What NumPy takes for an array: its own arrays and numbers, and those of xarray, PyTorch and pandas."""
 
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray: ...
+    def __array__(self) -> Any:
+        """Return the array."""
 
 
-#: A number or numbers of any shape.
-Reals = float | Sequence[float] | Sequence[Sequence[float]] | _Array
-#: The same shape back.
+_Real = float | SupportsArray
+#: Real numbers: one, an array, or sequences nested up to three deep. Deeper ones come as arrays; a type that
+#: held itself would take texts, whose items are texts.
+Reals = _Real | Sequence[_Real] | Sequence[Sequence[_Real]] | Sequence[Sequence[Sequence[_Real]]]
+#: Real numbers of the shape that the arguments have: a float for scalars, otherwise an array.
 Values = float | np.ndarray
+#: Where random numbers come from (SPEC 7).
+RNG = int | np.random.SeedSequence | np.random.Generator | np.random.BitGenerator | None
+
+
+class Executor(Protocol):
+    """What runs tasks: an executor of concurrent.futures, dask's, or anything like them."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Return something with result()."""

@@ -67,7 +67,7 @@ def command(
                 f"{e:.0e}",
                 "low temperature" if b > series.crossover else "high temperature",
             ]
-            for h, b, e in zip(targets, match.beta_star, match.error, strict=True)
+            for h, b, e in zip(targets, *map(np.atleast_1d, (match.beta_star, match.error)), strict=True)
         ]
         print_table(
             f"Inverse temperature of n = {vocab:.0f} {match.energies.name} energies with entropy H",

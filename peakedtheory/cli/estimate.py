@@ -163,11 +163,11 @@ def _print_columns(
     for symbol in names.values():
         header += [symbol, "Δ"]
     rows = []
-    for i, b in enumerate(result.beta):
+    for i, b in enumerate(np.atleast_1d(result.beta)):
         row = [f"{b:g}"]
         for name in names:
             one = result.estimates()[name]
-            mean, error = float(one.mean[i]), float(one.standard_error[i])
+            mean, error = (float(np.atleast_1d(v)[i]) for v in (one.mean, one.standard_error))
             away = deviation(mean, error, float(exact[name][i]))
             row += [with_error(mean, error), f"{away:+.2f}" if np.isfinite(away) else "–"]
         rows.append(row)

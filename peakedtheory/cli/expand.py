@@ -40,6 +40,8 @@ from peakedtheory.exact.series import (
 from peakedtheory.exact.thermodynamics import QUANTITIES, Thermodynamics, thermodynamics
 from peakedtheory.figures.exact import draw_expansion
 
+_SHOWN = ("free_energy", "internal_energy", "entropy")
+
 if TYPE_CHECKING:
     import xarray
 
@@ -116,13 +118,13 @@ def _print(exact: Thermodynamics, low: LowTemperatureExpansion, high: HighTemper
     rows = []
     for i, b in enumerate(np.atleast_1d(exact.beta)):
         cold, warm = _free_energy(low, float(b)), _free_energy(high, float(b))
-        f = float(exact.free_energy[i])
+        f, u, s = (float(np.atleast_1d(getattr(exact, name))[i]) for name in _SHOWN)
         rows.append(
             [
                 f"{b:g}",
                 number(f),
-                number(float(exact.internal_energy[i])),
-                number(float(exact.entropy[i])),
+                number(u),
+                number(s),
                 number(cold),
                 difference(cold - f),
                 number(warm),

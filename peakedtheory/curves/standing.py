@@ -177,8 +177,8 @@ def _temperatures(
         return (first / one, last / one), "standard deviation of the logits"
     if curve.entropy is not None:
         first, last = np.clip(_ends(curve.entropy), 0.0, (1.0 - 1e-6) * math.log(n))
-        match = match_entropy(np.array([first, last]), n, energies)
-        return (float(match.beta_star[0]), float(match.beta_star[1])), "entropy of the predictions"
+        low, high = np.asarray(match_entropy(np.array([first, last]), n, energies).beta_star)
+        return (float(low), float(high)), "entropy of the predictions"
     if entropy is None:
         return None, "nothing"
     # An aligned student of loss L - H; ln L falls monotonically with β along the path.

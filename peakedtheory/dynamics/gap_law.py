@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import beta as beta_function, gamma, zeta
@@ -20,7 +20,7 @@ from peakedtheory._common.results import describe
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Density
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +121,7 @@ def exponent_of_edge(edge_exponent: Reals) -> Values:
     return (np.where(k < 0.5, k / (k + 1.0), 1.0 / 3.0))[()]
 
 
-def predict_exponent(energies: Any = None, n: float = 50304) -> Exponent:
+def predict_exponent(energies: EnergiesLike = None, n: float = 50304) -> Exponent:
     """Return the exponent of the loss that a distribution of energies implies at long times.
 
     Parameters

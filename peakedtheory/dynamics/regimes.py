@@ -172,7 +172,7 @@ def regime(
         fail("beta, tau", "at most one may be given", f"{beta}, {tau}", "one follows from the other")
     prediction = predict_exponent(distribution, float(count))
     table = interpolant(float(count), distribution)
-    if beta_star is None:
+    if entropy is not None:
         star = float(match_entropy(entropy, float(count), distribution).beta_star)
     else:
         star = teacher_temperature(beta_star)

@@ -30,7 +30,7 @@ from peakedtheory.dynamics.infinite_width import infinite_width_flow
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
 from peakedtheory.dynamics.trajectory import Problem, Trajectory
 from peakedtheory.schedules.clock import Clock
-from peakedtheory.schedules.reading import as_schedule
+from peakedtheory.schedules.reading import as_rates
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -146,7 +146,7 @@ def student_flow(
     """
     optimizer = GradientFlow() if optimizer is None else optimizer
     solve = _solver(optimizer)
-    plan = None if schedule is None else as_schedule(schedule)
+    plan = None if schedule is None else as_rates(schedule)
     times = _times(tau, plan)
     beta_star, n = teacher_temperature(beta_star), float(single_number(n))
     for name, value in (("alignment0", alignment0), ("residual0", residual0), ("weight_decay", weight_decay)):

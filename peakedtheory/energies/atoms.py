@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
+from peakedtheory._common.types import Reals
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Component
 
@@ -28,7 +28,7 @@ class Discrete(Energies):
     0.75
     """
 
-    def __init__(self, energies: Any, weights: Any = None, name: str | None = None) -> None:
+    def __init__(self, energies: Reals, weights: Reals | None = None, name: str | None = None) -> None:
         values = np.asarray(energies, dtype=float).ravel()
         if values.size == 0 or not np.isfinite(values).all():
             fail(
@@ -77,7 +77,7 @@ class Sample(Discrete):
         Observed energies, any shape.
     """
 
-    def __init__(self, values: Any, name: str | None = None) -> None:
+    def __init__(self, values: Reals, name: str | None = None) -> None:
         values = np.asarray(values, dtype=float).ravel()
         super().__init__(values, name=name or f"sample of {values.size}")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from peakedtheory.energies.components import Atoms, Component, Density
+from peakedtheory.energies.components import Atoms, Component, Density, Function
 
 
-def _tail_index(tail: Any, end: float) -> float:
+def _tail_index(tail: Function, end: float) -> float:
     """Return α of a tail ~ x^-α, infinite for lighter ones, from its slope far out."""
     if np.isfinite(end):
         return math.inf

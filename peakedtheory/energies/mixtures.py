@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from peakedtheory.energies.atoms import shorten
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component
 from peakedtheory.energies.inversion import quantile_between
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 
 
 class Mixture(Energies):
@@ -30,7 +29,7 @@ class Mixture(Energies):
     1.0
     """
 
-    def __init__(self, parts: Sequence[tuple[float, Any]]) -> None:
+    def __init__(self, parts: Sequence[tuple[float, EnergiesLike]]) -> None:
         weights = np.array([w for w, _ in parts], dtype=float)
         if weights.size == 0 or not np.isfinite(weights).all() or (weights <= 0).any():
             fail("parts", "must have positive weights", shorten(weights), "drop parts of weight zero")

@@ -7,9 +7,9 @@ scipy.stats, finitely many atoms, a sample, a mixture, or Gaussian logits of a n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,14 +17,37 @@ from peakedtheory._common.checks import fail
 from peakedtheory._common.texts import named_values
 from peakedtheory.energies.atoms import Discrete, Sample
 from peakedtheory.energies.base import Energies, Located
+from peakedtheory.energies.components import Function
 from peakedtheory.energies.continuous import Continuous
 from peakedtheory.energies.finite_width import FiniteWidth
 from peakedtheory.energies.normal import STANDARD_NORMAL, Gaussian
 
+
+class FrozenLaw(Protocol):
+    """A frozen distribution of scipy.stats, as ``scipy.stats.t(df=5)``."""
+
+    dist: Any
+    kwds: Any
+
+
+class NewStyleLaw(Protocol):
+    """A distribution of SciPy's new infrastructure, as ``scipy.stats.Normal()``."""
+
+    def support(self) -> Any:
+        """Return its ends."""
+
+    def icdf(self, p: Any, /) -> Any:
+        """Return its quantiles."""
+
+
+#: Anything that says where low energies lie, as `as_energies` reads it.
+EnergiesLike = (
+    Energies | str | Mapping[float, float] | Sequence[float] | np.ndarray | FrozenLaw | NewStyleLaw | None
+)
 _MAX_ATOMS = 1_000_000
 
 
-def as_energies(energies: Any = None) -> Energies:
+def as_energies(energies: EnergiesLike = None) -> Energies:
     """Return the distribution meant by `energies`.
 
     Parameters
@@ -199,7 +222,7 @@ def _enumerate(distribution: Any, name: str) -> Discrete:
     return Discrete(values[mass > 0], mass[mass > 0], name)
 
 
-def _reach(tail: Any, target: float) -> float:
+def _reach(tail: Function, target: float) -> float:
     steps = 2.0 ** np.arange(0, 21)  # SciPy may sum term by term: never ask for more than is enumerated
     with np.errstate(all="ignore"):
         gone = np.nonzero(np.asarray(tail(steps)) < target)[0]

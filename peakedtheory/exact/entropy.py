@@ -12,8 +12,9 @@ import numpy as np
 
 from peakedtheory._common.checks import fail, number_of_energies, real_array
 from peakedtheory._common.results import describe, scalar_or_array
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact.expansions import low_temperature_expansion
 from peakedtheory.exact.thermodynamics import thermodynamics
 
@@ -36,10 +37,10 @@ class EntropyMatch:
         Distribution of one energy.
     """
 
-    beta_star: Any
-    error: Any
-    entropy: Any
-    n: Any
+    beta_star: Values
+    error: Values
+    entropy: Values
+    n: Values
     energies: Energies = field(repr=False)
 
     def __repr__(self) -> str:
@@ -48,7 +49,7 @@ class EntropyMatch:
         return describe(f"EntropyMatch for {self.energies.name} energies", rows, errors)
 
 
-def match_entropy(entropy: Any, n: Any, energies: Any = None) -> EntropyMatch:
+def match_entropy(entropy: Reals, n: Reals, energies: EnergiesLike = None) -> EntropyMatch:
     """Return β* with S(β*) = H for n i.i.d. energies.
 
     Parameters
@@ -108,7 +109,7 @@ def _solve(h: float, n: float, energies: Energies) -> tuple[float, float]:
     low, high = 0.0, np.inf
     beta = 1.0 / energies.scale
     for _ in range(200):
-        state = thermodynamics(beta, n, energies)
+        state: Any = thermodynamics(beta, n, energies)  # its fields are floats here
         excess = state.entropy - h
         low, high = (beta, high) if excess > 0 else (low, beta)
         slope = -beta * state.energy_variance

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.polynomial import hermite_e
@@ -17,7 +17,7 @@ from numpy.polynomial import hermite_e
 from peakedtheory._common.checks import fail, single_number, whole_number
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.normal import STANDARD_NORMAL
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact import cumulants
 from peakedtheory.exact.lowest_levels import MAX_ORDER, LowestLevels
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
@@ -25,7 +25,9 @@ from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTe
 Series = TypeVar("Series", bound=Expansion)
 
 
-def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> LowTemperatureExpansion:
+def low_temperature_expansion(
+    n: float, energies: EnergiesLike = None, order: int = 2
+) -> LowTemperatureExpansion:
     """Return the exact coefficients c_0 … c_order of the low-temperature expansion at finite n.
 
     Parameters
@@ -79,7 +81,9 @@ def low_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> L
     return LowTemperatureExpansion(values, errors, count, distribution, gap)
 
 
-def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> HighTemperatureExpansion:
+def high_temperature_expansion(
+    n: float, energies: EnergiesLike = None, order: int = 2
+) -> HighTemperatureExpansion:
     """Return the exact coefficients a_0 … a_order of Φ = Σ a_r β^r at finite n.
 
     Parameters
@@ -135,7 +139,9 @@ def high_temperature_expansion(n: Any, energies: Any = None, order: int = 2) -> 
     return HighTemperatureExpansion(values + 0.0, errors, count, distribution)
 
 
-def longest_expansion(expansion: Callable[..., Series], n: Any, energies: Any, order: int) -> Series:
+def longest_expansion(
+    expansion: Callable[..., Series], n: float, energies: EnergiesLike, order: int
+) -> Series:
     """Return `expansion(n, energies, order)`, or the longest one below `order` that these energies have.
 
     Parameters
@@ -193,5 +199,5 @@ def _normal_derivative(x: np.ndarray, j: int) -> np.ndarray:
     )
 
 
-def _checked_order(order: Any, largest: int) -> int:
+def _checked_order(order: int, largest: int) -> int:
     return whole_number("order", order, 0, largest, "choose a lower order")

@@ -10,14 +10,14 @@ Hard labels are β* = ∞.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, real_array
 from peakedtheory._common.panels import gauss_panels, integrate
 from peakedtheory._common.results import describe, scalar_or_array
-from peakedtheory.energies.reading import as_energies
+from peakedtheory._common.types import Reals, Values
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact.expansions import low_temperature_expansion
 from peakedtheory.exact.thermodynamics import thermodynamics
 
@@ -42,17 +42,17 @@ class MisalignedLoss:
         Absolute error estimate of the total.
     """
 
-    total: Any
-    radial: Any
-    tangential: Any
-    error: Any
+    total: Values
+    radial: Values
+    tangential: Values
+    error: Values
 
     def __repr__(self) -> str:
         rows = {"total": self.total, "radial": self.radial, "tangential": self.tangential}
         return describe("MisalignedLoss", rows, {"total": self.error} if np.ndim(self.error) == 0 else None)
 
 
-def loss(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> Any:
+def loss(beta: Reals, beta_star: Reals, n: Reals, energies: EnergiesLike = None) -> Values:
     """Return the loss L(β, β*) of an aligned student, in nats above the teacher's entropy.
 
     Parameters
@@ -85,7 +85,9 @@ def loss(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> Any:
     return loss_with_error(beta, beta_star, n, energies)[0]
 
 
-def loss_with_error(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> tuple[Any, Any]:
+def loss_with_error(
+    beta: Reals, beta_star: Reals, n: Reals, energies: EnergiesLike = None
+) -> tuple[Values, Values]:
     """Return the loss of an aligned student and an estimate of its absolute error, in nats.
 
     Parameters
@@ -112,7 +114,7 @@ def loss_with_error(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> 
     return _bregman(beta, beta_star, n, energies, gradient=False)
 
 
-def loss_gradient(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> Any:
+def loss_gradient(beta: Reals, beta_star: Reals, n: Reals, energies: EnergiesLike = None) -> Values:
     """Return dL/dβ = U(β*) - U(β) of an aligned student.
 
     Parameters
@@ -138,7 +140,7 @@ def loss_gradient(beta: Any, beta_star: Any, n: Any, energies: Any = None) -> An
     return _bregman(beta, beta_star, n, energies, gradient=True)[0]
 
 
-def misaligned_loss(alignment: Any, residual: Any, beta_star: Any, n: Any) -> MisalignedLoss:
+def misaligned_loss(alignment: Reals, residual: Reals, beta_star: Reals, n: Reals) -> MisalignedLoss:
     """Return the loss of a student with logits D z + ρ w against a Gaussian teacher β* z.
 
     Parameters
@@ -169,13 +171,14 @@ def misaligned_loss(alignment: Any, residual: Any, beta_star: Any, n: Any) -> Mi
     """
     d = real_array("alignment", alignment)
     rho = inverse_temperature(residual, "residual")
+    star, count = np.asarray(beta_star), np.asarray(n)
     if not np.isfinite(d).all():
         fail("alignment", "must be finite", "inf", "use a large finite value")
     try:
         beta = np.hypot(d, rho)
-        np.broadcast_shapes(beta.shape, np.shape(beta_star), np.shape(n))
+        np.broadcast_shapes(beta.shape, star.shape, count.shape)
     except ValueError:
-        shapes = f"shapes {d.shape}, {rho.shape}, {np.shape(beta_star)} and {np.shape(n)}"
+        shapes = f"shapes {d.shape}, {rho.shape}, {star.shape} and {count.shape}"
         fail("alignment, residual, beta_star, n", "must broadcast", shapes, "add axes, alignment[:, None]")
     radial, error = loss_with_error(beta, beta_star, n)
     # β - D without cancellation for an almost aligned student.
@@ -191,7 +194,7 @@ def misaligned_loss(alignment: Any, residual: Any, beta_star: Any, n: Any) -> Mi
     )
 
 
-def _teacher_slope(beta_star: Any, n: Any) -> np.ndarray:
+def _teacher_slope(beta_star: Reals, n: Reals) -> np.ndarray:
     """Φ'(β*), which is c_0 for hard labels."""
     s, count = np.broadcast_arrays(
         inverse_temperature(beta_star, "beta_star", allow_infinite=True), np.asarray(n)
@@ -202,7 +205,7 @@ def _teacher_slope(beta_star: Any, n: Any) -> np.ndarray:
     return slope
 
 
-def _lowest(n: np.ndarray, energies: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lowest(n: np.ndarray, energies: EnergiesLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """c_0, c_1 and the error of c_0 for an array of n (zeros where n is one)."""
     out = np.zeros((3, *np.shape(n)))
     for count in np.unique(n):
@@ -214,14 +217,17 @@ def _lowest(n: np.ndarray, energies: Any) -> tuple[np.ndarray, np.ndarray, np.nd
     return out[0], out[1], out[2]
 
 
-def _bregman(beta: Any, beta_star: Any, n: Any, energies: Any, *, gradient: bool) -> tuple[Any, Any]:
+def _bregman(
+    beta: Reals, beta_star: Reals, n: Reals, energies: EnergiesLike, *, gradient: bool
+) -> tuple[Values, Values]:
     b = inverse_temperature(beta)
     s = inverse_temperature(beta_star, "beta_star", allow_infinite=True)
+    count = np.asarray(n)
     try:
-        b, s, count = np.broadcast_arrays(b, s, np.asarray(n))
+        b, s, count = np.broadcast_arrays(b, s, count)
     except ValueError:
         fail(
-            "beta, beta_star, n", "must broadcast", f"shapes {b.shape}, {s.shape}, {np.shape(n)}", "add axes"
+            "beta, beta_star, n", "must broadcast", f"shapes {b.shape}, {s.shape}, {count.shape}", "add axes"
         )
     hard = np.isinf(s)
     student = thermodynamics(b, count, energies)
@@ -264,7 +270,7 @@ def _without_cancellation(
     beta_star: np.ndarray,
     n: np.ndarray,
     least: np.ndarray,
-    energies: Any,
+    energies: EnergiesLike,
     gradient: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hard labels by the entropy of colder students, others and atoms by the curvature of Φ.
@@ -284,7 +290,9 @@ def _without_cancellation(
     return values, errors
 
 
-def _by_entropy(beta: float, n: float, least: float, energies: Any, gradient: bool) -> tuple[float, float]:
+def _by_entropy(
+    beta: float, n: float, least: float, energies: EnergiesLike, gradient: bool
+) -> tuple[float, float]:
     """Λ(β) = β∫_β^∞ (S(t) - c1) dt/t², or -g = -(S(β) - c1 - Λ(β))/β, with its error.
 
     S(t) - c1 falls as any power of t, or slower, and the weight (β/t)² dt/β makes an average of it.
@@ -305,7 +313,7 @@ def _by_entropy(beta: float, n: float, least: float, energies: Any, gradient: bo
 
 
 def _by_curvature(
-    start: float, end: float, n: float, least: float, energies: Any, gradient: bool
+    start: float, end: float, n: float, least: float, energies: EnergiesLike, gradient: bool
 ) -> tuple[float, float]:
     """∫ (β - b)Φ''(b) db, or ∫ Φ'' db, from `start` to `end`, with its error."""
     nodes, weights = _path(float(start), float(end))

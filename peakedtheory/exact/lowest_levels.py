@@ -149,6 +149,8 @@ class LowestLevels:
         total = 0.0
         for w, x in atoms:
             above = float(self.above(np.array([x]))[0])
+            if above >= 1.0:  # up to rounding
+                continue
             log_upto = math.log1p(-above)
             log_below = math.log1p(-above - w) if above + w < 1.0 - 1e-15 else -math.inf
             if self.n * log_upto < -80.0:

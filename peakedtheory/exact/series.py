@@ -14,6 +14,7 @@ import scipy
 from peakedtheory._common.checks import fail, inverse_temperature
 from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.results import describe, scalar_or_array
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
 from peakedtheory.exact.thermodynamics import thermodynamics
 
@@ -70,7 +71,7 @@ class Expansion(ABC):
     def _powers(self) -> np.ndarray:
         """Exponents p_k of Φ = Σ c_k β^p_k."""
 
-    def _series(self, beta: Any, weights: np.ndarray, shift: float, order: int | None) -> Any:
+    def _series(self, beta: Reals, weights: np.ndarray, shift: float, order: int | None) -> Values:
         """Σ weights_k c_k β^(p_k + shift), summed from the smallest term."""
         b = inverse_temperature(beta)
         top = self.order if order is None else int(order)
@@ -84,34 +85,34 @@ class Expansion(ABC):
                     total = total + self.coefficients[k] * weights[k] * b ** powers[k]
         return scalar_or_array(total)
 
-    def log_partition(self, beta: Any, *, order: int | None = None) -> Any:
+    def log_partition(self, beta: Reals, *, order: int | None = None) -> Values:
         """Return the series of Φ = ⟨ln Z⟩ at `beta`, up to `order`."""
         return self._series(beta, np.ones(self.order + 1), 0.0, order)
 
-    def free_energy(self, beta: Any, *, order: int | None = None) -> Any:
+    def free_energy(self, beta: Reals, *, order: int | None = None) -> Values:
         """Return the series of F = -Φ/β at `beta`, up to `order`."""
         return self._series(beta, -np.ones(self.order + 1), -1.0, order)
 
-    def internal_energy(self, beta: Any, *, order: int | None = None) -> Any:
+    def internal_energy(self, beta: Reals, *, order: int | None = None) -> Values:
         """Return the series of U = -Φ' at `beta`, up to `order`."""
         return self._series(beta, -self._powers(), -1.0, order)
 
-    def entropy(self, beta: Any, *, order: int | None = None) -> Any:
+    def entropy(self, beta: Reals, *, order: int | None = None) -> Values:
         """Return the series of S = Φ - βΦ' at `beta`, up to `order`."""
         return self._series(beta, 1.0 - self._powers(), 0.0, order)
 
-    def energy_variance(self, beta: Any, *, order: int | None = None) -> Any:
+    def energy_variance(self, beta: Reals, *, order: int | None = None) -> Values:
         """Return the series of Φ'' at `beta`, up to `order`."""
         p = self._powers()
         return self._series(beta, p * (p - 1.0), -2.0, order)
 
-    def loss(self, beta: Any, beta_star: Any, *, order: int | None = None) -> Any:
+    def loss(self, beta: Reals, beta_star: Reals, *, order: int | None = None) -> Values:
         """Return the series of L = Φ(β) - Φ(β*) - (β - β*)Φ'(β*), finite β* (Liu et al. 2026, Eq. 10)."""
         b, s = inverse_temperature(beta), inverse_temperature(beta_star, "beta_star")
         difference = np.asarray(self.log_partition(b, order=order)) - self.log_partition(s, order=order)
         return scalar_or_array(np.asarray(difference + (b - s) * self.internal_energy(s, order=order)))
 
-    def truncation_error(self, beta: Any, *, order: int | None = None) -> Any:
+    def truncation_error(self, beta: Reals, *, order: int | None = None) -> Values:
         """Return an estimate of what the series of Φ up to `order` leaves open at `beta`.
 
         Four times the largest of the last term kept and the next two, as far as known: single terms may
@@ -122,7 +123,7 @@ class Expansion(ABC):
         top = self.order if order is None else int(order)
         return scalar_or_array(estimates[max(top - self._first, 0)])
 
-    def best_order(self, beta: Any) -> Any:
+    def best_order(self, beta: Reals) -> Values:
         """Return the order at which the series is best cut at `beta`."""
         b = np.asarray(inverse_temperature(beta))
         return (np.argmin(self._truncation_errors(b), axis=0) + min(self._first, self.order))[()]

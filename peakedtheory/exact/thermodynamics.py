@@ -7,16 +7,17 @@ With Z(β) = Σ exp(-βε_i) and Φ = ⟨ln Z⟩: F = -Φ/β, U = -Φ', S = Φ +
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, number_of_energies
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.normal import STANDARD_NORMAL
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact.gaussian import gaussian_thermodynamics
 from peakedtheory.exact.quadrature import general_thermodynamics
 
@@ -38,11 +39,11 @@ class ErrorEstimate:
         Of the field of the same name in `Thermodynamics`, in its unit and shape.
     """
 
-    log_partition: Any
-    free_energy: Any
-    internal_energy: Any
-    entropy: Any
-    energy_variance: Any
+    log_partition: Values
+    free_energy: Values
+    internal_energy: Values
+    entropy: Values
+    energy_variance: Values
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,14 +70,14 @@ class Thermodynamics:
         Distribution of one energy.
     """
 
-    log_partition: Any
-    free_energy: Any
-    internal_energy: Any
-    entropy: Any
-    energy_variance: Any
+    log_partition: Values
+    free_energy: Values
+    internal_energy: Values
+    entropy: Values
+    energy_variance: Values
     error: ErrorEstimate
-    beta: Any = field(repr=False)
-    n: Any = field(repr=False)
+    beta: Values = field(repr=False)
+    n: Values = field(repr=False)
     energies: Energies = field(repr=False)
 
     def __repr__(self) -> str:
@@ -97,7 +98,9 @@ class Thermodynamics:
         return draw(self, axes)
 
 
-def thermodynamics(beta: Any, n: Any, energies: Any = None, *, rtol: float | None = None) -> Thermodynamics:
+def thermodynamics(
+    beta: Reals, n: Reals, energies: EnergiesLike = None, *, rtol: float | None = None
+) -> Thermodynamics:
     """Return exact averages of ln Z, F, U, S and the energy variance over n i.i.d. energies.
 
     Parameters
@@ -251,6 +254,6 @@ def _require_precision(
         )
 
 
-def _short(value: Any) -> str:
+def _short(value: Values) -> str:
     array = np.asarray(value)
     return f"{array:g}" if array.ndim == 0 else f"{array.flat[0]:g}…{array.flat[-1]:g}"

@@ -76,8 +76,8 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     figure, ((left, middle, right),) = new_figure(3)
     left.plot(beta, exact.internal_energy, color=EXACT, lw=2, label="U exact")
     left.plot(beta, exact.free_energy, color=EXACT, lw=2, ls="--", label="F exact")
-    span = np.ptp(exact.internal_energy)
-    left.set_ylim(exact.internal_energy.min() - 1.2 * span, exact.internal_energy.max() + 0.15 * span)
+    energy, entropy = np.asarray(exact.internal_energy), np.asarray(exact.entropy)
+    left.set_ylim(energy.min() - 1.2 * np.ptp(energy), energy.max() + 0.15 * np.ptp(energy))
     for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
         b = beta[_usable(series, beta)]
         if b.size:
@@ -94,7 +94,7 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     middle.set(
         xscale="log", yscale="log", xlabel="inverse temperature β", ylabel="entropy S (nats)", title="Entropy"
     )
-    middle.set_ylim(0.5 * exact.entropy[exact.entropy > 0].min(), 3.0 * math.log(low.n))
+    middle.set_ylim(0.5 * entropy[entropy > 0].min(), 3.0 * math.log(low.n))
     middle.legend(fontsize=8)
     for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
         orders = [

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, real_array
+from peakedtheory._common.types import RNG, Reals
 from peakedtheory.energies.base import Energies
 from peakedtheory.sampling.moments import Layout
 from peakedtheory.sampling.samplers import Seed
 from peakedtheory.sampling.sources import has_heavy_lower_tail
 
 
-def resolve_seed(rng: Any) -> Seed:
+def resolve_seed(rng: RNG) -> Seed:
     """Return the seed that `rng` stands for; a generator moves on by drawing it."""
     if rng is None:
         sequence = np.random.SeedSequence()
@@ -44,7 +45,7 @@ def resolve_seed(rng: Any) -> Seed:
 
 
 def layout_of(
-    beta: Any, beta_star: Any, scale: float
+    beta: Reals, beta_star: Reals | None, scale: float
 ) -> tuple[np.ndarray, np.ndarray | None, Layout, np.ndarray, tuple[int, ...]]:
     """Distinct standardised inverse temperatures, where each requested one is, and the pairs (β, β*)."""
     beta_array = inverse_temperature(beta)
@@ -82,7 +83,7 @@ def require_moments(energies: Energies, n: int) -> None:
         )
 
 
-def open_logits(logits: Any) -> tuple[np.ndarray, str]:
+def open_logits(logits: Reals | str | os.PathLike[str]) -> tuple[np.ndarray, str]:
     """Return the logits, memory-mapped where they are a .npy file, and their name."""
     name = "given logits"
     if isinstance(logits, (str, os.PathLike)):

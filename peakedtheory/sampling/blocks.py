@@ -16,6 +16,7 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.resume import ResumeFile
+from peakedtheory._common.types import Executor
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.samplers import Sampler
 
@@ -72,7 +73,7 @@ class BlockRun:
 
     sampler: Sampler
     identity: dict[str, Any]
-    executor: Any = None
+    executor: Executor | None = None
     checkpoint: Path | None = None
     report: Callable[[int], None] = lambda done: None
     blocks: int = 0
@@ -176,6 +177,7 @@ class BlockRun:
             raise broken
 
     def _submit(self, span: Span) -> Any:
+        assert self.executor is not None
         try:
             return self.executor.submit(compute_blocks, self.sampler, *span)
         except Exception as error:

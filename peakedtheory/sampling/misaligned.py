@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peakedtheory._common.checks import fail, inverse_temperature, real_array, single_number
-from peakedtheory._common.progress import reporter
+from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import scalar_or_array, to_dataset
 from peakedtheory._common.threads import share
+from peakedtheory._common.types import RNG, Executor, Reals, Values
 from peakedtheory.sampling.arguments import resolve_seed
 from peakedtheory.sampling.blocks import BlockRun
 from peakedtheory.sampling.goals import Goal, Outcome, pursue
@@ -107,9 +108,9 @@ class MisalignedEstimates:
     overlap: Estimate
     teacher_participation: Estimate
     scale_gradient: Estimate
-    alignment: Any
-    residual: Any
-    beta_star: Any
+    alignment: Values
+    residual: Values
+    beta_star: Values
     n: int
     samples: int
     seed: Seed
@@ -144,18 +145,18 @@ class MisalignedEstimates:
 
 
 def estimate_misaligned(
-    alignment: Any,
-    residual: Any,
-    beta_star: Any,
-    n: Any,
+    alignment: Reals,
+    residual: Reals,
+    beta_star: Reals,
+    n: float,
     *,
     samples: int | None = None,
     rtol: float | None = None,
     atol: float | None = None,
-    rng: Any = None,
-    executor: Any = None,
-    progress: bool | Callable[[int, int | None], None] | None = None,
-    checkpoint: Any = None,
+    rng: RNG = None,
+    executor: Executor | None = None,
+    progress: bool | Report | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> MisalignedEstimates:
     """Estimate loss, noise and overlaps of a student D z + ρ w against a Gaussian teacher β* z.
 

@@ -11,15 +11,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from peakedtheory._common.checks import fail, single_number
-from peakedtheory._common.progress import reporter
+from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import scalar_or_array
+from peakedtheory._common.types import RNG, Executor, Reals
 from peakedtheory.energies.base import Energies
-from peakedtheory.energies.reading import as_energies
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.sampling.arguments import (
     layout_of,
     one_of,
@@ -51,19 +52,19 @@ _VERSION = 1
 
 
 def estimate(
-    beta: Any,
-    n: Any,
-    energies: Any = None,
+    beta: Reals,
+    n: float,
+    energies: EnergiesLike | Callable[..., Any] = None,
     *,
-    beta_star: Any = None,
+    beta_star: Reals | None = None,
     samples: int | None = None,
     rtol: float | None = None,
     atol: float | None = None,
-    rng: Any = None,
+    rng: RNG = None,
     method: str = "auto",
-    executor: Any = None,
-    progress: bool | Callable[[int, int | None], None] | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    executor: Executor | None = None,
+    progress: bool | Report | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     precision: str = "single",
     covariance: bool = False,
     keep_samples: bool = False,
@@ -131,7 +132,7 @@ def estimate(
     True
     """
     count = single_number(n)
-    distribution = None if is_callable_source(energies) else as_energies(energies)
+    distribution = None if is_callable_source(energies) else as_energies(cast(EnergiesLike, energies))
     if distribution is not None:
         require_moments(distribution, count)
     one_of("method", method, METHODS)
@@ -175,13 +176,13 @@ def estimate(
 
 
 def estimate_from_logits(
-    logits: Any,
-    beta: Any = 1.0,
+    logits: Reals | str | os.PathLike[str],
+    beta: Reals = 1.0,
     *,
-    beta_star: Any = None,
+    beta_star: Reals | None = None,
     precision: str = "double",
-    executor: Any = None,
-    progress: bool | Callable[[int, int | None], None] | None = None,
+    executor: Executor | None = None,
+    progress: bool | Report | None = None,
     covariance: bool = False,
     keep_samples: bool = False,
 ) -> MonteCarloResult:
@@ -275,7 +276,12 @@ class _Problem:
         energies = self.energies
         return self.made.layout.beta * (energies.location / energies.scale if energies is not None else 0.0)
 
-    def solve(self, executor: Any, progress: Any, checkpoint: Any) -> MonteCarloResult:
+    def solve(
+        self,
+        executor: Executor | None,
+        progress: bool | Report | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> MonteCarloResult:
         """Run blocks until the goal is reached, and assemble the result."""
         made = self.made
         identity = made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]}

@@ -14,6 +14,7 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import scalar_or_array, to_dataset
+from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
 from peakedtheory.sampling.moments import Layout, Moments
 from peakedtheory.sampling.samplers import Seed
@@ -40,13 +41,13 @@ class Estimate:
         Number of samples.
     """
 
-    mean: Any
-    standard_error: Any
-    bias_bound: Any
+    mean: Values
+    standard_error: Values
+    bias_bound: Values
     samples: int
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Values:
         """Variance that one sample of this method contributes: standard_error² · samples."""
         return self.standard_error**2 * self.samples
 
@@ -203,8 +204,8 @@ class MonteCarloResult:
     energy_variance: Estimate
     participation: Estimate
     ground_state_energy: Estimate
-    beta: Any
-    beta_star: Any
+    beta: Values
+    beta_star: Values | None
     n: int
     energies: Energies | None
     samples: int
@@ -281,9 +282,9 @@ class MonteCarloResult:
             converged=self.converged and other.converged,
         )
 
-    def quantiles(self, levels: Any) -> np.ndarray:
+    def quantiles(self, levels: Reals) -> np.ndarray:
         """Return quantiles of ln Z over the samples, shape ``(*levels.shape, *beta.shape)``."""
-        return np.quantile(self._kept(), levels, axis=0)
+        return np.quantile(self._kept(), np.asarray(levels), axis=0)
 
     def histogram(self, bins: Any = 50) -> tuple[np.ndarray, np.ndarray]:
         """Return (density, edges) of the distribution of ln Z at a single β, as numpy.histogram does."""
@@ -354,8 +355,8 @@ def assemble(
     made: Provenance,
     moments: Moments,
     *,
-    beta: Any,
-    beta_star: Any,
+    beta: Values,
+    beta_star: Values | None,
     n: int,
     energies: Energies | None,
     kept: np.ndarray | None,

@@ -105,6 +105,14 @@ def as_schedule(schedule: ScheduleLike, steps: int | None = None) -> Clock:
     return result
 
 
+def as_rates(schedule: ScheduleLike, steps: int | None = None) -> Clock:
+    """Return the schedule of a run whose batch is the optimizer's: as `as_schedule`, but with rates alone."""
+    clock = as_schedule(schedule, steps)
+    if clock.batches is not None:
+        fail("schedule", "must leave the batch to the optimizer", "a Clock with batches", "drop its batches")
+    return clock
+
+
 def dynamic_time(schedule: ScheduleLike, steps: int | None = None) -> np.ndarray:
     """Return τ = Σ η after 0, 1, …, T steps (Liu et al. 2026, Eq. 22).
 

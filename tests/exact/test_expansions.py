@@ -189,6 +189,10 @@ def test_atoms():
         assert thermodynamics(300.0, n, f"atoms:0={weight},1=1").entropy == pytest.approx(
             series.coefficients[1], rel=1e-9
         )
+    # far out in the upper tail of energies an atom lies below all others' mass, up to rounding
+    assert thermodynamics(300.0, 128, "poisson:mu=3").entropy == pytest.approx(
+        low_temperature_expansion(128, "poisson:mu=3", 1).coefficients[1], rel=1e-9
+    )
     with pytest.raises(ValueError, match="order: at most 1 for atoms"):
         low_temperature_expansion(10, "atoms:0=1,1=1", order=2)
 

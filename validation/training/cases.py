@@ -18,7 +18,7 @@ from peakedtheory._common.checks import fail, real_number, whole_number
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
-from peakedtheory.schedules.reading import as_schedule
+from peakedtheory.schedules.reading import as_rates
 
 LOSSES = ("kl", "mse")
 #: What records call the optimizers; Adam under weight decay is "adamw" there.
@@ -127,7 +127,7 @@ class Case:
         """Return the learning rates of the run and the times they keep."""
         if self.schedule is None:
             return constant(self.optimizer.learning_rate, steps)
-        return as_schedule(self.schedule, steps)
+        return as_rates(self.schedule, steps)
 
     def teacher_weights(self, n: int) -> np.ndarray:
         """Return W* (n, m) in float64: entries uniform on ±√(3/m) β* (β* = 1 where it is infinite)."""
