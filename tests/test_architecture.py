@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FILES = picture.module_files()
 IMPORTS = {name: list(picture.imports(path, FILES)) for name, path in FILES.items()}
 #: What an import of ours inside a function may keep from being loaded, and names in a comment.
-SLOW = ("torch", "numba", "matplotlib", "xarray", "transformers")
+SLOW = ("torch", "triton", "numba", "matplotlib", "xarray", "transformers")
 
 
 def test_no_circle_of_files():

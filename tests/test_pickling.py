@@ -143,7 +143,7 @@ def comparison():
 
 @functools.cache
 def schedule():
-    return pt.optimal_schedule(100, 64, 32, 128, families=("wsd",), refine=False)
+    return pt.optimal_schedule(100, np.inf, 128, optimizer=pt.SGD(batch=64), families=("wsd",), refine=False)
 
 
 RESULTS = {

@@ -98,6 +98,8 @@ class LossCurve(Times):
         in the step count can be fitted.
     name, metadata : optional
         See below.
+    clock : Clock, optional
+        The rates of another curve, as `dataclasses.replace` passes them on; `rates` come first.
 
     Attributes
     ----------
@@ -140,8 +142,11 @@ class LossCurve(Times):
         entropy: Reals | None = None,
         name: str = "",
         metadata: dict[str, Any] | None = None,
+        *,
+        clock: Clock | None = None,
     ) -> None:
         steps = _steps(step)
+        rates = clock if rates is None else rates
         fields = {
             "step": steps,
             "loss": _losses(loss, steps),

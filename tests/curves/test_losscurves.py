@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import numpy as np
@@ -354,3 +355,14 @@ def test_choices_are_kept():
     fit = fit_loss_curve(curve(), window=(2000, 9000), origin=0.01, loss="squares")
     assert fit.choices.options == {"window": (2000, 9000), "origin": 0.01, "loss": "squares", "delta": 1e-3}
     assert fit.origin == 0.01
+
+
+def test_a_curve_with_other_losses_keeps_its_clock():
+    curve = LossCurve([1, 2, 4], [3.0, 2.0, 1.5], rates=[0.1] * 6, entropy=[1.0, 0.9, 0.8], name="run")
+    other = dataclasses.replace(curve, loss=curve.loss + 1.0)
+    assert other.clock is curve.clock
+    assert (other.name, other.loss.tolist(), other.entropy.tolist()) == (
+        "run",
+        [4.0, 3.0, 2.5],
+        [1.0, 0.9, 0.8],
+    )

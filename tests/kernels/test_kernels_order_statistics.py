@@ -8,6 +8,7 @@ import pytest
 from scipy import special, stats
 
 from peakedtheory import thermodynamics
+from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.kernels.order_statistics import order_statistics
 from peakedtheory.sampling.qmc import favour_ends, scramblings, sobol_exponentials
 from peakedtheory.sampling.tails import LN2, order_statistics_tables
@@ -282,8 +283,8 @@ def _coverage(z):
 @pytest.mark.parametrize(
     ("distribution", "n", "samples", "beta"),
     [
-        (None, 128, 1000, BETAS),
-        (None, 50304, 1000, BETAS),
+        (STANDARD_NORMAL, 128, 1000, BETAS),
+        (STANDARD_NORMAL, 50304, 1000, BETAS),
         (stats.logistic(), 1000, 1000, np.array([0.1, 0.4])),
         (stats.expon(), 1000, 1000, np.array([1.0, 30.0, 1000.0])),
         # x_1 has a skewness of 3 to 6, and means of 1000 are not yet normal. At β = 0.1 one sample in ten
@@ -317,10 +318,10 @@ def test_random_draws_cover_the_exact_value(distribution, n, samples, beta):
 @pytest.mark.parametrize(
     ("distribution", "n", "beta", "points", "seeds"),
     [
-        (None, 128, BETAS, 128, 120),
-        (None, 50304, BETAS, 128, 120),
-        pytest.param(None, 40, BETAS, 1024, 1000, marks=pytest.mark.nightly),
-        pytest.param(None, 10**9, BETAS, 1024, 1000, marks=pytest.mark.nightly),
+        (STANDARD_NORMAL, 128, BETAS, 128, 120),
+        (STANDARD_NORMAL, 50304, BETAS, 128, 120),
+        pytest.param(STANDARD_NORMAL, 40, BETAS, 1024, 1000, marks=pytest.mark.nightly),
+        pytest.param(STANDARD_NORMAL, 10**9, BETAS, 1024, 1000, marks=pytest.mark.nightly),
         pytest.param(stats.logistic(), 1000, np.array([0.1, 0.4]), 1024, 1000, marks=pytest.mark.nightly),
         pytest.param(
             stats.expon(), 1000, np.array([1.0, 30.0, 1000.0]), 1024, 1000, marks=pytest.mark.nightly
