@@ -57,7 +57,7 @@ class FiniteWidth(Energies):
     def scales(self) -> tuple[np.ndarray, np.ndarray]:
         """Nodes and weights of the average over s = χ_m/√m, by the trapezoidal rule in ln s."""
         m = self.width
-        step = min(0.125, 0.45 / math.sqrt(m))
+        step = min(0.08, 0.3 / math.sqrt(m))
         y = step * np.arange(-math.ceil(40.0 / m / step) - math.ceil(9.0 / step), math.ceil(9.0 / step) + 1)
         y = y[(y > -40.0 / m - 7.0) & (y < 4.0)]
         s = np.exp(y)
