@@ -19,7 +19,7 @@ cases = {
 beta = np.geomspace(1, 1e4, 17)
 figure, axes = plt.subplots(figsize=(6, 4.2), layout="constrained")
 for name, energies in cases.items():
-    prediction = pt.predict_exponent(energies, n)
+    prediction = pt.predict_exponent(n, energies)
     print(f"{name}: loss ~ τ^-{prediction.exponent:.3f}; {prediction.explanation}")
     loss = np.array([pt.loss(b, np.inf, n, energies) for b in beta])
     seen = loss > 1e-9

@@ -81,7 +81,7 @@ def use(energies):
     pt.match_entropy(2.9 if atoms else 1.0, 20, energies)
     pt.estimate(1.0, 20, energies, samples=200, rng=1)
     pt.estimate(1.0, 100, energies, samples=200, rng=1)
-    pt.predict_exponent(energies, 20)
+    pt.predict_exponent(20, energies)
     pt.regime(6.0, 20, energies)
     pt.testing.violation("F = U - S/β", 1.0, 20, energies)
     ask(energies)
@@ -158,7 +158,7 @@ RESULTS = {
     "MisalignedEstimates": lambda: pt.estimate_misaligned(3.0, 1.0, 10.0, 20, samples=500, rng=1),
     "ExpansionFit": lambda: pt.fit_low_temperature(estimates(), 1),
     "Clock": lambda: pt.Clock([0.1, 0.1, 0.05], batches=[64, 64, 128]),
-    "Exponent": lambda: pt.predict_exponent(used("finite-width"), 20),
+    "Exponent": lambda: pt.predict_exponent(20, used("finite-width")),
     "Regime": lambda: pt.regime(100.0, 20, used("normal")),
     "Window": lambda: pt.regime(1e4, 20, used("normal")).window,
     "PhaseDiagram": lambda: pt.phase_diagram([50.0, 100.0], 20, used("normal")),

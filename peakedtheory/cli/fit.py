@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -31,6 +31,7 @@ from peakedtheory.cli._fit_report import (
     print_single,
     sentences,
 )
+from peakedtheory.cli._students import TUNED, named_optimizer
 from peakedtheory.curves.choices import Options
 from peakedtheory.curves.collapse import CollapseComparison, compare_collapse
 from peakedtheory.curves.comparison import LawComparison, compare_laws
@@ -39,7 +40,7 @@ from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.law import Law
 from peakedtheory.curves.readers import read_loss_curves
 from peakedtheory.curves.results import LossCurveFit
-from peakedtheory.curves.standing import CurveRegime, Optimizer, curve_regime
+from peakedtheory.curves.standing import CurveRegime, curve_regime
 from peakedtheory.figures.curves import draw_collapse, draw_comparison, draw_fit
 
 
@@ -93,7 +94,7 @@ def command(
         ),
     ] = None,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", help="For the regime: sgd or adam.", metavar="NAME")
+        str, typer.Option("--optimizer", help="For the regime: sgd, adam or signgd.", metavar="NAME")
     ] = "adam",
     collapse: Annotated[
         bool | None,
@@ -197,6 +198,5 @@ def _regime(
     """Return the regime of the fitted stretch; labels have the entropy L∞ unless told otherwise."""
     if entropy is None and 0.0 < fit.parameters.get("loss_floor", 0.0) < math.log(max(vocab, 1.0)):
         entropy = fit.parameters["loss_floor"]
-    return curve_regime(
-        curve.window(*fit.window), vocab, entropy=entropy, optimizer=cast(Optimizer, optimizer)
-    )
+    chosen = named_optimizer(optimizer, TUNED)
+    return curve_regime(curve.window(*fit.window), vocab, entropy=entropy, optimizer=chosen)

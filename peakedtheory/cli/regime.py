@@ -52,7 +52,7 @@ def command(
         beta_star = math.inf
     distribution = as_energies(energies)
     with reporter(True, "following the flow"):
-        prediction = predict_exponent(distribution, vocab)
+        prediction = predict_exponent(vocab, distribution)
         answer = regime(beta_star, vocab, distribution, entropy=entropy, beta=beta, tau=tau)
     window = answer.window
     if json:

@@ -55,15 +55,15 @@ def _interpolate(x: np.ndarray, n: float, beta_star: float) -> tuple[np.ndarray,
     return a + s * (p + s * (c + s * d)), np.where(inside, (p + s * (2.0 * c + 3.0 * s * d)) / width, 0.0)
 
 
-def student_law(n: float, beta_star: float) -> Law:
+def student_law(beta_star: float, n: float) -> Law:
     """Return the aligned-student law, L = L∞ + A·L_aligned(c_eff τ/n) (Liu et al. 2026, Eqs. 9 and 44).
 
     Parameters
     ----------
-    n : int
-        Number of classes, at least 2.
     beta_star : float
         Teacher's inverse temperature; infinite for hard labels.
+    n : int
+        Number of classes, at least 2.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def student_law(n: float, beta_star: float) -> Law:
 
     Examples
     --------
-    >>> student_law(128, 50.0).free
+    >>> student_law(50.0, 128).free
     ('loss_floor', 'c_eff')
     """
     n, beta_star = float(n), float(beta_star)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +20,15 @@ from peakedtheory.curves.curve import LossCurve
 from peakedtheory.dynamics.aligned_path import AlignedPath, aligned_path
 from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
+from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
 from peakedtheory.dynamics.regimes import Window, regime
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.reading import as_energies
 from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.exact.thermodynamics import thermodynamics
 
-Optimizer = Literal["sgd", "adam"]
 #: Largest power q of β by which the update may exceed the gradient.
-_POWERS: dict[str, float] = {"sgd": 0.0, "adam": 1.0}
+_POWERS: dict[type, float] = {GradientFlow: 0.0, SGD: 0.0, Adam: 1.0, SignGD: 1.0}
 #: Beyond this fraction of β* the aligned flow is exponential and has no exponent worth stating.
 _LAST = 0.98
 
@@ -87,7 +87,7 @@ def curve_regime(
     n: float,
     *,
     entropy: float | None = None,
-    optimizer: Optimizer = "sgd",
+    optimizer: Optimizer | None = None,
     energies: Any = None,
 ) -> CurveRegime:
     """Return where a run stands and which exponents the theory allows on it.
@@ -102,8 +102,9 @@ def curve_regime(
     entropy : float, optional
         Entropy H of the labels in nats, for example the L∞ of a fit; 0 for hard labels. Without it β* is
         taken as infinite.
-    optimizer : {"sgd", "adam"}
-        sgd updates by the gradient itself, adam by anything from it to β times it.
+    optimizer : GradientFlow, SGD, Adam or SignGD, optional
+        How the run was trained, `SGD()` by default; only its kind counts. SGD updates by the gradient itself,
+        Adam and sign descent by anything from it to β times it.
     energies : optional
         Distribution of one energy; standard normal by default.
 
@@ -131,8 +132,10 @@ def curve_regime(
     >>> answer.allows(1 / 3)
     False
     """
-    if optimizer not in _POWERS:
-        fail("optimizer", "must be sgd or adam", repr(optimizer), "choose the closer one")
+    optimizer = SGD() if optimizer is None else optimizer
+    if type(optimizer) not in _POWERS:
+        rule = f"must be {', '.join(kind.__name__ for kind in _POWERS)}"
+        fail("optimizer", rule, repr(optimizer), "build the closest one, for example Adam()")
     distribution = as_energies(energies)
     soft = entropy is not None and entropy != 0
     whole = regime(None if soft else math.inf, n, distribution, entropy=entropy if soft else None)
@@ -146,9 +149,9 @@ def curve_regime(
     else:
         span = beta
         name = regime(whole.beta_star, n, distribution, beta=beta[1]).name
-    deep = predict_exponent(distribution, n)
+    deep = predict_exponent(n, distribution)
     kappa = deep.gap_exponent
-    gain = 1.0 if math.isinf(kappa) else (kappa + 2.0) / (kappa + 2.0 - _POWERS[optimizer])
+    gain = 1.0 if math.isinf(kappa) else (kappa + 2.0) / (kappa + 2.0 - _POWERS[type(optimizer)])
     exponents = _exponents(path, span, gain)
     return CurveRegime(
         name=name,

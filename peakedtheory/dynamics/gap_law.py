@@ -121,15 +121,15 @@ def exponent_of_edge(edge_exponent: Reals) -> Values:
     return (np.where(k < 0.5, k / (k + 1.0), 1.0 / 3.0))[()]
 
 
-def predict_exponent(energies: EnergiesLike = None, n: float = 50304) -> Exponent:
+def predict_exponent(n: float = 50304, energies: EnergiesLike = None) -> Exponent:
     """Return the exponent of the loss that a distribution of energies implies at long times.
 
     Parameters
     ----------
-    energies : optional
-        Distribution of one energy, as `as_energies` takes it; standard normal by default.
     n : int
         Number of energies, at least 2.
+    energies : optional
+        Distribution of one energy, as `as_energies` takes it; standard normal by default.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def predict_exponent(energies: EnergiesLike = None, n: float = 50304) -> Exponen
 
     Examples
     --------
-    >>> prediction = predict_exponent(None, 128)
+    >>> prediction = predict_exponent(128)
     >>> print(f"{prediction.exponent:.4f} {prediction.coefficient:.10f}")
     0.3333 2.1339708007
     """

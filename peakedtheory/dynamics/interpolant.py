@@ -110,7 +110,7 @@ class Interpolant:
         spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
         self.scale = max(energies.scale * spread, 1e-300)
         grid = _FINE if energies.core is STANDARD_NORMAL else _COARSE
-        self.gap_exponent = predict_exponent(energies, n).gap_exponent
+        self.gap_exponent = predict_exponent(n, energies).gap_exponent
         edges, panels = self._panels(grid)
         self._tabulate(edges, panels)
 

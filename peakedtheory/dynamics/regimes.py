@@ -170,7 +170,7 @@ def regime(
         )
     if beta is not None and tau is not None:
         fail("beta, tau", "at most one may be given", f"{beta}, {tau}", "one follows from the other")
-    prediction = predict_exponent(distribution, float(count))
+    prediction = predict_exponent(float(count), distribution)
     table = interpolant(float(count), distribution)
     if entropy is not None:
         star = float(match_entropy(entropy, float(count), distribution).beta_star)
@@ -329,7 +329,7 @@ def phase_diagram(
         fail("fraction", "must lie in (0, 1)", f"{outside[0]:g}", "β runs from 0 to β*")
     if (stars <= 0).any():
         fail("beta_star", "must be > 0", f"{stars.min():g}", "a teacher at zero has nothing to teach")
-    prediction = predict_exponent(distribution, n)
+    prediction = predict_exponent(n, distribution)
     table = interpolant(float(n), distribution)
     rows = []
     for star in stars:

@@ -6,6 +6,7 @@ import pytest
 from peakedtheory import thermodynamics
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.standing import curve_regime
+from peakedtheory.dynamics.optimizers import Adam, Muon
 from peakedtheory.dynamics.regimes import regime
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.exact.entropy import match_entropy
@@ -58,7 +59,7 @@ def test_hard_labels_deep_in_the_power_law():
     assert answer.allows(1 / 3, error=0.005)
     assert not answer.allows(0.5)
     assert answer.allows(0.5, error=0.2)
-    adam = curve_regime(curve(logit_std=np.linspace(20, 60, STEP.size)), 128, optimizer="adam")
+    adam = curve_regime(curve(logit_std=np.linspace(20, 60, STEP.size)), 128, optimizer=Adam())
     assert adam.exponents == pytest.approx((1 / 3, 1 / 2), abs=0.015)
     assert adam.asymptotic == pytest.approx((1 / 3, 1 / 2))
 
@@ -124,7 +125,8 @@ def test_repr():
         ({"n": 1}, "n: must be"),
         ({"n": 100, "entropy": 5.0}, "entropy"),
         ({"n": 100, "entropy": -1.0}, "entropy"),
-        ({"n": 100, "optimizer": "lion"}, "optimizer: must be sgd or adam"),
+        ({"n": 100, "optimizer": "adam"}, "optimizer: must be GradientFlow, SGD, Adam, SignGD, got 'adam'"),
+        ({"n": 100, "optimizer": Muon()}, "optimizer: must be GradientFlow, SGD, Adam, SignGD, got Muon"),
     ],
 )
 def test_bad_input(arguments, message):

@@ -34,7 +34,7 @@ from peakedtheory.exact.entropy import match_entropy
     ],
 )
 def test_exponent_follows_from_the_gap_law(energies, kappa, alpha):
-    prediction = predict_exponent(energies, 4)
+    prediction = predict_exponent(4, energies)
     assert prediction.gap_exponent == pytest.approx(kappa, rel=1e-4)
     assert prediction.exponent == pytest.approx(alpha, rel=1e-4)
 
@@ -42,12 +42,12 @@ def test_exponent_follows_from_the_gap_law(energies, kappa, alpha):
 @pytest.mark.parametrize("n", [2, 128, 50304, 10**9])
 def test_gaussian_coefficient_is_a_multiple_of_the_mean_maximum(n):
     c0 = interpolant(n).slope
-    assert predict_exponent(None, n).coefficient == pytest.approx(math.pi**2 / 12 * c0, rel=1e-10)
+    assert predict_exponent(n).coefficient == pytest.approx(math.pi**2 / 12 * c0, rel=1e-10)
 
 
 @pytest.mark.parametrize("energies", ["uniform", "laplace", "expon", "normal:loc=1,scale=2", "t:df=5"])
 def test_regular_coefficient_is_the_limit_of_the_loss(energies):
-    prediction = predict_exponent(energies, 8)
+    prediction = predict_exponent(8, energies)
     # S = L + β g and g = L/β asymptotically, so S β → 2 c2; one step of extrapolation in 1/β.
     near, far = (thermodynamics(b, 8, energies).entropy * b / 2 for b in (500.0, 1000.0))
     assert 2 * far - near == pytest.approx(prediction.coefficient, rel=2e-4)
@@ -55,7 +55,7 @@ def test_regular_coefficient_is_the_limit_of_the_loss(energies):
 
 @pytest.mark.parametrize(("energies", "n"), [("beta:a=0.3,b=1", 2), ("dgamma:a=0.3", 3)])
 def test_singular_coefficient_is_the_limit_of_the_loss(energies, n):
-    prediction = predict_exponent(energies, n)
+    prediction = predict_exponent(n, energies)
     kappa = prediction.gap_exponent
     ratios = [
         thermodynamics(b, n, energies).entropy * b**kappa / (1 + kappa) / prediction.coefficient
@@ -68,21 +68,21 @@ def test_singular_coefficient_is_the_limit_of_the_loss(energies, n):
 @pytest.mark.parametrize("n", [10**9, 10**12])
 def test_losses_of_far_tails_reach_their_coefficient(n):
     # levels are so far apart and so high that rounding of the energies tells no parts of 1/β apart
-    coefficient = predict_exponent("dweibull:c=0.3", n).coefficient
+    coefficient = predict_exponent(n, "dweibull:c=0.3").coefficient
     losses = loss([5.0, 50.0], math.inf, n, "dweibull:c=0.3") * [5.0, 50.0]
     assert losses[1] == pytest.approx(coefficient, rel=1e-5)
     assert abs(losses[1] - coefficient) < 0.2 * abs(losses[0] - coefficient)
 
 
 def test_logarithmic_edge_is_flagged():
-    prediction = predict_exponent("beta:a=0.5,b=1", 4)
+    prediction = predict_exponent(4, "beta:a=0.5,b=1")
     assert prediction.logarithmic
     assert prediction.exponent == pytest.approx(1 / 3)
 
 
 def test_gap_of_a_discrete_spectrum_sets_the_rate():
     energies = Discrete([0.0, 0.7, 2.0], [0.2, 0.3, 0.5])
-    assert predict_exponent(energies, 5).gap == pytest.approx(0.7)
+    assert predict_exponent(5, energies).gap == pytest.approx(0.7)
     # Ties of the lowest atoms leave ⟨ln multiplicity⟩; the rest of S is (1 + β gap) exp(-β gap) times a
     # constant.
     left = thermodynamics(200.0, 5, energies).entropy
@@ -171,9 +171,9 @@ def test_phase_diagram_has_the_shape_of_its_axes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: predict_exponent("t:df=1", 128), "lowest value"),
-        (lambda: predict_exponent(None, 1), "n: must be"),
-        (lambda: predict_exponent({1.0: 1.0}, 5), "at least two values"),
+        (lambda: predict_exponent(128, "t:df=1"), "lowest value"),
+        (lambda: predict_exponent(1), "n: must be"),
+        (lambda: predict_exponent(5, {1.0: 1.0}), "at least two values"),
         (lambda: exponent_of_gap(0.0), "gap_exponent"),
         (lambda: exponent_of_edge([-1.0]), "edge_exponent"),
         (lambda: regime(10.0), "n: must be given"),
@@ -219,7 +219,7 @@ def test_the_teacher_of_an_entropy_is_the_same_everywhere():
 @pytest.mark.parametrize(("n", "kappa"), [(2, 0.2), (3, 0.3), (5, 0.5), (12, 1.0)])
 def test_all_energies_meet_at_a_sharp_upper_edge(n, kappa):
     """At the highest energy κ = nk as long as this is below one; S falls with the same power."""
-    prediction = predict_exponent("beta:a=1,b=0.1", n)
+    prediction = predict_exponent(n, "beta:a=1,b=0.1")
     assert prediction.gap_exponent == pytest.approx(kappa, rel=1e-6)
     assert (prediction.coefficient is None) == (2 < n < 10)
     near, far = (float(thermodynamics(b, n, "beta:a=1,b=0.1").entropy) for b in (1e5, 1e6))
@@ -228,7 +228,7 @@ def test_all_energies_meet_at_a_sharp_upper_edge(n, kappa):
 
 def test_coefficients_of_several_edges_add_up():
     # f ~ 1/(π√δ) at both edges: n(n-1) ΣA² π²/12 = 1/3
-    prediction = predict_exponent("beta:a=0.5,b=0.5", 2)
+    prediction = predict_exponent(2, "beta:a=0.5,b=0.5")
     assert prediction.logarithmic
     assert prediction.coefficient == pytest.approx(1 / 3, rel=1e-6)
 
@@ -236,10 +236,10 @@ def test_coefficients_of_several_edges_add_up():
 @pytest.mark.parametrize("n", [128, 50304, 10**12])
 def test_of_two_singular_edges_the_lower_one_decides_at_any_size(n):
     # at the higher edge all n would have to meet; f ~ 1/(π√δ) at the lower: n(n-1) A² π²/12 = n(n-1)/12
-    prediction = predict_exponent("arcsine", n)
+    prediction = predict_exponent(n, "arcsine")
     assert prediction.logarithmic
     assert prediction.coefficient == pytest.approx(n * (n - 1) / 12, rel=1e-6)
-    assert predict_exponent("beta:a=0.3,b=0.3", n).gap_exponent == pytest.approx(0.6, rel=1e-4)
+    assert predict_exponent(n, "beta:a=0.3,b=0.3").gap_exponent == pytest.approx(0.6, rel=1e-4)
 
 
 def test_other_energies_reach_their_power_law_at_any_size():
@@ -272,9 +272,9 @@ def test_the_end_of_the_flow_looks_alike_for_any_cold_teacher():
 
 def test_energies_that_share_a_scale():
     energies = as_energies("finite-width:m=32")
-    given, mean = predict_exponent(None, 64), predict_exponent(energies, 64)
+    given, mean = predict_exponent(64), predict_exponent(64, energies)
     assert mean.exponent == given.exponent
     assert mean.coefficient == pytest.approx(given.coefficient * energies.scale_moment(-1.0), rel=1e-12)
-    assert predict_exponent("finite-width:m=1", 64).logarithmic
+    assert predict_exponent(64, "finite-width:m=1").logarithmic
     table, beta = interpolant(64, energies), np.array([0.3, 5.0, 100.0])
     np.testing.assert_allclose(table.hard_loss(beta), loss(beta, math.inf, 64, energies), rtol=1e-6)

@@ -143,7 +143,7 @@ def _path(name: str, n: int) -> tuple[dict[str, np.ndarray], float]:
     energies = as_energies(name)
     path = aligned_path(interpolant(n, energies), math.inf, points=200)
     fields = {"tau": path.tau, "beta": path.beta, "loss": path.loss}
-    return fields, float(predict_exponent(energies, n).exponent)
+    return fields, float(predict_exponent(n, energies).exponent)
 
 
 def predict(data: xarray.Dataset) -> xarray.Dataset:
