@@ -113,7 +113,8 @@ def read_loss_curve(
         "rates": source,
         "nats_per_unit": factor,
     }
-    return LossCurve(step, factor * loss, clock, **extras, name=name or path.stem, metadata=metadata)
+    std, entropy = extras.get("logit_std"), extras.get("entropy")
+    return LossCurve(step, factor * loss, clock, std, entropy, name or path.stem, metadata)
 
 
 def read_loss_curves(

@@ -32,6 +32,8 @@ _COARSE_X = 2e-15
 _MARGIN = 1e-13
 _HUGE = 1e290
 _MAX_PANELS = 20_000
+#: Atoms this close in v differ too little for the kernels, which are analytic, to show a step.
+_BLURRED = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,19 @@ class Atoms:
         """P(X < x)."""
         return self._mass_to[np.searchsorted(self.x, x, side="left")]
 
-    @property
-    def landmarks(self) -> np.ndarray:
-        """Points whose images in s need a panel boundary: the atoms, as far as they are few."""
-        return self.x if self.x.size <= 64 else self.x[[0, -1]]
+    def breaks(self, beta: float) -> np.ndarray:
+        """Return points whose images in s need a panel boundary: the ends of runs that β blurs into one."""
+        apart = np.diff(self.x) * beta > _BLURRED
+        return self.x[np.append(True, apart) | np.append(apart, True)]
 
     def nodes(self, s: np.ndarray, beta: float, v_min: float) -> Nodes:
-        """Return the atoms inside the kernel's window for each s (ascending)."""
-        first = np.searchsorted(self.x, (v_min - s[-1]) / beta)
-        last = np.searchsorted(self.x, (V_MAX - s[0]) / beta, side="right")
-        x = self.x[first:last]
-        return Nodes(
-            np.repeat(np.arange(s.size), x.size),
-            np.tile(x, s.size),
-            np.tile(self.weight[first:last], s.size),
-            np.full(s.size, self._mass_from[last]),
-            np.full(s.size, self._mass_to[first]),
-        )
+        """Return the atoms inside the kernel's window of each s."""
+        first = np.searchsorted(self.x, (v_min - s) / beta)
+        last = np.searchsorted(self.x, (V_MAX - s) / beta, side="right")
+        count = last - first
+        row = np.repeat(np.arange(s.size), count)
+        atom = np.arange(row.size) + np.repeat(first - np.cumsum(count) + count, count)
+        return Nodes(row, self.x[atom], self.weight[atom], self._mass_from[last], self._mass_to[first])
 
     def pieces(
         self, low: float, high: float, longest: float, shortest: float
@@ -192,9 +190,13 @@ class Density:
         """Return panel edges on which the Legendre coefficients fall to `resolved`."""
         return self._bisect(self.edges, resolved)
 
+    def breaks(self, beta: float) -> np.ndarray:
+        """Return points whose images in s need a panel boundary."""
+        return self.landmarks
+
     @property
     def landmarks(self) -> np.ndarray:
-        """Points whose images in s need a panel boundary: where the density is not smooth, if few."""
+        """Points where the density is not smooth, if few."""
         some = self.rough[:: max(1, self.rough.size // 32)]
         return np.unique(np.append(some, self.rough[-1]))
 
@@ -209,6 +211,11 @@ class Density:
         return np.concatenate(
             [self.edges[:1], inner[np.where(pair < 1e-6 * self.width, lowest, ~smooth)], self.edges[-1:]]
         )
+
+    def short_panels(self, length: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the upper ends, ascending, and the masses of the panels below this length."""
+        short = np.nonzero(np.diff(self.edges) < length)[0]
+        return self.edges[short + 1], self._mass(self.edges[short], self.edges[short + 1])
 
     def _interior(self, margin: float) -> tuple[float, float]:
         """Return the range of x short of its finite ends by `margin`, or by more where x is rounded."""

@@ -19,6 +19,8 @@ from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
 _SIZE = 24
 #: Last coefficients, relative to the first, of a density that counts as a polynomial.
 _RESOLVED = 2e-14
+#: Panels of a density shorter than this in v may lie between the nodes; what they could add, relative to all.
+_LONG, _UNSEEN = 4.0, 1e-17
 _ROWS_AT_ONCE = 2000
 
 
@@ -76,6 +78,7 @@ def resolved_averages(
     """Return g, φ, m, mean and variance of x, and w, shape (s.size, 6), and where they are that exact."""
     rule = gumbel_rule(8.0 * np.floor(v_min / 8.0))
     out, resolved = np.zeros((s.size, 6)), _unbroken(components, s, beta, rule.lowest)
+    unseen = _unseen(components, s, beta)
     for rows in np.array_split(np.nonzero(resolved)[0], 1 + s.size // _ROWS_AT_ONCE):
         x = (rule.v - s[rows, None]) / beta
         with np.errstate(all="ignore"):
@@ -86,7 +89,8 @@ def resolved_averages(
             above, below = np.sum(tails, axis=0)
         f = np.where(np.isfinite(f), f, 0.0) + np.zeros(x.shape)
         m = f @ rule.gumbel
-        resolved[rows] = (np.abs(f @ rule.last.T).max(axis=1) <= _RESOLVED * m) & (m > 0.0)
+        seen = (m > 0.0) & (unseen[rows] <= _UNSEEN * m)
+        resolved[rows] = (np.abs(f @ rule.last.T).max(axis=1) <= _RESOLVED * m) & seen
         safe = np.where(m > 0.0, m, 1.0)
         mean = (f @ (rule.gumbel * rule.v)) / safe
         variance = np.einsum("ij,ij->i", f, rule.gumbel * (rule.v - mean[:, None]) ** 2) / safe
@@ -111,3 +115,19 @@ def _unbroken(components: tuple[Component, ...], s: np.ndarray, beta: float, low
         first, last = (np.searchsorted(points, (v - s) / beta) for v in (start, np.ceil(V_MAX)))
         unbroken &= first == last
     return unbroken
+
+
+def _unseen(components: tuple[Component, ...], s: np.ndarray, beta: float) -> np.ndarray:
+    """Return a bound on what panels between the nodes add to m: their mass, times e^v below v = 0."""
+    bound = np.zeros(s.size)
+    for weight, part in components:
+        if isinstance(part, Density):
+            end, mass = part.short_panels(_LONG / beta)
+            if not end.size:
+                continue
+            with np.errstate(divide="ignore", over="ignore"):
+                falling = np.append(-np.inf, np.logaddexp.accumulate(np.log(mass) + beta * end))
+                inside = np.append(0.0, np.cumsum(mass))
+                first, last = (np.searchsorted(end, (v - s) / beta) for v in (0.0, np.ceil(V_MAX) + _LONG))
+                bound += weight * (np.exp(np.minimum(falling[first] + s, 0.0)) + inside[last] - inside[first])
+    return bound

@@ -17,6 +17,7 @@ from peakedtheory.energies.components import Atoms, Component, Density, Nodes
 from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
 from peakedtheory.exact.interpolatory import resolved_averages
 from peakedtheory.exact.lattice import Lattice
+from peakedtheory.exact.levels import are_apart, separate_levels
 
 Integrands = Callable[[np.ndarray], np.ndarray]
 
@@ -59,6 +60,10 @@ _ENDED = 1e-12
 #: Atoms up to this many are summed, as long as e^v is a number.
 _FEW = 64
 _UNDERFLOW = -700.0
+#: Defect of a probability density in s beyond which the quadrature has missed a part of the law.
+_MISSED = 1e-6
+#: Defect that leaves no digit, and widths within which all transitions lie.
+_NOTHING_KNOWN, _ALL = 0.5, 1e3
 #: Entropies and values of β²Φ'' below this, as those of gapped spectra, count as zero.
 _ZERO = 1e-28
 
@@ -69,15 +74,23 @@ class Averages:
     Columns: ln φ, m = ⟨e^(v-e^v)⟩, the mean and the variance of x under that weight, and w = ⟨W(v)⟩.
     """
 
-    def __init__(self, components: tuple[Component, ...], beta: float, n: np.ndarray, spread: float) -> None:
-        self.components = components
+    def __init__(
+        self,
+        components: tuple[Component, ...],
+        beta: float,
+        n: np.ndarray,
+        spread: float,
+        careful: bool = False,
+    ) -> None:
+        self.components, self._careful = components, careful
         self.beta = beta
         self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
         self.v_min = _UNDERFLOW if self._few else -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
         #: What values of x below the window may add to β²Φ'' or S where a gap leaves nothing else.
         gapped = not self._few and any(isinstance(part, Atoms) for _, part in components)
         self.dropped = float(n.max() * np.exp(self.v_min) * self.v_min**2) if gapped else 0.0
-        self._width = max(part.width + abs(part.centre) for _, part in components)
+        self._top = max(part.x[-1] if isinstance(part, Atoms) else part.edges[-1] for _, part in components)
+        self.width = max(part.width + abs(part.centre) for _, part in components)
         self._arguments = components, beta, self.v_min, n, spread
         self._fewest, self._asked = float(n.min()), 0
         window = (V_MAX - self.v_min) / beta
@@ -92,8 +105,9 @@ class Averages:
         out = np.empty((s.size, 5))
         left = np.ones(s.size, dtype=bool)
         # The cheapest first: one or the other at high and at low temperature.
-        ways = [] if self._few else [self._from_lattice, self._resolved]
-        ways = [self._far, *(ways[::-1] if self.beta * self._width > _COLD else ways), self._spent]
+        ways = [] if self._few or self._careful else [self._from_lattice, self._resolved]
+        cold = self.beta * self.width > _COLD
+        ways = [self._absent, self._far, *(ways[::-1] if cold else ways), self._spent]
         for averages in ways:
             rows = np.nonzero(left)[0]
             if rows.size:
@@ -105,6 +119,10 @@ class Averages:
             rows = near[i : i + chunk]
             out[rows] = self._chunk(s[rows])
         return out
+
+    def _absent(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where all x lie below the kernels, and what they would add is below rounding for every n."""
+        return np.zeros((s.size, 5)), s < self.v_min - self.beta * self._top
 
     def _spent(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where powers of φ have vanished, by φ(s) < P(βx < V - s) + exp(-e^V), whatever the rest."""
@@ -122,7 +140,7 @@ class Averages:
         """Averages by interpolation, and where the variance does not drown in the spread of the lattice."""
         out = np.zeros((s.size, 5))
         self._asked += s.size
-        if self._asked * self._cost < _WORTHWHILE or self.beta * self._width > _COUNTED:
+        if self._asked * self._cost < _WORTHWHILE or self.beta * self.width > _COUNTED:
             return out, np.zeros(s.size, dtype=bool)
         done = self._lattice.covers(s)
         g, m, mean, variance, w = self._lattice(s[done])
@@ -135,7 +153,7 @@ class Averages:
 
         There each average is the kernel's mass times the density at the kernel's mean, up to (α/s)².
         """
-        done = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self._width)
+        done = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self.width)
         out = np.zeros((s.size, 5))
         if not done.any():
             return out, done
@@ -205,8 +223,35 @@ def general_thermodynamics(
     values, errors : ndarray, shape (4, m)
         Rows ln Z, minus the internal energy, energy variance, entropy.
     """
+    if len(components) == 1 and isinstance(components[0][1], Atoms):
+        atoms = components[0][1]
+        if are_apart(atoms, beta, float(n.max())):
+            return separate_levels(atoms, beta, n)
+    values, errors, missed = _integrated(components, mean, variance, beta, n)
+    if not missed < _MISSED:  # something lies between the nodes: every average by panels of its own
+        again = _integrated(components, mean, variance, beta, n, careful=True)
+        values, errors, missed = again if again[2] < missed else (values, errors, missed)
+    if not missed < _NOTHING_KNOWN:
+        fail(
+            "energies",
+            "must have a law that quadrature resolves",
+            f"one whose probabilities miss {missed:.1e} of one at beta={beta:g}",
+            "check its density against its distribution function, or pass a sample of it",
+        )
+    return values, errors
+
+
+def _integrated(
+    components: tuple[Component, ...],
+    mean: float,
+    variance: float,
+    beta: float,
+    n: np.ndarray,
+    careful: bool = False,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return values, errors and what a probability misses of one, beyond the rounding of βx."""
     unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
-    averages = Averages(components, beta, n, unit)
+    averages = Averages(components, beta, n, unit, careful)
     edges, transitions = _initial_panels(averages, n)
     centre = transitions[0]
     reference = mean if np.isfinite(mean) else -centre / beta
@@ -237,14 +282,15 @@ def general_thermodynamics(
             errors += scales * part.displaced(beta, n, weight)
     errors += np.array([0.0, 0.0, nothing + averages.dropped / beta**2, _ZERO + averages.dropped])[:, None]
     errors[0] += 1e-15 * abs(centre)
-    errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(values[2])
+    errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(np.maximum(values[2], 0.0))
     values[1] += reference
-    return values, errors
+    rounding = min(float(np.abs(transitions).max()), _ALL * beta * averages.width)
+    return values, errors, float(defect.max()) - 1e-13 * rounding
 
 
 def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return panel edges that span the transition of φⁿ for every n, and its place for the extreme n."""
-    landmarks = np.unique(np.concatenate([part.landmarks for _, part in averages.components]))
+    landmarks = np.unique(np.concatenate([part.breaks(averages.beta) for _, part in averages.components]))
     images = np.sort(-averages.beta * landmarks)
     centre = -averages.beta * float(np.median([part.centre for _, part in averages.components]))
     s = log_phi = np.zeros(0)
