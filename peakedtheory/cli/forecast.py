@@ -35,10 +35,11 @@ from peakedtheory.cli._curves import (
 from peakedtheory.cli._fit_report import left_out
 from peakedtheory.curves.choices import Options
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.forecasts import Forecast, first_step, forecast
+from peakedtheory.curves.forecast_results import Forecast
+from peakedtheory.curves.forecasts import first_step, forecast
 from peakedtheory.curves.law_registry import LAWS
 from peakedtheory.curves.readers import read_loss_curves
-from peakedtheory.figures.curves import draw_forecasts
+from peakedtheory.figures.forecasts import draw_forecasts
 
 _ROWS = 8
 
@@ -58,11 +59,18 @@ def command(
         ),
     ] = None,
     schedule: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--schedule",
-            help="Learning rates of the run to predict, as in cosine:peak=3e-4,warmup=2160,steps=72000.",
+            help="Learning rates of the run to predict, as in cosine:peak=3e-4,warmup=2160,steps=72000, or"
+            " from now on, as in now:hold=10000,decay=2000; several are ranked.",
             metavar="TEXT",
+        ),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            "--target", help="A loss in nats: when is it reached, with what probability?", metavar="LOSS"
         ),
     ] = None,
     log_schedule: Annotated[
@@ -76,7 +84,10 @@ def command(
     law: Annotated[
         str,
         typer.Option(
-            "--law", help="A law as for `fit`, or auto: the one that predicts best.", metavar="NAME|auto"
+            "--law",
+            help="auto: the annealed power law, with what public runs taught; or a law as for `fit`, from"
+            " these logs alone.",
+            metavar="NAME|auto",
         ),
     ] = "auto",
     level: Annotated[float, typer.Option("--level", help="Coverage of the interval.", metavar="P")] = 0.95,
@@ -95,7 +106,8 @@ def command(
 ) -> None:
     """Forecast the loss of a run, with an interval.
 
-    Predicts the loss at more steps or under another schedule; the interval is tested on the run's own past.
+    Predicts the loss at more steps or under another schedule, by what the log says and what public runs
+    taught.
     """
     if steps is None and schedule is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
@@ -108,24 +120,22 @@ def command(
             bits=bits,
             bytes_per_token=bytes_per_token,
         )
-    choices = Options(window=parse_window(window), origin=parse_origin(origin))
-    wanted = _steps(steps, schedule, curves[0])
+    choices = (
+        Options(window=parse_window(window), origin=parse_origin(origin)) if law != "auto" else Options()
+    )
+    plans: list[str | None] = list(schedule or [None])
     with reporter(True, "forecasting"):
-        best = forecast(curves, wanted, schedule, law, level, **choices)
-        others = _others(curves, wanted, schedule, level, best, choices) if compare else []
+        found = [
+            forecast(curves, _steps(steps, plan, curves[0]), plan, law, level, **choices) for plan in plans
+        ]
+        others = _others(curves, steps, plans[0], level, law) if compare else []
     if json:
-        answer = _as_dictionary(best)
-        if compare:
-            answer["others"] = [_as_dictionary(other) for other in others]
-        print_json(answer)
+        print_json(_answer(found, others, plans, target))
     else:
-        _print(best)
-        if others:
-            _print_laws([best, *others])
-        typer.echo(best.explanation)
+        _print_all(found, others, plans, target)
     if output is not None:
-        save_results(ctx, best.to_xarray(), output, law=best.law)
-    save_figure(plot, draw_forecasts, [best, *others])
+        save_results(ctx, found[0].to_xarray(), output, law=found[0].law)
+    save_figure(plot, draw_forecasts, [*found, *others], _names(found, others, plans), target)
 
 
 def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarray | None:
@@ -138,29 +148,75 @@ def _steps(text: str | None, schedule: str | None, curve: LossCurve) -> np.ndarr
     first = first_step(curve, schedule)
     if steps[0] <= first:
         return steps
-    return np.unique(np.append(np.geomspace(first, steps[0], 100).round()[:-1], steps[0]))
+    return np.unique(np.append(np.linspace(first, steps[0], 100).round()[:-1], steps[0]))
 
 
 def _others(
-    curves: list[LossCurve],
-    steps: np.ndarray | None,
-    schedule: str | None,
-    level: float,
-    best: Forecast,
-    choices: Options,
+    curves: list[LossCurve], steps: str | None, schedule: str | None, level: float, law: str
 ) -> list[Forecast]:
     """Return the forecasts of the other laws, without those that cannot be fitted."""
     found, failures = [], []
-    for name in LAWS:
-        if name == best.law:
+    for name in ("auto", *LAWS):
+        if name == law:
             continue
         try:
-            found.append(forecast(curves, steps, schedule, name, level, **choices))
+            found.append(forecast(curves, _steps(steps, schedule, curves[0]), schedule, name, level))
         except ValueError as error:
             failures.append((name, str(error)))
     for line in left_out(failures):
         typer.echo(f"warning: left out: {line}", err=True)
     return found
+
+
+def _names(found: list[Forecast], others: list[Forecast], plans: list[str | None]) -> list[str]:
+    """Return what figures call the forecasts: their schedules where there are several, else their laws."""
+    if len(plans) > 1:
+        return [str(plan) for plan in plans] + [one.title for one in others]
+    return [one.title for one in (*found, *others)]
+
+
+def _print_all(
+    found: list[Forecast], others: list[Forecast], plans: list[str | None], target: float | None
+) -> None:
+    best = _ranked(found)[0]
+    end = found[best]
+    plan = "" if len(found) == 1 else f" under {plans[best]}, the best,"
+    typer.echo(
+        f"The loss at step {end.steps[-1]:.0f}{plan} will be {end.loss[-1]:.4f}, with"
+        f" {100.0 * end.level:g} % probability between {end.lower[-1]:.4f} and {end.upper[-1]:.4f}."
+    )
+    if target is not None:
+        for one, name in zip(found, plans, strict=True):
+            typer.echo(f"{'' if len(found) == 1 else f'{name}: '}{one.reached(target)}")
+    if len(found) > 1:
+        _print_ranking(found, plans)
+    else:
+        _print(end)
+    if others:
+        _print_laws([end, *others])
+    typer.echo(end.explanation)
+
+
+def _ranked(found: list[Forecast]) -> list[int]:
+    return sorted(range(len(found)), key=lambda i: found[i].loss[-1])
+
+
+def _print_ranking(found: list[Forecast], plans: list[str | None]) -> None:
+    """Print the schedules from the best one on, with the probability that each ends below the best."""
+    order = _ranked(found)
+    rows = [
+        [
+            str(plans[i]),
+            f"{found[i].steps[-1]:.0f}",
+            f"{found[i].loss[-1]:.4f}",
+            f"{found[i].lower[-1]:.4f} to {found[i].upper[-1]:.4f}",
+            "–" if i == order[0] else f"{found[i].chance_before(found[order[0]]):.2f}",
+        ]
+        for i in order
+    ]
+    interval = f"{100.0 * found[0].level:g} % interval"
+    columns = ["schedule", "last step", "loss (nats)", interval, "better than the first"]
+    print_table("Schedules by their last loss; the last column is a probability", columns, rows)
 
 
 def _print(best: Forecast) -> None:
@@ -175,22 +231,33 @@ def _print(best: Forecast) -> None:
         ]
         for i in shown
     ]
-    title = f"Forecast by {best.law}; parts are standard deviations in nats"
+    title = f"Forecast by {best.law}; parts are standard errors in nats"
     print_table(title, ["step", "loss (nats)", f"{100.0 * best.level:g} % interval", *names], rows)
 
 
 def _print_laws(forecasts: list[Forecast]) -> None:
-    rows = []
-    for one in forecasts:
-        tested = "–" if one.comparison is None else f"{one.comparison.scores[0].error:.4f}"
-        interval = f"{one.lower[-1]:.4f} to {one.upper[-1]:.4f}"
-        rows.append([one.law, f"{one.loss[-1]:.4f}", interval, tested, f"{one.widening:.2f}"])
-    columns = ["law", "loss at the end", "interval", "error on the past", "widened by"]
+    rows = [
+        [one.law, f"{one.loss[-1]:.4f}", f"{one.lower[-1]:.4f} to {one.upper[-1]:.4f}"] for one in forecasts
+    ]
+    columns = ["law", "loss at the end", "interval"]
     print_table(f"All laws at step {forecasts[0].steps[-1]:.0f}", columns, rows)
 
 
-def _as_dictionary(one: Forecast) -> dict[str, Any]:
-    return {
+def _answer(
+    found: list[Forecast], others: list[Forecast], plans: list[str | None], target: float | None
+) -> dict[str, Any]:
+    """Return the first forecast as a dictionary, with the other schedules and laws as lists in it."""
+    answer = _as_dictionary(found[0], target)
+    if len(found) > 1:
+        rows = [_as_dictionary(one, target) for one in found]
+        answer["schedules"] = [{"schedule": plan, **row} for plan, row in zip(plans, rows, strict=True)]
+    if others:
+        answer["others"] = [_as_dictionary(other, target) for other in others]
+    return answer
+
+
+def _as_dictionary(one: Forecast, target: float | None) -> dict[str, Any]:
+    answer = {
         "law": one.law,
         "level": one.level,
         "steps": one.steps,
@@ -198,7 +265,9 @@ def _as_dictionary(one: Forecast) -> dict[str, Any]:
         "lower": one.lower,
         "upper": one.upper,
         "parts": one.parts,
-        "widening": one.widening,
-        "error_on_the_past": None if one.comparison is None else one.comparison.scores[0].error,
+        "parameters": one.parameters,
         "explanation": one.explanation,
     }
+    if target is not None:
+        answer["target"] = vars(one.reached(target))
+    return answer

@@ -11,7 +11,7 @@ DRAWERS = {
     "StudentFlow": "flows:plot_flow",
     "LossCurveFit": "curves:draw_fit",
     "LawComparison": "curves:draw_comparison",
-    "Forecast": "curves:draw_forecast",
+    "Forecast": "forecasts:draw_forecast",
     "Collapse": "curves:plot_collapse",
     "CollapseComparison": "curves:draw_collapse",
 }

@@ -13,7 +13,6 @@ from peakedtheory._common.style import COLORS, EXACT, GUIDE, SHADE, current_axes
 from peakedtheory.curves.collapse import Collapse, CollapseComparison
 from peakedtheory.curves.comparison import LawComparison
 from peakedtheory.curves.curve import LossCurve, Times
-from peakedtheory.curves.forecasts import Forecast
 from peakedtheory.curves.results import LossCurveFit
 
 if TYPE_CHECKING:
@@ -81,38 +80,6 @@ def draw_fits(fits: Sequence[LossCurveFit], curves: Sequence[LossCurve] | None =
     return figure
 
 
-def draw_forecast(forecast: Forecast) -> Figure:
-    """Draw the curve, the prediction and its interval."""
-    return draw_forecasts([forecast])
-
-
-def draw_forecasts(forecasts: Sequence[Forecast]) -> Figure:
-    """Draw the first curve with what one or several laws predict, and their intervals."""
-    figure, ((axes,),) = new_figure(1, width=7.0, height=4.4)
-    curve = forecasts[0].fit.curves[0]
-    first = forecasts[0].fit.window[0]
-    shown = curve.step >= 0.5 * first
-    _dots(axes, curve.step[shown], curve.loss[shown], GUIDE, curve.name or "loss curve")
-    for i, one in enumerate(forecasts):
-        color = COLORS[i % len(COLORS)]
-        label = f"{one.fit.law.title}, {100.0 * one.level:g} % interval"
-        if one.steps.size == 1:
-            miss = [one.loss - one.lower, one.upper - one.loss]
-            axes.errorbar(one.steps, one.loss, miss, fmt="o", ms=3, capsize=3, color=color, label=label)
-            continue
-        axes.fill_between(one.steps, one.lower, one.upper, color=color, alpha=0.18, lw=0)
-        width = 1.4 if len(forecasts) == 1 else max(3.0 - 0.6 * i, 1.0)
-        axes.plot(one.steps, one.loss, color=color, lw=width, label=label)
-    axes.axvline(curve.step[-1], color=GUIDE, lw=0.8, ls=":")
-    axes.set_ylim(*_around(curve.loss[shown], forecasts))
-    axes.set(xscale="log", yscale="log", xlabel=_TIMES["step"], ylabel="loss (nats)")
-    for axis in (axes.xaxis, axes.yaxis):
-        _plain_ticks(axis)
-    axes.legend(fontsize=8)
-    axes.set_title("Forecast" if len(forecasts) == 1 else "Forecasts of the laws", fontsize=10)
-    return figure
-
-
 def plot_collapse(collapse: Collapse, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
     """Draw the factor in x by which each curve is ahead of the mean of all, over the loss."""
     if axes is None:
@@ -177,13 +144,6 @@ def _law_line(
     predicted = fit.at(Times(step, curve.clock, curve.name))
     inside = (step >= fit.window[0]) & (step <= fit.window[1])
     return _time(curve, time)[begun], predicted, curve.loss[begun], inside
-
-
-def _around(losses: np.ndarray, forecasts: Sequence[Forecast]) -> tuple[float, float]:
-    """Limits that show the losses and the last intervals, unless these are very wide."""
-    least = min(losses.min(), *(one.loss.min() for one in forecasts))
-    lowest = min(one.lower[-1] for one in forecasts)
-    return 0.98 * max(min(least, lowest), 0.6 * least), 1.05 * max(losses.max(), forecasts[0].loss[-1])
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
