@@ -24,20 +24,21 @@ from peakedtheory.cli._curves import (
     BitsFlag,
     BytesOption,
     ColumnOption,
+    EveryOption,
     OriginOption,
+    RestartsOption,
+    RunOption,
     ValidationFlag,
     WindowOption,
-    parse_columns,
     parse_origin,
     parse_window,
-    reading,
+    read_logs,
 )
 from peakedtheory.cli._fit_report import left_out
 from peakedtheory.curves.choices import Options
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.forecasts import Forecast, first_step, forecast
 from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.readers import read_loss_curves
 from peakedtheory.figures.curves import draw_forecasts
 
 _ROWS = 8
@@ -85,8 +86,11 @@ def command(
     ] = False,
     column: ColumnOption = None,
     validation: ValidationFlag = False,
-    bits: BitsFlag = False,
+    bits: BitsFlag = None,
     bytes_per_token: BytesOption = None,
+    run: RunOption = None,
+    restarts: RestartsOption = "auto",
+    every: EveryOption = None,
     window: WindowOption = None,
     origin: OriginOption = "auto",
     json: JsonFlag = False,
@@ -99,15 +103,18 @@ def command(
     """
     if steps is None and schedule is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
-    with reading():
-        curves = read_loss_curves(
-            files,
-            columns=parse_columns(column),
-            schedules=log_schedule,
-            split="validation" if validation else "auto",
-            bits=bits,
-            bytes_per_token=bytes_per_token,
-        )
+    curves = read_logs(
+        files,
+        column=column,
+        schedules=log_schedule,
+        validation=validation,
+        bits=bits,
+        bytes_per_token=bytes_per_token,
+        run=run,
+        restarts=restarts,
+        every=every,
+        one_run=True,
+    )
     choices = Options(window=parse_window(window), origin=parse_origin(origin))
     wanted = _steps(steps, schedule, curves[0])
     with reporter(True, "forecasting"):

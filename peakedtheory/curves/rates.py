@@ -43,15 +43,23 @@ def recorded(step: np.ndarray, rates: np.ndarray) -> Clock:
 
 
 def planned(
-    schedule: ScheduleLike, last: float, logged: tuple[np.ndarray, np.ndarray] | None, label: str
+    schedule: ScheduleLike,
+    last: float,
+    logged: tuple[np.ndarray, np.ndarray] | None,
+    label: str,
+    relative: bool = False,
 ) -> Clock:
-    """Return the schedule behind a log up to step `last`, with a warning where logged rates differ."""
+    """Return the schedule behind a log up to step `last`, with a warning where logged rates differ.
+
+    Rates logged in units of the peak are `relative`.
+    """
     plan = scheduled(schedule, last)
     if plan.steps < last:
         rule = f"must cover the {last:g} steps of {label}"
         fail("schedule", rule, f"{plan.steps} steps", "correct its length")
     if logged is not None:
-        _compare(plan.rates, *logged, label)
+        at, rate = logged
+        _compare(plan.rates, at, plan.peak * rate / rate.max() if relative else rate, label)
     return plan
 
 
@@ -61,10 +69,12 @@ def _compare(plan: np.ndarray, at: np.ndarray, rate: np.ndarray, label: str) -> 
     near = np.stack([plan[np.clip(index + shift, 0, plan.size - 1)] for shift in (-1, 0, 1)])
     gap = np.abs(near - rate).min(axis=0)
     worst = int(np.argmax(gap))
-    if gap[worst] > _DISAGREEMENT * plan.max():
+    far = np.count_nonzero(gap > _DISAGREEMENT * plan.max())
+    if far:
         warnings.warn(
             f"{label}: at step {at[worst]:g} the log has rate {rate[worst]:g}, the schedule"
-            f" {plan[index[worst]]:g}; the schedule was used",
+            f" {plan[index[worst]]:g} ({far} of {at.size} logged rates differ by more than 5 % of its peak);"
+            " the schedule was used",
             stacklevel=5,
         )
 

@@ -267,4 +267,4 @@ def test_warnings_are_single_lines(run, files, tmp_path):
     result = run("fit", again, "--law", "power", "--bootstrap", 0)
     assert result.exit_code == 0, result.output
     assert result.stderr.count("warning:") == 1
-    assert "again.csv: loss: steps go back or repeat" in result.stderr
+    assert "again.csv: loss: steps go back 1 times" in result.stderr

@@ -1,0 +1,272 @@
+"""Consoles: lines for people, in which numbers have names and a count of steps says where the run is.
+
+A line with a step and other numbers is a record. A heading with a step alone, `[step=1/1000]`, takes the
+indented lines below it. Progress bars give steps as n/N, and an epoch holds for the lines after it. Where
+losses are written without any step, as Hugging Face's Trainer does, steps come from the bar before them, from
+the fraction of the epoch, or from counting.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from peakedtheory.curves.logs.lines import pairs, speaks_of_held_out, step_name
+from peakedtheory.curves.logs.names import HELD_OUT, is_held_out, is_loss, is_perplexity, plain_name, tokens
+from peakedtheory.curves.logs.table import Log, Record, as_log, flat
+
+#: Records counted where a log has no steps.
+COUNT = "record"
+_EPOCHS = ("epoch", "epochs", "ep")
+_HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
+_MOST_BARS = 20
+_LONGEST_OBJECT = 100_000
+#: What is said then.
+COUNTED = "the log has no steps: records were counted from 1 (--every N where N updates lie between them)"
+_FRACTIONS = "the log has no steps: they were taken from its epochs and its progress bar"
+
+
+class Step(NamedTuple):
+    """Where a line says that the run is."""
+
+    name: str
+    value: float
+    total: float | None
+
+
+def read_console(lines: Iterable[str]) -> Log | None:
+    """Return the records of a console, None where no line has both a step and a loss."""
+    console = _Console()
+    for line in lines:
+        console.take(line)
+    return console.log()
+
+
+class _Console:
+    """What has been read so far: records, and the step and epoch that hold for the next lines."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.by_epoch: list[Record] = []
+        self.without: list[tuple[Record, dict[float, float]]] = []
+        self.heading: Record | None = None
+        self.last: Record = {}
+        self.epoch: float | None = None
+        self.bars: dict[float, float] = {}
+        self.settings: dict[str, float] = {}
+
+    def take(self, line: str) -> None:
+        """Read one line."""
+        if ":::MLLOG" in line:
+            self._take_event(_embedded(line))
+            return
+        record, step, bar = _record(line) if _speaks(line) else ({}, None, None)
+        if self.heading is not None and record and step is None and line[:1].isspace():
+            self.heading |= {name: value for name, value in record.items() if name not in self.heading}
+            return
+        self.heading = None
+        if step is not None or bar is not None:
+            self._take_record(line, record, step or bar)
+        elif record:
+            self._take_without_step(record)
+
+    def log(self) -> Log | None:
+        """Return what was read as a table."""
+        if any(is_loss(name) or is_bare(name) for record in self.records for name in record):
+            return as_log("text log", self.records)
+        epochs = [value for record in self.by_epoch for key, value in record.items() if _is_epoch(key)]
+        if epochs and all(isinstance(value, float) and value == round(value) for value in epochs):
+            return as_log("text log", self.by_epoch)
+        return _without_steps(self.without)
+
+    def _take_record(self, line: str, record: Record, step: Step | None) -> None:
+        if step is None:
+            return
+        at: Record = {step.name: step.value}
+        if step.total is not None:
+            at[of(step.name)] = step.total
+            if not any(map(is_loss, record)):
+                self._remember_bar(step.total, step.value)
+        if self.epoch is not None and not any(map(_is_epoch, record)):
+            at["epoch"] = self.epoch
+        self._remember_epoch(record)
+        whole = {**at, **record}
+        if _HEADING.search(line) and not any(map(is_loss, record)):
+            self.heading = whole
+        if self.heading is whole or any(not _is_epoch(name) for name in record):
+            self.records.append(whole)
+            self.last = at
+
+    def _take_without_step(self, record: Record) -> None:
+        if not any(map(is_loss, record)):
+            self._remember_epoch(record)
+            return
+        held_out: Record = {k: v for k, v in record.items() if is_loss(k) and is_held_out(k)}
+        if held_out and self.last:
+            self.records.append({**self.last, **held_out})
+        self.without.append((record, dict(self.bars)))
+        if any(map(_is_epoch, record)):
+            self.by_epoch.append(record)
+
+    def _remember_bar(self, total: float, value: float) -> None:
+        self.bars.pop(total, None)
+        self.bars[total] = value
+        if len(self.bars) > _MOST_BARS:
+            del self.bars[next(iter(self.bars))]
+
+    def _remember_epoch(self, record: Record) -> None:
+        for key, value in record.items():
+            if _is_epoch(key) and isinstance(value, float) and value == round(value):
+                self.epoch = value
+
+    def _take_event(self, event: dict[str, Any] | None) -> None:
+        """Read an event of MLPerf's logs, which count samples and call the loss an accuracy."""
+        if event is None:
+            return
+        key, value, about = str(event.get("key")), event.get("value"), event.get("metadata")
+        place = flat(about) if isinstance(about, dict) else {}
+        numbers = flat(value) if isinstance(value, dict) else flat({key: value})
+        step, samples = place.get("step"), place.get("samples_count")
+        batch = self.settings.get("global_batch_size")
+        if not isinstance(step, float) and isinstance(samples, float) and batch:
+            step = samples / batch
+        if not isinstance(step, float):
+            self.settings |= {
+                name: one for name, one in numbers.items() if isinstance(one, float) and one > 0
+            }
+            return
+        loss = numbers.pop("eval_accuracy", None)
+        if isinstance(loss, float):  # of a language model its log perplexity
+            numbers["eval_accuracy" if loss <= 1.0 else "eval_loss"] = loss
+        self.records.append({"step": step, **numbers})
+
+
+def of(step: str) -> str:
+    """Return the name of the column that says of how many steps a line has counted."""
+    return f"{step} (of)"
+
+
+def is_bare(name: str) -> bool:
+    """Return whether a name says only of which data a loss is."""
+    return plain_name(name) in {"train", "training", "val", "valid", "validation"}
+
+
+def _speaks(line: str) -> bool:
+    return any(map(str.isdigit, line)) or "nan" in line.lower()
+
+
+def _is_epoch(name: str) -> bool:
+    return plain_name(name) in _EPOCHS
+
+
+def _record(line: str) -> tuple[Record, Step | None, Step | None]:
+    """Return the numbers of a line, its step by name, and its progress n/N, which has no name."""
+    if '{"' in line and (content := _embedded(line)) is not None:
+        inner = flat(content)
+        outer, step, bar = _record(line[: line.index('{"')])
+        return {**outer, **inner}, _step_in(inner) or step, bar
+    record: Record = {}
+    step = bar = None
+    said = ""
+    for pair in pairs(line):
+        name = step_name(pair.name)
+        said += " " + (pair.words if name else pair.words.replace(pair.name, " ", 1))
+        if name and step is None and not _is_epoch(name):
+            step = Step(name, pair.value, pair.total)
+        elif pair.name:
+            record.setdefault(_of(name or pair.name, said), pair.value)
+        elif pair.total is not None and bar is None and not speaks_of_held_out(said):
+            bar = Step("step", pair.value, pair.total)
+    return record, step, bar
+
+
+def _step_in(record: Record) -> Step | None:
+    """Return the count of steps among the numbers of an object."""
+    for key, value in record.items():
+        if isinstance(value, float) and plain_name(key).endswith("num_updates"):
+            return Step("num_updates", value, None)
+    for key, value in record.items():
+        unlike = _is_epoch(key) or plain_name(key) in ("update", "updates")  # fractions of an epoch
+        if isinstance(value, float) and step_name(key) and not unlike:
+            return Step(key, value, None)
+    return None
+
+
+def _of(name: str, said: str) -> str:
+    """Return a name with what the line said before it: that its data are held out."""
+    if not speaks_of_held_out(said) or tokens(name) & (HELD_OUT | {"train", "training"}):
+        return name
+    return f"validation/{name}" if is_loss(name) or is_perplexity(name) else name
+
+
+def _embedded(line: str) -> dict[str, Any] | None:
+    """Return the JSON object in a line; of one that was cut short, its complete entries."""
+    start, end = line.find("{"), line.rfind("}")
+    if start < 0 or len(line) > _LONGEST_OBJECT:
+        return None
+    whole = line[start : end + 1] if end > start else ""
+    for text in (whole, _closed(line[start:])):
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(content, dict):
+            return content
+    return None
+
+
+def _closed(text: str) -> str:
+    """Return an object that was cut short, up to its last comma, with its braces closed."""
+    text = text[: text.rfind(",")]
+    return text + "}" * max(text.count("{") - text.count("}"), 0)
+
+
+def _without_steps(found: list[tuple[Record, dict[float, float]]]) -> Log | None:
+    """Return records of losses that were written without steps."""
+    if not found:
+        return None
+    records = [dict(record) for record, _ in found]
+    training = np.array([not any(re.match(r"eval[_/]", plain_name(k)) for k in r) for r in records])
+    steps, note = _steps_by_bar(found, training)
+    if steps is None:
+        steps, note = _steps_by_epoch(found, training)
+    if steps is None:
+        # What is evaluated between two records belongs to the earlier one.
+        steps, note = np.maximum(np.cumsum(training), 1).astype(float), COUNTED
+    name = COUNT if note == COUNTED else "step"
+    return as_log("console", [{name: float(s), **r} for s, r in zip(steps, records, strict=True)], note)
+
+
+def _steps_by_bar(
+    found: list[tuple[Record, dict[float, float]]], training: np.ndarray
+) -> tuple[np.ndarray | None, str]:
+    """Return the steps that the run's progress bar showed last, if each training record has its own."""
+    totals = [total for (_, bars), here in zip(found, training, strict=True) if here for total in bars]
+    if not totals:
+        return None, ""
+    run = max(set(totals), key=totals.count)
+    steps = np.array([bars.get(run, math.nan) for _, bars in found])
+    if np.isnan(steps[training]).any() or (np.diff(steps[training]) <= 0).any() or np.isnan(steps).any():
+        return None, ""
+    return steps, "the log has no steps: they were taken from its progress bar"
+
+
+def _steps_by_epoch(
+    found: list[tuple[Record, dict[float, float]]], training: np.ndarray
+) -> tuple[np.ndarray | None, str]:
+    """Return steps in proportion to the fraction of an epoch, on the scale of the bar's last count."""
+    epoch = np.array(
+        [next((v for k, v in r.items() if plain_name(k) == "epoch"), math.nan) for r, _ in found]
+    )
+    last = np.flatnonzero(training)[-1:]
+    if not last.size or not found[last[0]][1] or np.isnan(epoch).any() or not epoch[last[0]] > 0:
+        return None, ""
+    bars = found[last[0]][1]
+    run = max(bars)
+    steps = np.round(epoch * bars[run] / epoch[last[0]])
+    return (steps, _FRACTIONS) if (np.diff(steps[training]) > 0).all() else (None, "")

@@ -1,0 +1,139 @@
+"""Tables of text: columns with a header, two columns of numbers without one, and `step kind value`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+from peakedtheory._common.checks import fail
+from peakedtheory.curves.logs.names import STEPS, is_any_loss, plain_name
+from peakedtheory.curves.logs.table import Log, Record, as_log, entry, number, refuse_wide
+
+_TRIPLE = re.compile(r"\s*(\d+)[\s,;]+([A-Za-z]\w*)[\s,;:=]+(\S+)\s*")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+#: Times since 1970 in seconds are beyond this.
+_LONG_AGO = 1e9
+
+
+def has_header(lines: list[str]) -> bool:
+    """Return whether a table begins with names, a step's and a loss's among them."""
+    kept = _content(lines[:200])
+    if len(kept) < 2:
+        return False
+    names = [plain_name(name) for name in _fields(kept[0], _delimiter(kept[0]))]
+    if any(math.isfinite(number(name)) for name in names) or not all(names[1:]):
+        return False
+    return any(name.rsplit("/", 1)[-1] in STEPS for name in names) and any(map(is_any_loss, names))
+
+
+def read_table(lines: list[str], path: Path) -> Log:
+    """Return a table whose first line names its columns.
+
+    Raises
+    ------
+    ValueError
+        If it does not, or has no rows.
+    """
+    lines = _content(lines)
+    if not lines:
+        fail("path", "must hold a line of column names", f"only comments in {path}", "check the file")
+    delimiter = _delimiter(lines[0])
+    if delimiter == " ":
+        lines = [" ".join(line.split()) for line in lines]
+    try:
+        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    except csv.Error as error:
+        fail("path", "must be a readable table", f"{error} in {path}", "check how it was written")
+    names = [name.strip() for name in rows[0]]
+    _check_names(names, lines[0], path)
+    commas = delimiter == ";"
+    records = [_row(names, row, commas) for row in rows[1:] if [e.strip() for e in row] != names]
+    if not records:
+        fail("path", "must have rows below the column names", f"none in {path}", "check how it was written")
+    return as_log("tab-separated text" if delimiter == "\t" else "CSV", records)
+
+
+def read_numbers(lines: list[str], path: Path) -> Log | None:
+    """Return lines of numbers alone, of a step and a loss each or as MLflow writes them; None for others.
+
+    Raises
+    ------
+    ValueError
+        If the columns do not say what they are.
+    """
+    kept = _content(lines)
+    rows = [[number(field) for field in re.split(r"[\s,;]+", line.strip())] for line in kept]
+    width = len(rows[0]) if rows else 0
+    if width == 0 or any(len(row) != width or np.isnan(row).any() for row in rows):
+        return None
+    table = np.array(rows)
+    counts = [_counts(column) for column in table.T]
+    if width == 2 and counts[0]:
+        return Log("two columns without names", {"step": table[:, 0], "loss": table[:, 1]}, {}, (_NAMED,))
+    if width == 3 and counts[2] and (table[:, 0] > _LONG_AGO).all():
+        return Log("MLflow metric", {"step": table[:, 2], "value": table[:, 1]})
+    if width == 1 and len(rows) > 2:
+        return None
+    columns = {str(i + 1): column for i, column in enumerate(table.T)}
+    return Log("table without names", columns)
+
+
+def read_triples(lines: list[str]) -> Log | None:
+    """Return lines of the form `step kind value`, None where there are others."""
+    records: list[Record] = []
+    kept = _content(lines)
+    for line in kept:
+        found = _TRIPLE.fullmatch(line)
+        if found is None or math.isnan(value := number(found[3])):
+            return None
+        records.append({"step": float(found[1]), found[2]: value})
+    return as_log("step, kind and value", records) if records else None
+
+
+_NAMED = "the table has no header: its first column was taken for the step, its second for the loss"
+
+
+def _content(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _delimiter(head: str) -> str:
+    if "\t" in head:
+        return "\t"
+    if head.count(";") > head.count(","):
+        return ";"
+    return "," if "," in head else " "
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter)) if delimiter != " " else line.split()
+    except csv.Error:
+        return []
+
+
+def _check_names(names: list[str], head: str, path: Path) -> None:
+    refuse_wide(len(names))
+    if len(names) < 2 or any(math.isfinite(number(name)) for name in names):
+        fail("path", "must name its columns in the first line", f"{head[:60]!r} in {path}", "add step,loss,…")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            fail("path", "must give each column its own name", f"{name!r} twice in {path}", "rename one")
+        seen.add(name)
+
+
+def _row(names: list[str], row: list[str], commas: bool) -> Record:
+    if commas:
+        row = [field.replace(",", ".") if _DECIMAL_COMMA.fullmatch(field.strip()) else field for field in row]
+    return {name: entry(field) for name, field in zip(names, row, strict=False)}
+
+
+def _counts(column: np.ndarray) -> bool:
+    """Return whether a column counts steps."""
+    return bool((column == np.round(column)).all() and (column >= 0).all() and (np.diff(column) > 0).all())
