@@ -10,14 +10,16 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory.curves.logs import names
-from peakedtheory.curves.logs.consoles import COUNT
+from peakedtheory.curves.logs.stepless import COUNT
 from peakedtheory.curves.logs.table import Log
 
 Split = Literal["auto", "training", "validation"]
 
 _KEYS = ("step", "loss", "lr", "logit_std", "entropy")
 #: A column with fewer records than this part of the fullest one is a summary of it.
-_SUMMARY = 0.2
+_SUMMARY = 0.5
+#: A count of steps goes with this part of the records at least.
+_MOST = 0.5
 
 
 def find_columns(log: Log, given: Mapping[str, str], split: Split, path: Path) -> dict[str, str]:
@@ -57,6 +59,19 @@ def find_columns(log: Log, given: Mapping[str, str], split: Split, path: Path) -
     return ordered
 
 
+def step_of(log: Log, column: str) -> str | None:
+    """Return the most preferred count of steps that most records of a column have, None if there is none."""
+    there = np.isfinite(log.columns[column])
+    there = there if there.any() else ~there
+    at: dict[str, str] = {}
+    for reading in (names.plain_name, names.last_part):
+        for other in _columns(log):
+            if other != column and np.isfinite(log.columns[other][there]).mean() >= _MOST:
+                at.setdefault(reading(other), other)
+    counts = [name for name in names.STEPS if name not in names.EPOCHS]
+    return next((at[name] for name in (*counts, COUNT, *names.EPOCHS) if name in at), None)
+
+
 def losses_beside(log: Log, loss: str) -> list[str]:
     """Return the other losses of the log, those of held-out data and of training alike."""
     return [name for name in _columns(log) if names.is_loss(name) and name != loss]
@@ -91,16 +106,8 @@ def _usual(log: Log, usual: tuple[str, ...]) -> str | None:
 
 def _find_step(log: Log, loss: str, path: Path) -> str:
     """Return the most preferred count of steps that goes with the losses."""
-    there = np.isfinite(log.columns[loss])
-    there = there if there.any() else ~there
-    at: dict[str, str] = {}
-    for reading in (names.plain_name, names.last_part):
-        for column in _columns(log):
-            if np.isfinite(log.columns[column][there]).mean() > 0.5:
-                at.setdefault(reading(column), column)
-    for name in (*names.STEPS, COUNT):
-        if name in at and at[name] != loss:
-            return at[name]
+    if found := step_of(log, loss):
+        return found
     held = _shown([name for name in _columns(log) if name != loss])
     remedy = "name it, --column step=NAME, or count the records, --every N"
     return fail("columns", "must include one for step", f"{held} beside {loss} in {path}", remedy)

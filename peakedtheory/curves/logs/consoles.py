@@ -2,29 +2,45 @@
 
 A line with a step and other numbers is a record. A heading with a step alone, `[step=1/1000]`, takes the
 indented lines below it. Progress bars give steps as n/N, and an epoch holds for the lines after it. Where
-losses are written without any step, as Hugging Face's Trainer does, steps come from the bar before them, from
-the fraction of the epoch, or from counting.
+losses are written without any step, `logs.stepless` finds them.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from peakedtheory.curves.logs.lines import pairs, speaks_of_held_out, step_name
-from peakedtheory.curves.logs.names import HELD_OUT, is_held_out, is_loss, is_perplexity, plain_name, tokens
+from peakedtheory.curves.logs.lines import pairs, said, step_name
+from peakedtheory.curves.logs.names import (
+    EPOCHS,
+    HELD_OUT,
+    is_held_out,
+    is_loss,
+    is_perplexity,
+    plain_name,
+    tokens,
+)
+from peakedtheory.curves.logs.stepless import Stepless, without_steps
 from peakedtheory.curves.logs.table import Log, Record, as_log, flat
 
-#: Records counted where a log has no steps.
-COUNT = "record"
-_EPOCHS = ("epoch", "epochs", "ep")
 _HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
+#: Keras's bar within an epoch shows means over the epoch so far.
+_RUNNING_MEAN = re.compile(r"[\s\x08]*(\d+)/(\d+) *(?:\[[=>.]+\]|\x1b|━)")
+_DIGIT = re.compile(r"\d")
+_BRACKETS = re.compile(r"\[(\d+)\]")
 _MOST_BARS = 20
+_REMEMBERED = 10_000
+_LONGEST_OBJECT = 100_000
+_HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
+#: Keras's bar within an epoch shows means over the epoch so far.
+_RUNNING_MEAN = re.compile(r"[\s\x08]*(\d+)/(\d+) *(?:\[[=>.]+\]|\x1b|━)")
+_DIGIT = re.compile(r"\d")
+_BRACKETS = re.compile(r"\[(\d+)\]")
+_MOST_BARS = 20
+_REMEMBERED = 10_000
 _LONGEST_OBJECT = 100_000
 #: What is said then.
 COUNTED = "the log has no steps: records were counted from 1 (--every N where N updates lie between them)"
@@ -53,7 +69,7 @@ class _Console:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.by_epoch: list[Record] = []
-        self.without: list[tuple[Record, dict[float, float]]] = []
+        self.without: list[Stepless] = []
         self.heading: Record | None = None
         self.last: Record = {}
         self.epoch: float | None = None
@@ -65,6 +81,8 @@ class _Console:
         if ":::MLLOG" in line:
             self._take_event(_embedded(line))
             return
+        if (progress := _RUNNING_MEAN.match(line)) and progress[1] != progress[2]:
+            return
         record, step, bar = _record(line) if _speaks(line) else ({}, None, None)
         if self.heading is not None and record and step is None and line[:1].isspace():
             self.heading |= {name: value for name, value in record.items() if name not in self.heading}
@@ -73,7 +91,7 @@ class _Console:
         if step is not None or bar is not None:
             self._take_record(line, record, step or bar)
         elif record:
-            self._take_without_step(record)
+            self._take_without_step(line, record)
 
     def log(self) -> Log | None:
         """Return what was read as a table."""
@@ -82,7 +100,7 @@ class _Console:
         epochs = [value for record in self.by_epoch for key, value in record.items() if _is_epoch(key)]
         if epochs and all(isinstance(value, float) and value == round(value) for value in epochs):
             return as_log("text log", self.by_epoch)
-        return _without_steps(self.without)
+        return without_steps(self.without, self.bars)
 
     def _take_record(self, line: str, record: Record, step: Step | None) -> None:
         if step is None:
@@ -102,14 +120,14 @@ class _Console:
             self.records.append(whole)
             self.last = at
 
-    def _take_without_step(self, record: Record) -> None:
+    def _take_without_step(self, line: str, record: Record) -> None:
         if not any(map(is_loss, record)):
             self._remember_epoch(record)
             return
         held_out: Record = {k: v for k, v in record.items() if is_loss(k) and is_held_out(k)}
         if held_out and self.last:
             self.records.append({**self.last, **held_out})
-        self.without.append((record, dict(self.bars)))
+        self.without.append(Stepless(record, dict(self.bars), _in_brackets(line)))
         if any(map(_is_epoch, record)):
             self.by_epoch.append(record)
 
@@ -157,11 +175,16 @@ def is_bare(name: str) -> bool:
 
 
 def _speaks(line: str) -> bool:
-    return any(map(str.isdigit, line)) or "nan" in line.lower()
+    return _DIGIT.search(line) is not None or "nan" in line.lower()
+
+
+def _in_brackets(line: str) -> float | None:
+    found = _BRACKETS.search(line)
+    return float(found[1]) if found else None
 
 
 def _is_epoch(name: str) -> bool:
-    return plain_name(name) in _EPOCHS
+    return plain_name(name) in EPOCHS
 
 
 def _record(line: str) -> tuple[Record, Step | None, Step | None]:
@@ -172,15 +195,17 @@ def _record(line: str) -> tuple[Record, Step | None, Step | None]:
         return {**outer, **inner}, _step_in(inner) or step, bar
     record: Record = {}
     step = bar = None
-    said = ""
+    held_out = training = False
     for pair in pairs(line):
         name = step_name(pair.name)
-        said += " " + (pair.words if name else pair.words.replace(pair.name, " ", 1))
-        if name and step is None and not _is_epoch(name):
+        spoken = said(pair.words, "" if name else pair.name)
+        held_out, training = held_out or spoken[0], training or spoken[1]
+        elsewhere = held_out and not training
+        if name and step is None and not _is_epoch(name) and not pair.is_percent:
             step = Step(name, pair.value, pair.total)
         elif pair.name:
-            record.setdefault(_of(name or pair.name, said), pair.value)
-        elif pair.total is not None and bar is None and not speaks_of_held_out(said):
+            record.setdefault(_of(name or pair.name, elsewhere), pair.value)
+        elif pair.total is not None and bar is None and not elsewhere:
             bar = Step("step", pair.value, pair.total)
     return record, step, bar
 
@@ -197,9 +222,10 @@ def _step_in(record: Record) -> Step | None:
     return None
 
 
-def _of(name: str, said: str) -> str:
+@lru_cache(_REMEMBERED)
+def _of(name: str, held_out: bool) -> str:
     """Return a name with what the line said before it: that its data are held out."""
-    if not speaks_of_held_out(said) or tokens(name) & (HELD_OUT | {"train", "training"}):
+    if not held_out or tokens(name) & (HELD_OUT | {"train", "training"}):
         return name
     return f"validation/{name}" if is_loss(name) or is_perplexity(name) else name
 
@@ -224,49 +250,3 @@ def _closed(text: str) -> str:
     """Return an object that was cut short, up to its last comma, with its braces closed."""
     text = text[: text.rfind(",")]
     return text + "}" * max(text.count("{") - text.count("}"), 0)
-
-
-def _without_steps(found: list[tuple[Record, dict[float, float]]]) -> Log | None:
-    """Return records of losses that were written without steps."""
-    if not found:
-        return None
-    records = [dict(record) for record, _ in found]
-    training = np.array([not any(re.match(r"eval[_/]", plain_name(k)) for k in r) for r in records])
-    steps, note = _steps_by_bar(found, training)
-    if steps is None:
-        steps, note = _steps_by_epoch(found, training)
-    if steps is None:
-        # What is evaluated between two records belongs to the earlier one.
-        steps, note = np.maximum(np.cumsum(training), 1).astype(float), COUNTED
-    name = COUNT if note == COUNTED else "step"
-    return as_log("console", [{name: float(s), **r} for s, r in zip(steps, records, strict=True)], note)
-
-
-def _steps_by_bar(
-    found: list[tuple[Record, dict[float, float]]], training: np.ndarray
-) -> tuple[np.ndarray | None, str]:
-    """Return the steps that the run's progress bar showed last, if each training record has its own."""
-    totals = [total for (_, bars), here in zip(found, training, strict=True) if here for total in bars]
-    if not totals:
-        return None, ""
-    run = max(set(totals), key=totals.count)
-    steps = np.array([bars.get(run, math.nan) for _, bars in found])
-    if np.isnan(steps[training]).any() or (np.diff(steps[training]) <= 0).any() or np.isnan(steps).any():
-        return None, ""
-    return steps, "the log has no steps: they were taken from its progress bar"
-
-
-def _steps_by_epoch(
-    found: list[tuple[Record, dict[float, float]]], training: np.ndarray
-) -> tuple[np.ndarray | None, str]:
-    """Return steps in proportion to the fraction of an epoch, on the scale of the bar's last count."""
-    epoch = np.array(
-        [next((v for k, v in r.items() if plain_name(k) == "epoch"), math.nan) for r, _ in found]
-    )
-    last = np.flatnonzero(training)[-1:]
-    if not last.size or not found[last[0]][1] or np.isnan(epoch).any() or not epoch[last[0]] > 0:
-        return None, ""
-    bars = found[last[0]][1]
-    run = max(bars)
-    steps = np.round(epoch * bars[run] / epoch[last[0]])
-    return (steps, _FRACTIONS) if (np.diff(steps[training]) > 0).all() else (None, "")

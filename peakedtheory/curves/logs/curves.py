@@ -14,11 +14,11 @@ import numpy as np
 
 from peakedtheory._common.checks import MOST_STEPS, fail
 from peakedtheory.curves.curve import LossCurve
-from peakedtheory.curves.logs.columns import Split, find_columns, losses_beside
-from peakedtheory.curves.logs.consoles import COUNT, COUNTED, of
+from peakedtheory.curves.logs.columns import Split, find_columns, losses_beside, step_of
+from peakedtheory.curves.logs.consoles import of
 from peakedtheory.curves.logs.doubts import oddities, refuse_scores
 from peakedtheory.curves.logs.formats import read_log
-from peakedtheory.curves.logs.names import is_held_out, is_multiplier, is_rate, plain_name
+from peakedtheory.curves.logs.names import EPOCHS, is_held_out, is_multiplier, is_rate, plain_name
 from peakedtheory.curves.logs.runs import runs_in
 from peakedtheory.curves.logs.series import (
     RESTARTS,
@@ -29,6 +29,7 @@ from peakedtheory.curves.logs.series import (
     in_order,
     stretches,
 )
+from peakedtheory.curves.logs.stepless import COUNT, COUNTED
 from peakedtheory.curves.logs.table import Log
 from peakedtheory.curves.logs.units import unit_of
 from peakedtheory.curves.rates import logged_up_to, planned
@@ -110,6 +111,7 @@ def curve_of(run: Run, reading: Reading, schedule: ScheduleLike | None, name: st
     log = _with_epochs_joined(log, names)
     where = run.path.name + (f", {run.name}" if run.name else "")
     label = f"{where}: {names['loss']}"
+    _tell_texts(log, names["loss"], label)
     losses = _series(log, names, "loss", label, reading)
     unit = unit_of(log, names["loss"], reading.bits, reading.bytes_per_token)
     if losses.step[-1] > MOST_STEPS:
@@ -157,7 +159,7 @@ def _height(log: Log) -> int:
 def _with_epochs_joined(log: Log, names: dict[str, str]) -> Log:
     """Return the log with steps that go on from epoch to epoch, where they were counted within each."""
     step = names["step"]
-    epoch = next((name for name in log.columns if plain_name(name) in ("epoch", "ep")), None)
+    epoch = next((name for name in log.columns if plain_name(name) in EPOCHS), None)
     if epoch is None or epoch == step or of(step) not in log.columns:
         return log
     there = np.isfinite(log.columns[step]) & np.isfinite(log.columns[names["loss"]])
@@ -174,6 +176,13 @@ def _with_epochs_joined(log: Log, names: dict[str, str]) -> Log:
 def _series(log: Log, names: dict[str, str], key: str, label: str, reading: Reading) -> Series:
     step, value = finite_records(log.columns[names["step"]], log.columns[names[key]], label)
     return in_order(step, value, label, reading.restarts)
+
+
+def _tell_texts(log: Log, loss: str, label: str) -> None:
+    texts = [text for text in log.labels.get(loss, ()) if text]
+    if texts:
+        count = f"{len(texts)} value{'s are no numbers' if len(texts) > 1 else ' is no number'}"
+        warnings.warn(f"{label}: {count} ({texts[0][:20]!r}) and left out", stacklevel=3)
 
 
 def _silent_series(log: Log, names: dict[str, str], key: str, reading: Reading) -> Series:
@@ -214,9 +223,12 @@ def _logged_rates(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     if "lr" not in names:
         return None
-    there = np.isfinite(log.columns[names["lr"]]) & np.isfinite(log.columns[names["step"]])
-    if not there.any():
+    step = step_of(log, names["lr"])
+    both = np.isfinite(log.columns[names["lr"]]) & np.isfinite(log.columns[names["step"]])
+    if not both.any() and (step is None or not np.isfinite(log.columns[names["lr"]]).any()):
         return None
+    if not both.any() and step is not None:
+        names = {**names, "step": step}
     series = _silent_series(log, names, "lr", reading)
     if (series.value < 0).any():
         found = f"{series.value.min():g} in {names['lr']} of {label}"
@@ -234,7 +246,7 @@ def _notes(log: Log, names: dict[str, str], losses: Series, unit: str, reading: 
         notes.append(f"{names['loss']} was taken; the log also has {', '.join(beside[:4])} ({how})")
     if names["step"] == COUNT and reading.every is None and not any("counted" in note for note in notes):
         notes.append(COUNTED)
-    if plain_name(names["step"]) in ("epoch", "epochs", "ep"):
+    if plain_name(names["step"]) in EPOCHS:
         from_zero = ", counted from 0: laws leave the record at 0 out" if losses.step[0] == 0 else ""
         notes.append(f"steps are epochs{from_zero}")
     if unit:

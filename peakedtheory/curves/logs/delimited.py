@@ -12,18 +12,27 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory.curves.logs.names import STEPS, is_any_loss, plain_name
-from peakedtheory.curves.logs.table import Log, Record, as_log, entry, number, refuse_wide
+from peakedtheory.curves.logs.stepless import COUNT
+from peakedtheory.curves.logs.table import Log, Record, as_log, from_columns, number, refuse_wide
 
+_FRAMED, _RULE = re.compile(r"\s*\|.*\|\s*"), re.compile(r"[\s|:+-]+")
 _TRIPLE = re.compile(r"\s*(\d+)[\s,;]+([A-Za-z]\w*)[\s,;:=]+(\S+)\s*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+#: A header is no longer.
+_LONGEST_HEADER = 100_000
 #: Times since 1970 in seconds are beyond this.
 _LONG_AGO = 1e9
+#: Fewer numbers alone are no log.
+_FEWEST = 3
+_NAMED = "the table has no header: its {} column was taken for the step, the other for the loss"
 
 
 def has_header(lines: list[str]) -> bool:
     """Return whether a table begins with names, a step's and a loss's among them."""
     kept = _content(lines[:200])
     if len(kept) < 2:
+        return False
+    if len(kept[0]) > _LONGEST_HEADER:
         return False
     names = [plain_name(name) for name in _fields(kept[0], _delimiter(kept[0]))]
     if any(math.isfinite(number(name)) for name in names) or not all(names[1:]):
@@ -52,33 +61,36 @@ def read_table(lines: list[str], path: Path) -> Log:
     names = [name.strip() for name in rows[0]]
     _check_names(names, lines[0], path)
     commas = delimiter == ";"
-    records = [_row(names, row, commas) for row in rows[1:] if [e.strip() for e in row] != names]
-    if not records:
+    kept = [_row(row, len(names), commas) for row in rows[1:] if [e.strip() for e in row] != names]
+    if not kept:
         fail("path", "must have rows below the column names", f"none in {path}", "check how it was written")
-    return as_log("tab-separated text" if delimiter == "\t" else "CSV", records)
+    columns = dict(zip(names, zip(*kept, strict=True), strict=True))
+    return from_columns("tab-separated text" if delimiter == "\t" else "CSV", columns)
 
 
-def read_numbers(lines: list[str], path: Path) -> Log | None:
-    """Return lines of numbers alone, of a step and a loss each or as MLflow writes them; None for others.
-
-    Raises
-    ------
-    ValueError
-        If the columns do not say what they are.
-    """
-    kept = _content(lines)
-    rows = [[number(field) for field in re.split(r"[\s,;]+", line.strip())] for line in kept]
-    width = len(rows[0]) if rows else 0
-    if width == 0 or any(len(row) != width or np.isnan(row).any() for row in rows):
+def read_numbers(lines: list[str]) -> Log | None:
+    """Return lines of numbers alone, of a step and a loss each or as MLflow writes them; None for others."""
+    rows: list[list[float]] = []
+    for line in _content(lines):
+        rows.append([number(field) for field in re.split(r"[\s,;]+", line.strip())])
+        if len(rows[-1]) != len(rows[0]) or any(map(math.isnan, rows[-1])):
+            return None
+    if not rows:
         return None
-    table = np.array(rows)
+    table, width = np.array(rows), len(rows[0])
     counts = [_counts(column) for column in table.T]
-    if width == 2 and counts[0]:
-        return Log("two columns without names", {"step": table[:, 0], "loss": table[:, 1]}, {}, (_NAMED,))
-    if width == 3 and counts[2] and (table[:, 0] > _LONG_AGO).all():
-        return Log("MLflow metric", {"step": table[:, 2], "value": table[:, 1]})
-    if width == 1 and len(rows) > 2:
-        return None
+    if width == 1 and len(rows) >= _FEWEST:
+        return Log("one column without a name", {COUNT: np.arange(1.0, len(rows) + 1.0), "loss": table[:, 0]})
+    if width == 2 and sum(counts) == 1:
+        step = counts.index(True)
+        columns = {"step": table[:, step], "loss": table[:, 1 - step]}
+        return Log("two columns without names", columns, {}, (_NAMED.format(("first", "second")[step]),))
+    if width == 3:  # MLflow writes time, value and step
+        other = [i for i in range(3) if not (table[:, i] > _LONG_AGO).all()]
+        steps = [i for i in other if counts[i]]
+        if len(other) == 2 and len(steps) == 1:
+            (value,) = set(other) - set(steps)
+            return Log("time, step and value", {"step": table[:, steps[0]], "value": table[:, value]})
     columns = {str(i + 1): column for i, column in enumerate(table.T)}
     return Log("table without names", columns)
 
@@ -95,16 +107,18 @@ def read_triples(lines: list[str]) -> Log | None:
     return as_log("step, kind and value", records) if records else None
 
 
-_NAMED = "the table has no header: its first column was taken for the step, its second for the loss"
-
-
 def _content(lines: list[str]) -> list[str]:
-    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    """Return the lines without comments, and those of a Markdown table without its frame."""
+    kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not kept or not _FRAMED.fullmatch(kept[0]):
+        return kept
+    return [line.strip().strip("|") for line in kept if not _RULE.fullmatch(line)]
 
 
 def _delimiter(head: str) -> str:
-    if "\t" in head:
-        return "\t"
+    for sign in "\t|":
+        if sign in head:
+            return sign
     if head.count(";") > head.count(","):
         return ";"
     return "," if "," in head else " "
@@ -128,10 +142,12 @@ def _check_names(names: list[str], head: str, path: Path) -> None:
         seen.add(name)
 
 
-def _row(names: list[str], row: list[str], commas: bool) -> Record:
+def _row(row: list[str], width: int, commas: bool) -> list[str]:
+    """Return as many fields as there are names."""
+    row = [*row[:width], *[""] * (width - len(row))]
     if commas:
         row = [field.replace(",", ".") if _DECIMAL_COMMA.fullmatch(field.strip()) else field for field in row]
-    return {name: entry(field) for name, field in zip(names, row, strict=False)}
+    return row
 
 
 def _counts(column: np.ndarray) -> bool:

@@ -48,7 +48,7 @@ def refuse_scores(column: str, value: np.ndarray, label: str) -> None:
 def oddities(step: np.ndarray, loss: np.ndarray) -> list[str]:
     """Return a sentence each on few records, spikes, and the end of a run that diverged."""
     if step.size < _FEWEST:
-        return [f"{step.size} records are too few for most laws"]
+        return [f"{step.size} record{'s are' if step.size > 1 else ' is'} too few for most laws"]
     found = []
     level = np.log(np.maximum(loss, 1e-300))
     middle = running_median(level)

@@ -15,7 +15,8 @@ from peakedtheory.curves.logs.json_shapes import read_json
 from peakedtheory.curves.logs.table import Log, Record, as_log
 
 #: Larger logs are not read at one go.
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 29
+_LONGEST_LINE = 4_000_000
 #: Signs that no text has, and how many of them are let pass for each sign.
 _STRANGE = re.compile("[\x00-\x06\x0e\x0f\ufffd]")
 _STRANGE_WIDE = re.compile("[^\t-\x7f\u2500-\u25ff]")
@@ -50,12 +51,15 @@ def read_log(path: Path) -> Log:
     if text.lstrip()[0] in "{[" and (log := read_json(text, path)) is not None:
         return log
     lines = text.splitlines()
+    if (longest := max(map(len, lines))) > _LONGEST_LINE:
+        rule = f"must have lines of at most {_LONGEST_LINE:,} characters"
+        fail("path", rule, f"one of {longest:,} in {path}", "check how it was written")
     if has_header(lines):
         return read_table(lines, path)
     # Text logs may open with anything, for example the script that ran.
-    for log in (read_console(lines), read_triples(lines), read_numbers(lines, path)):
-        if log is not None:
-            return log
+    for reader in (read_console, read_triples, read_numbers):
+        if (found := reader(lines)) is not None:
+            return found
     return read_table(lines, path)
 
 

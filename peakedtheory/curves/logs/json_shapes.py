@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from peakedtheory._common.checks import fail
-from peakedtheory.curves.logs.consoles import COUNT
 from peakedtheory.curves.logs.names import STEPS, plain_name
+from peakedtheory.curves.logs.stepless import COUNT
 from peakedtheory.curves.logs.table import Log, Record, as_log, entry, flat, number
 
 _DEEPEST = 12
+#: What trackers call the steps and the values of a series.
+_PLACES, _HEIGHTS = ("steps", "iters", "step", "x", "epochs"), ("values", "value", "y")
 #: Parts of a path that say nothing of what a series is.
 _SILENT = {"values", "value", "data", "history", "metrics", "points", "scalars", "results", "logs"}
 
@@ -72,6 +74,8 @@ def _from_list(content: list[Any], path: Path) -> Log:
         pairs = [{"step": number(step), "loss": number(loss)} for step, loss in content]
         return as_log("JSON pairs", pairs, "pairs were taken for step and loss")  # type: ignore[arg-type]
     if all(isinstance(row, dict) for row in content):
+        if any(_named_series(row, ()) for row in content):
+            return _joined(list(_blocks(content, ())))
         return as_log("JSON records", _records(content))
     rule = "must hold records, columns, or a trainer's log_history"
     return fail("path", rule, f"other JSON in {path}", "export the run's history")
@@ -102,8 +106,15 @@ def _is_series(value: Any) -> bool:
 def _blocks(content: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Record]]]:
     """Yield the tables inside nested objects, each with where it lies."""
     if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
-        yield place, list(_records(content))
+        if any(_named_series(row, ()) for row in content):
+            for row in content:
+                yield from _blocks(row, place)
+        else:
+            yield place, list(_records(content))
     if not isinstance(content, dict) or not content or len(place) > _DEEPEST:
+        return
+    if series := _named_series(content, place):
+        yield place[:-1], series
         return
     numbered = all(re.fullmatch(r"\d{1,15}", str(key)) for key in content)
     if numbered and not any(isinstance(value, (dict, list)) for value in content.values()):
@@ -120,6 +131,20 @@ def _blocks(content: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
     yield from _columns(content, place)
     for key, value in content.items():
         yield from _blocks(value, (*place, str(key)))
+
+
+def _named_series(content: dict[Any, Any], place: tuple[str, ...]) -> list[Record] | None:
+    """Return the records of an object with a name, places and values of one series, None for others."""
+    x = next((content[key] for key in _PLACES if _is_series(content.get(key))), None)
+    y = next((content[key] for key in _HEIGHTS if _is_series(content.get(key))), None)
+    if x is None or y is None or len(x) != len(y):
+        return None
+    own = content.get("name", content.get("key"))
+    context = content.get("context")
+    subset = context.get("subset") if isinstance(context, dict) else None
+    parts = [str(part) for part in (subset, *place[-2:], own) if part and str(part) not in _SILENT]
+    name = "/".join(dict.fromkeys(parts)) or "loss"
+    return [{"step": number(s), name: number(v)} for s, v in zip(x, y, strict=True)]
 
 
 def _frame(content: dict[Any, Any]) -> list[Record] | None:

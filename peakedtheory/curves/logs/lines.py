@@ -7,6 +7,7 @@ trainer come apart in one pass, in a time that grows only with their length.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from peakedtheory.curves.logs.names import HELD_OUT, is_loss, is_step, plain_name
@@ -18,10 +19,11 @@ _STAMP = re.compile(
     r"|(?<![\d.])\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?![\d:])"
 )
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_GROUP = re.compile(r"\s*\(group (\d+)\)")
 _NUMBER = re.compile(
     r"(?<![\w.])(?P<value>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
     r"(?:\s*(?:/|\bof\b)\s*(?P<total>\d+)(?![\w.]))?"
-    r"(?P<suffix>[KMBT](?![A-Za-z]))?(?:[A-Za-z%µ]*(?:/[A-Za-z]+)?)"
+    r"(?P<suffix>[KMBT](?![A-Za-z]))?(?P<unit>[A-Za-z%µ]*(?:/[A-Za-z]+)?)"
     r"|(?<![\w.])[-+]?(?P<word>(?i:nan|inf(?:inity)?))(?!\w)"
 )
 _SPLIT = re.compile(r"[|,;\[\]{}<>\"'#*•━█]| - |\t|\s{2,}|:\s|\.\s")
@@ -34,21 +36,28 @@ _BEFORE_STEPS = (
     | {*("current", "optimizer", "opt", "the", "loss", "info", "in", "on", "main")}
 )
 _LONGEST_LINE, _LONGEST_GAP = 20_000, 200
+#: Names and what stands between numbers come again in every line.
+_REMEMBERED = 10_000
 
 
 class Pair(NamedTuple):
-    """A number of a line, its name, and the number of which it is one, as 12 of 100."""
+    """A number of a line: its name, of how many it is one, the words before it, and whether it has a %."""
 
     name: str
     value: float
     total: float | None
     words: str
+    is_percent: bool
 
 
 def pairs(line: str) -> list[Pair]:
     """Return the numbers of a line and their names, which may be empty."""
-    text = _STAMP.sub(" ", _COLOUR.sub("", line[:_LONGEST_LINE]))
-    text = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), text)
+    text = _COLOUR.sub("", line[:_LONGEST_LINE]) if "\x1b" in line else line[:_LONGEST_LINE]
+    text = _STAMP.sub(" ", text)
+    if "(group" in text:
+        text = _GROUP.sub(r"_group\1", text)
+    if "," in text:
+        text = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), text)
     found: list[Pair] = []
     end = 0
     for match in _NUMBER.finditer(text):
@@ -58,12 +67,14 @@ def pairs(line: str) -> list[Pair]:
             continue
         end = match.end()
         total = float(match["total"]) if match["total"] else None
-        found.append(Pair(name, _value(match), total, gap))
+        found.append(Pair(name, _value(match), total, gap, match["unit"] == "%"))
     return found
 
 
+@lru_cache(_REMEMBERED)
 def step_name(name: str) -> str | None:
     """Return the name of a count of steps without what stands before it, None for any other name."""
+    name = re.sub(r"\(train(?:ing)?\)?$", "", name)
     if is_step(name):
         return name
     words = name.split()
@@ -75,10 +86,11 @@ def step_name(name: str) -> str | None:
     return words[-1] if before <= _BEFORE_STEPS else None
 
 
-def speaks_of_held_out(words: str) -> bool:
-    """Return whether a part of a line says that what follows is of held-out data."""
-    said = set(_WORD.findall(words.lower()))
-    return bool(said & (HELD_OUT - {"dev"})) and not said & {"train", "training"}
+@lru_cache(_REMEMBERED)
+def said(words: str, name: str = "") -> tuple[bool, bool]:
+    """Return whether words, without a name in them, speak of held-out data, and whether of training."""
+    found = set(_WORD.findall(words.replace(name, " ", 1).lower() if name else words.lower()))
+    return bool(found & (HELD_OUT - {"dev"})), bool(found & {"train", "training"})
 
 
 def _value(match: re.Match[str]) -> float:
@@ -88,6 +100,7 @@ def _value(match: re.Match[str]) -> float:
     return value if abs(value) < float("inf") else float("inf")
 
 
+@lru_cache(_REMEMBERED)
 def _name(gap: str) -> str:
     """Return what stands before a number, from the last sign that parts it from what came earlier."""
     text = gap.rstrip(" \t:=\"'([{<>~≈-")

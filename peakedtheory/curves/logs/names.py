@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 #: Steps by their names after `plain_name`, in the order of preference.
 STEPS = (
@@ -21,13 +22,17 @@ STEPS = (
     *("iteration", "iterations", "iter", "iters", "iter_num", "it", "itr", "s", "up", "update", "updates"),
     *("_step", "batch", "batches", "epoch", "epochs", "ep"),
 )
+#: Names come again in every line.
+_REMEMBERED = 10_000
+EPOCHS = ("epoch", "epochs", "ep")
 #: Training losses in the order of preference; what is called otherwise comes after them.
 TRAINING = (
     *("train_loss", "train/loss", "training_loss", "training/loss", "loss/train", "loss_train", "trl"),
-    *("loss", "lm_loss", "lm_loss_value", "train/lm_loss", "cross_entropy", "ce_loss", "nll", "nll_loss"),
-    *("train_loss_step", "train_loss_epoch", "reduced_train_loss", "loss_step", "value", "train", "training"),
+    *("loss", "total_loss", "lm_loss", "lm_loss_value", "train/lm_loss", "cross_entropy", "ce_loss", "nll"),
+    *("nll_loss", "train_loss_step", "train_loss_epoch", "reduced_train_loss", "loss_step", "value"),
     *("train_cross_entropy_loss", "train_cross_entropy", "train/cross_entropy_loss", "train/cross_entropy"),
-    *("cross_entropy_loss", "train_language_cross_entropy", "train/language_cross_entropy", "xent", "cost"),
+    *("cross_entropy_loss", "train_language_cross_entropy", "train/language_cross_entropy"),
+    *("language_cross_entropy", "xent", "cost", "train", "training"),
 )
 VALIDATION = (
     *("val_loss", "val/loss", "validation_loss", "validation/loss", "valid_loss", "valid/loss", "eval_loss"),
@@ -76,6 +81,7 @@ _NO_RATE = {"peak", "max", "min", "base", "init", "initial", "final", "end", "ta
 }
 
 
+@lru_cache(_REMEMBERED)
 def plain_name(column: str) -> str:
     """Return a name in lower case and underscores, without the run's name that exports put before it."""
     name = column.rsplit(" - ", 1)[-1].strip()
@@ -83,9 +89,10 @@ def plain_name(column: str) -> str:
     return re.sub(r"[\s.\-()]+", "_", name.lower()).strip("_") if not name.startswith("_") else name.lower()
 
 
-def tokens(column: str) -> set[str]:
+@lru_cache(_REMEMBERED)
+def tokens(column: str) -> frozenset[str]:
     """Return the words of a name."""
-    return set(re.split(r"[/_]+", plain_name(column)))
+    return frozenset(re.split(r"[/_]+", plain_name(column)))
 
 
 def last_part(column: str) -> str:
@@ -93,11 +100,13 @@ def last_part(column: str) -> str:
     return plain_name(column).rsplit("/", 1)[-1]
 
 
+@lru_cache(_REMEMBERED)
 def is_held_out(column: str) -> bool:
     """Return whether the name says that the loss is one of held-out data."""
     return bool(tokens(column) & HELD_OUT) or plain_name(column) in VALIDATION
 
 
+@lru_cache(_REMEMBERED)
 def is_loss(column: str) -> bool:
     """Return whether the name is one of a loss that is learnt."""
     words = tokens(column)
@@ -139,6 +148,7 @@ def is_rate(column: str) -> bool:
     return bool(_RATE.search(plain)) and not tokens(column) & _NO_RATE
 
 
+@lru_cache(_REMEMBERED)
 def is_step(column: str) -> bool:
     """Return whether the name is one of a count of steps, in a line of text."""
     plain = plain_name(column)

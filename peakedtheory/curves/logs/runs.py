@@ -47,7 +47,8 @@ def _by_label(log: Log) -> dict[str, Log]:
     """Return the rows of each run, where a column names more than one."""
     names = {plain_name(name): column for name, column in log.labels.items()}
     for name, column in log.columns.items():
-        names.setdefault(plain_name(name), np.array([_text(value) for value in column], dtype=object))
+        if plain_name(name).rsplit("/", 1)[-1] in _RUNS:
+            names.setdefault(plain_name(name), np.array([_text(value) for value in column], dtype=object))
     for usual in _RUNS:
         for name, column in names.items():
             if usual not in (name, name.rsplit("/", 1)[-1]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,22 @@ def as_log(kind: str, records: Iterable[Record], *notes: str) -> Log:
                 numbers[name][row] = value
         refuse_wide(len(numbers) + len(texts))
     return Log(kind, numbers, texts, notes)
+
+
+def from_columns(kind: str, columns: Mapping[str, Sequence[Any]]) -> Log:
+    """Return columns of entries of one length as a table."""
+    numbers: dict[str, np.ndarray] = {}
+    texts: dict[str, np.ndarray] = {}
+    for name, column in columns.items():
+        values = np.array([number(one) for one in column])
+        gaps = np.isnan(values)
+        if not gaps.all():
+            numbers[name] = values
+        words = [entry(one) if gap else "" for one, gap in zip(column, gaps, strict=True)]
+        found = np.array([word if isinstance(word, str) else "" for word in words], dtype=object)
+        if (found != "").any():
+            texts[name] = found
+    return Log(kind, numbers, texts)
 
 
 def refuse_wide(columns: int) -> None:
