@@ -61,6 +61,10 @@ RestartsOption = Annotated[
         metavar="|".join(RESTARTS),
     ),
 ]
+WeighFlag = Annotated[
+    bool,
+    typer.Option("--weigh", help="Weigh records by the noise around them, which may change along a run."),
+]
 EveryOption = Annotated[
     float | None,
     typer.Option("--every", help="Steps between records of a log that does not count them.", metavar="N"),
@@ -92,6 +96,7 @@ def read_logs(
     run: list[str] | None,
     restarts: str,
     every: float | None,
+    weigh: bool,
     one_run: bool = False,
 ) -> list[LossCurve]:
     """Return the curves in the files, and print what was decided in reading them.
@@ -119,7 +124,7 @@ def read_logs(
     for curve in curves[:_MOST_NOTED]:
         for note in curve.metadata["notes"]:
             typer.echo(f"note: {curve.name}: {note}", err=True)
-    return curves
+    return [curve.with_local_noise() for curve in curves] if weigh else curves
 
 
 @contextmanager

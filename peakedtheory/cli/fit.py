@@ -21,6 +21,7 @@ from peakedtheory.cli._curves import (
     RunOption,
     ScheduleOption,
     ValidationFlag,
+    WeighFlag,
     WindowOption,
     parse_origin,
     parse_window,
@@ -70,6 +71,7 @@ def command(
     run: RunOption = None,
     restarts: RestartsOption = "auto",
     every: EveryOption = None,
+    weigh: WeighFlag = False,
     window: WindowOption = None,
     origin: OriginOption = "auto",
     held_out: Annotated[
@@ -128,6 +130,7 @@ def command(
         run=run,
         restarts=restarts,
         every=every,
+        weigh=weigh,
     )
     choices = Options(window=parse_window(window), origin=parse_origin(origin))
     comparison = _comparison(curves, held_out, choices) if law == "all" else None

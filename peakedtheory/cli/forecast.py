@@ -29,6 +29,7 @@ from peakedtheory.cli._curves import (
     RestartsOption,
     RunOption,
     ValidationFlag,
+    WeighFlag,
     WindowOption,
     parse_origin,
     parse_window,
@@ -91,6 +92,7 @@ def command(
     run: RunOption = None,
     restarts: RestartsOption = "auto",
     every: EveryOption = None,
+    weigh: WeighFlag = False,
     window: WindowOption = None,
     origin: OriginOption = "auto",
     json: JsonFlag = False,
@@ -113,6 +115,7 @@ def command(
         run=run,
         restarts=restarts,
         every=every,
+        weigh=weigh,
         one_run=True,
     )
     choices = Options(window=parse_window(window), origin=parse_origin(origin))

@@ -41,7 +41,8 @@ def read_loss_curve(
     path : path_like
         The log.
     columns : dict, optional
-        Names in the file of `step`, `loss`, `lr`, `logit_std` or `entropy`, where they are unusual.
+        Names in the file of `step`, `loss`, `lr`, `logit_std`, `entropy` or `noise` (the standard errors of
+        the losses), where they are unusual.
     schedule : optional
         Learning rates as `as_schedule` takes them, for example
         "cosine:peak=3e-4,warmup=2160,steps=72000,final=3e-5". Where it is given, logged rates only serve as

@@ -15,7 +15,7 @@ from peakedtheory.curves.logs.table import Log
 
 Split = Literal["auto", "training", "validation"]
 
-_KEYS = ("step", "loss", "lr", "logit_std", "entropy")
+_KEYS = ("step", "loss", "lr", "logit_std", "entropy", "noise")
 #: A column with fewer records than this part of the fullest one is a summary of it.
 _SUMMARY = 0.5
 #: A count of steps goes with this part of the records at least.
@@ -53,7 +53,7 @@ def find_columns(log: Log, given: Mapping[str, str], split: Split, path: Path) -
         ordered["step"] = _find_step(log, ordered["loss"], path)
     if "lr" not in found and (rate := _find_rate(log)):
         ordered["lr"] = rate
-    for key, usual in (("logit_std", names.LOGIT_STD), ("entropy", names.ENTROPY)):
+    for key, usual in (("logit_std", names.LOGIT_STD), ("entropy", names.ENTROPY), ("noise", names.NOISE)):
         if key not in found and (column := _usual(log, usual)):
             ordered[key] = column
     return ordered
@@ -74,7 +74,7 @@ def step_of(log: Log, column: str) -> str | None:
 
 def losses_beside(log: Log, loss: str) -> list[str]:
     """Return the other losses of the log, those of held-out data and of training alike."""
-    return [name for name in _columns(log) if names.is_loss(name) and name != loss]
+    return [name for name in _columns(log) if name != loss and (names.is_loss(name) or names.is_bare(name))]
 
 
 def _columns(log: Log) -> list[str]:

@@ -17,6 +17,7 @@ from peakedtheory.curves.logs.lines import pairs, said, step_name
 from peakedtheory.curves.logs.names import (
     EPOCHS,
     HELD_OUT,
+    is_bare,
     is_held_out,
     is_loss,
     is_perplexity,
@@ -34,17 +35,6 @@ _BRACKETS = re.compile(r"\[(\d+)\]")
 _MOST_BARS = 20
 _REMEMBERED = 10_000
 _LONGEST_OBJECT = 100_000
-_HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
-#: Keras's bar within an epoch shows means over the epoch so far.
-_RUNNING_MEAN = re.compile(r"[\s\x08]*(\d+)/(\d+) *(?:\[[=>.]+\]|\x1b|━)")
-_DIGIT = re.compile(r"\d")
-_BRACKETS = re.compile(r"\[(\d+)\]")
-_MOST_BARS = 20
-_REMEMBERED = 10_000
-_LONGEST_OBJECT = 100_000
-#: What is said then.
-COUNTED = "the log has no steps: records were counted from 1 (--every N where N updates lie between them)"
-_FRACTIONS = "the log has no steps: they were taken from its epochs and its progress bar"
 
 
 class Step(NamedTuple):
@@ -167,11 +157,6 @@ class _Console:
 def of(step: str) -> str:
     """Return the name of the column that says of how many steps a line has counted."""
     return f"{step} (of)"
-
-
-def is_bare(name: str) -> bool:
-    """Return whether a name says only of which data a loss is."""
-    return plain_name(name) in {"train", "training", "val", "valid", "validation"}
 
 
 def _speaks(line: str) -> bool:

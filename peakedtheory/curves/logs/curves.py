@@ -122,6 +122,7 @@ def curve_of(run: Run, reading: Reading, schedule: ScheduleLike | None, name: st
     loss = unit.nats(losses.value)
     clock, source = _clock(log, names, float(losses.step[-1]), schedule, where, reading)
     std, entropy = (_beside(log, names, key, losses.step, reading) for key in ("logit_std", "entropy"))
+    noise = _noise(log, names, losses, reading)
     metadata = {
         "format": log.kind,
         "columns": names,
@@ -131,7 +132,7 @@ def curve_of(run: Run, reading: Reading, schedule: ScheduleLike | None, name: st
         "notes": _notes(log, names, losses, unit.note, reading) + tuple(oddities(losses.step, loss)),
     }
     entropy = None if entropy is None else unit.factor * entropy
-    return LossCurve(losses.step, loss, clock, std, entropy, name, metadata)
+    return LossCurve(losses.step, loss, clock, std, entropy, name, metadata, noise=noise)
 
 
 def _counted(log: Log, reading: Reading, path: Path) -> Log:
@@ -201,6 +202,17 @@ def _beside(
         return None
     series = _silent_series(log, names, key, reading)
     return np.interp(wanted, series.step, series.value)
+
+
+def _noise(log: Log, names: dict[str, str], losses: Series, reading: Reading) -> np.ndarray | None:
+    """Return the standard deviation of ln L where the log has standard errors of the loss."""
+    error = _beside(log, names, "noise", losses.step, reading)
+    if error is None:
+        return None
+    if not (error > 0).all():
+        found = f"{error.min():g} in {names['noise']}"
+        fail("noise", "must be standard errors > 0", found, "name another column, --column noise=NAME")
+    return error / losses.value
 
 
 def _clock(

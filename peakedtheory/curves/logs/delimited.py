@@ -37,6 +37,8 @@ def has_header(lines: list[str]) -> bool:
     names = [plain_name(name) for name in _fields(kept[0], _delimiter(kept[0]))]
     if any(math.isfinite(number(name)) for name in names) or not all(names[1:]):
         return False
+    if any(set(name) & set(":=") for name in names):
+        return False
     return any(name.rsplit("/", 1)[-1] in STEPS for name in names) and any(map(is_any_loss, names))
 
 

@@ -19,22 +19,21 @@ _DIVERGED = 0.05
 
 
 def refuse_scores(column: str, value: np.ndarray, label: str) -> None:
-    """Refuse what training raises; of other series that rise, warn.
+    """Refuse what training raises; of other series that rise from the start, warn.
 
     Raises
     ------
     ValueError
         For accuracies and other scores.
     """
+    if is_score(column) and not is_loss(column):
+        _refuse(label)
     if value.size < _FEWEST:
-        if is_score(column) and not is_loss(column):
-            _refuse(label)
         return
     count = max(int(_ENDS * value.size), 2)
     first, last = float(np.median(value[:count])), float(np.median(value[-count:]))
-    if is_score(column) and not is_loss(column):
-        _refuse(label)
-    if last <= first:
+    fell_before = running_median(value).min() < (1.0 - _DIVERGED) * value[0]
+    if last <= first or fell_before:
         return
     if value.min() >= 0.0 and value.max() <= 1.0 and not is_loss(column):
         _refuse(label)

@@ -47,6 +47,17 @@ RATES = (
 LOGIT_STD = ("logit_std", "logits_std", "logit/std", "logits/std", "std_logits", "logit_standard_deviation")
 ENTROPY = ("entropy", "output_entropy", "prediction_entropy", "predictive_entropy", "entropy_nats")
 
+#: Standard errors of the losses.
+NOISE = (
+    "loss_stderr",
+    "loss_se",
+    "loss_sem",
+    "loss_standard_error",
+    "val_loss_stderr",
+    "train_loss_stderr",
+    "stderr",
+)
+
 HELD_OUT = {"val", "valid", "validate", "validation", "validating", "eval", "evaluate", "evaluation"} | {
     *("evaluating", "test", "testing", "dev", "heldout")
 }
@@ -146,6 +157,11 @@ def is_rate(column: str) -> bool:
         return True
     plain = plain_name(column)
     return bool(_RATE.search(plain)) and not tokens(column) & _NO_RATE
+
+
+def is_bare(column: str) -> bool:
+    """Return whether the name says only of which data a loss is."""
+    return plain_name(column) in {"train", "training", "val", "valid", "validation"}
 
 
 @lru_cache(_REMEMBERED)
