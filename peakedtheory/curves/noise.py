@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 #: Neighbours on each side whose deviations are pooled; the least noise, of losses with few digits.
-_REACH, _LEAST = 15, 1e-7
+_REACH, _LEAST = 25, 1e-7
 #: Standard deviation of normal numbers of median size 1.
 _NORMAL = 1.4826
 
