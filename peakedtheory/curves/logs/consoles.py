@@ -88,7 +88,7 @@ class _Console:
         if any(is_loss(name) or is_bare(name) for record in self.records for name in record):
             return as_log("text log", self.records)
         epochs = [value for record in self.by_epoch for key, value in record.items() if _is_epoch(key)]
-        if epochs and all(isinstance(value, float) and value == round(value) for value in epochs):
+        if epochs and all(isinstance(value, float) and value.is_integer() for value in epochs):
             return as_log("text log", self.by_epoch)
         return without_steps(self.without, self.bars)
 
@@ -129,7 +129,7 @@ class _Console:
 
     def _remember_epoch(self, record: Record) -> None:
         for key, value in record.items():
-            if _is_epoch(key) and isinstance(value, float) and value == round(value):
+            if _is_epoch(key) and isinstance(value, float) and value.is_integer():
                 self.epoch = value
 
     def _take_event(self, event: dict[str, Any] | None) -> None:

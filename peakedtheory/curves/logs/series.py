@@ -61,7 +61,7 @@ def finite_records(step: np.ndarray, value: np.ndarray, label: str) -> tuple[np.
 
 def epochs_joined(step: np.ndarray, epoch: np.ndarray, total: np.ndarray) -> np.ndarray | None:
     """Return steps that go on where they were counted within each epoch; None where they were not."""
-    if step.size < 2 or np.isnan(epoch).any() or np.isnan(total).any():
+    if step.size < 2 or not np.isfinite([step, epoch, total]).all():
         return None
     whole = (epoch == np.round(epoch)).all() and np.unique(total).size == 1
     back = np.diff(step) <= 0
@@ -127,15 +127,18 @@ def _counted_on(step: np.ndarray) -> np.ndarray:
 
 
 def _ask_about_new_counts(step: np.ndarray, value: np.ndarray, parts: list[slice], label: str) -> None:
-    """Raise ValueError where a count begins at the start again with losses that the start did not have."""
+    """Raise ValueError where a count begins again with losses that its beginning did not have.
+
+    They go on from where the losses before had come, or differ from those along the way.
+    """
     for before, after in itertools.pairwise(parts):
         early, late = step[before], step[after]
         spacing = float(np.median(np.diff(early))) if early.size > 1 else 1.0
         if late[0] > early[0] + spacing or late.size < 2:
             continue
-        gap = _gap(step, value, before, after)
-        if gap > _SAME:
-            end, begin = value[before][-1], value[after][0]
+        end, begin = value[before][-1], value[after][0]
+        goes_on = abs(begin - end) < abs(begin - np.interp(late[0], early, value[before]))
+        if goes_on or _gap(step, value, before, after) > _SAME:
             rule = "must not begin anew without a word on what that means"
             found = f"{late[0]:g} after {early[-1]:g} in {label}, with losses {begin:.4g} after {end:.4g}"
             remedy = (

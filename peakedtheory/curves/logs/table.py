@@ -52,9 +52,11 @@ class Log:
     def rows(self, chosen: np.ndarray) -> Log:
         """Return the log with some of its rows, and without columns that are empty there."""
         columns = {name: column[chosen] for name, column in self.columns.items()}
-        filled = {name: column for name, column in columns.items() if not np.isnan(column).all()}
+        labels = {name: column[chosen] for name, column in self.labels.items()}
         return dataclasses.replace(
-            self, columns=filled, labels={name: column[chosen] for name, column in self.labels.items()}
+            self,
+            columns={name: column for name, column in columns.items() if not np.isnan(column).all()},
+            labels={name: column for name, column in labels.items() if (column != "").any()},
         )
 
     def with_columns(self, columns: Mapping[str, np.ndarray], *notes: str) -> Log:
