@@ -320,6 +320,23 @@ CONSOLES = {
             )
         )
     ),
+    "upright tables": Style(
+        lines(
+            lambda s, v, r: (
+                f"{'-' * 30}\n| time/fps      | 120 |\n| step          | {s} |\n| train/loss    | {v:.8f} |\n| lr            | {r} |\n{'-' * 30}"
+            )
+        )
+    ),
+    "entries by line": Style(
+        lines(
+            lambda s, v, r: f"step: {s}\nloss: {v:.8f}\nlr: {r}\n---",
+            first=["max_steps: 200", "loss: cross_entropy"],
+        )
+    ),
+    "objects over lines": Style(lines(lambda s, v, r: json.dumps({"loss": v, "lr": r, "step": s}, indent=2))),
+    "thousands of steps": Style(
+        lines(lambda s, v, r: f"step {s / 1000:.2f}k | loss {v:.8f} | lr {r} | 1.2k tok/s")
+    ),
     "colours": Style(
         lines(
             lambda s, v, r: (

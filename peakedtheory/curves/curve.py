@@ -48,7 +48,12 @@ class Times:
         """The clock, refused with one line where the rates are unknown."""
         if self.clock is None:
             rule = f"are needed for the dynamic time{f' of {self.name}' if self.name else ''}"
-            fail("rates", rule, "None", "give learning_rate or a schedule")
+            fail(
+                "rates",
+                rule,
+                "None",
+                "give learning_rate or a schedule (--schedule; of a log to forecast --log-schedule)",
+            )
         return self.clock
 
     @property

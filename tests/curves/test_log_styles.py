@@ -133,6 +133,48 @@ def test_several_runs_in_one_file(tmp_path, how):
         read_loss_curves(file, schedules=["constant:peak=1"] * 3)
 
 
+@pytest.mark.parametrize("column", ["n_params", "cluster"])
+def test_runs_that_any_column_tells_apart(tmp_path, column):
+    names = {"n_params": ("125000000", "350000000"), "cluster": ("a", "b")}[column]
+    rows = [(n, s, v + k) for k, n in enumerate(names) for s, v in zip(STEP, LOSS, strict=True)]
+    file = write(tmp_path / "runs.csv", [(column, "step", "loss"), *rows])
+    first, second = read_loss_curves(file)
+    is_the_curve(first, rates=False)
+    np.testing.assert_allclose(second.loss, LOSS + 1)
+    assert first.name == ("n_params=125000000" if column == "n_params" else "a")
+
+
+def test_restarts_of_one_run_are_not_runs(tmp_path):
+    """A column that changes at a restart from a checkpoint makes no second run."""
+    rows = [("job 1", s, v) for s, v in zip(STEP[:12], LOSS[:12], strict=True)]
+    rows += [("job 2", s, v) for s, v in zip(STEP[9:], LOSS[9:], strict=True)]
+    with pytest.warns(UserWarning, match="steps go back 1 times .*of 3 repeated steps"):
+        is_the_curve(
+            read_loss_curve(write(tmp_path / "run.csv", [("job", "step", "loss"), *rows])), rates=False
+        )
+
+
+@pytest.mark.parametrize("column", ["split", "phase", "Subset"])
+def test_rows_of_training_and_of_held_out_data(tmp_path, column):
+    rows = [r for s, v in zip(STEP, LOSS, strict=True) for r in (("train", s, v), ("val", s, v + 0.1))]
+    file = write(tmp_path / "run.csv", [(column, "step", "loss"), *rows])
+    is_the_curve(read_loss_curve(file), rates=False)
+    np.testing.assert_allclose(read_loss_curve(file, split="validation").loss, LOSS + 0.1)
+
+
+def test_two_quantities_under_one_name_are_told(tmp_path):
+    text = lines(lambda s, v, r: f"step {s} loss {v:.8f}\nstep {s} loss {v + 1:.8f}")
+    with pytest.warns(UserWarning, match="of each step the mean was taken, although they differ by 1"):
+        read(tmp_path, Style(text))
+
+
+def test_rows_in_any_order(tmp_path):
+    order = np.random.default_rng(0).permutation(STEP.size)
+    file = write(tmp_path / "run.csv", table("step", "loss", columns=(STEP[order], LOSS[order])))
+    with pytest.warns(UserWarning, match=r"steps go back \d+ times \(restarts\?\); they were sorted$"):
+        is_the_curve(read_loss_curve(file), rates=False)
+
+
 def test_counts_that_begin_anew_are_asked_about(tmp_path):
     file = tmp_path / "resumed.csv"
     rest = 0.8 * LOSS

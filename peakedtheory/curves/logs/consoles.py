@@ -25,11 +25,15 @@ from peakedtheory.curves.logs.names import (
     tokens,
 )
 from peakedtheory.curves.logs.stepless import Stepless, without_steps
-from peakedtheory.curves.logs.table import Log, Record, as_log, flat
+from peakedtheory.curves.logs.table import Log, Record, as_log, flat, number
 
 _HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
 #: Keras's bar within an epoch shows means over the epoch so far.
 _RUNNING_MEAN = re.compile(r"[\s\x08]*(\d+)/(\d+) *(?:\[[=>.]+\]|\x1b|━)")
+#: A line that holds one entry of an object or of an upright table.
+_ENTRY = re.compile(
+    r"[\s{,|]*[\"']?([A-Za-z_][\w/ .-]*?)[\"']?\s*[:|]\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?|nan|inf|NaN)[\s,}|]*"
+)
 _DIGIT = re.compile(r"\d")
 _BRACKETS = re.compile(r"\[(\d+)\]")
 _MOST_BARS = 20
@@ -61,6 +65,7 @@ class _Console:
         self.by_epoch: list[Record] = []
         self.without: list[Stepless] = []
         self.heading: Record | None = None
+        self.block: Record = {}
         self.last: Record = {}
         self.epoch: float | None = None
         self.bars: dict[float, float] = {}
@@ -68,6 +73,10 @@ class _Console:
 
     def take(self, line: str) -> None:
         """Read one line."""
+        if (single := _ENTRY.fullmatch(line)) and self.heading is None:
+            self._take_entry(single[1], number(single[2]))
+            return
+        self._end_block()
         if ":::MLLOG" in line:
             self._take_event(_embedded(line))
             return
@@ -85,12 +94,29 @@ class _Console:
 
     def log(self) -> Log | None:
         """Return what was read as a table."""
+        self._end_block()
         if any(is_loss(name) or is_bare(name) for record in self.records for name in record):
             return as_log("text log", self.records)
         epochs = [value for record in self.by_epoch for key, value in record.items() if _is_epoch(key)]
         if epochs and all(isinstance(value, float) and value.is_integer() for value in epochs):
             return as_log("text log", self.by_epoch)
         return without_steps(self.without, self.bars)
+
+    def _take_entry(self, name: str, value: float) -> None:
+        if name in self.block:
+            self._end_block()
+        self.block[name] = value
+
+    def _end_block(self) -> None:
+        """Take the entries of the last lines for a record, if there is a step or a loss among them."""
+        block, self.block = self.block, {}
+        if not block:
+            return
+        names = {name: short for name in block if (short := step_name(name)) and not _is_epoch(short)}
+        if names and any(map(is_loss, block)):
+            self.records.append({names.get(name, name): value for name, value in block.items()})
+        elif not names:
+            self._take_without_step("", block)
 
     def _take_record(self, line: str, record: Record, step: Step | None) -> None:
         if step is None:
@@ -186,8 +212,8 @@ def _record(line: str) -> tuple[Record, Step | None, Step | None]:
         spoken = said(pair.words, "" if name else pair.name)
         held_out, training = held_out or spoken[0], training or spoken[1]
         elsewhere = held_out and not training
-        if name and step is None and not _is_epoch(name) and not pair.is_percent:
-            step = Step(name, pair.value, pair.total)
+        if name and step is None and not _is_epoch(name) and pair.unit != "%":
+            step = Step(name, pair.value * (1e3 if pair.unit == "k" else 1.0), pair.total)
         elif pair.name:
             record.setdefault(_of(name or pair.name, elsewhere), pair.value)
         elif pair.total is not None and bar is None and not elsewhere:

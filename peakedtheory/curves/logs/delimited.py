@@ -34,11 +34,12 @@ def has_header(lines: list[str]) -> bool:
         return False
     if len(kept[0]) > _LONGEST_HEADER:
         return False
-    names = [plain_name(name) for name in _fields(kept[0], _delimiter(kept[0]))]
-    if any(math.isfinite(number(name)) for name in names) or not all(names[1:]):
+    fields = [field.strip() for field in _fields(kept[0], _delimiter(kept[0]))]
+    if any(math.isfinite(number(field)) for field in fields) or not all(fields[1:]):
         return False
-    if any(set(name) & set(":=") for name in names):
+    if any(set(field) & set(":=") for field in fields):
         return False
+    names = [plain_name(field) for field in fields]
     return any(name.rsplit("/", 1)[-1] in STEPS for name in names) and any(map(is_any_loss, names))
 
 
@@ -114,13 +115,12 @@ def _content(lines: list[str]) -> list[str]:
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not kept or not _FRAMED.fullmatch(kept[0]):
         return kept
-    return [line.strip().strip("|") for line in kept if not _RULE.fullmatch(line)]
+    return ["\t".join(line.strip().strip("|").split("|")) for line in kept if not _RULE.fullmatch(line)]
 
 
 def _delimiter(head: str) -> str:
-    for sign in "\t|":
-        if sign in head:
-            return sign
+    if "\t" in head:
+        return "\t"
     if head.count(";") > head.count(","):
         return ";"
     return "," if "," in head else " "

@@ -41,13 +41,13 @@ _REMEMBERED = 10_000
 
 
 class Pair(NamedTuple):
-    """A number of a line: its name, of how many it is one, the words before it, and whether it has a %."""
+    """A number of a line: its name, of how many it is one, the words before it, and its unit."""
 
     name: str
     value: float
     total: float | None
     words: str
-    is_percent: bool
+    unit: str
 
 
 def pairs(line: str) -> list[Pair]:
@@ -67,7 +67,7 @@ def pairs(line: str) -> list[Pair]:
             continue
         end = match.end()
         total = float(match["total"]) if match["total"] else None
-        found.append(Pair(name, _value(match), total, gap, match["unit"] == "%"))
+        found.append(Pair(name, _value(match), total, gap, match["unit"] or ""))
     return found
 
 

@@ -18,6 +18,8 @@ RESTARTS = ("auto", "replace", "shift", "apart")
 
 #: Stretches whose losses at equal steps differ by more than this part are no repetition of each other.
 _SAME = 0.02
+#: What several ranks write for a step differs by less than this part.
+_MEANT = 0.1
 _LEVEL = 3
 
 
@@ -89,25 +91,28 @@ def in_order(step: np.ndarray, value: np.ndarray, label: str, restarts: Restarts
         step, value = step[::-1], value[::-1]
     if restarts == "shift":
         step = _counted_on(step)
-    step, value, notes = _without_repeats(step, value)
+    step, value, notes = _without_repeats(step, value, label)
     parts = stretches(step)
     if len(parts) == 1:
         return Series(step, value, notes)
-    if restarts == "auto":
+    if restarts == "auto" and np.unique(step).size < step.size:
         _ask_about_new_counts(step, value, parts, label)
     order = np.argsort(step, kind="stable")
     sorted_step, sorted_value = step[order], value[order]
     last = np.append(np.diff(sorted_step) > 0, True)
+    repeated = np.count_nonzero(~last)
+    kept = f", and of {repeated} repeated steps the values written last kept" if repeated else ""
     warnings.warn(
-        f"{label}: steps go back {len(parts) - 1} times (restarts?); they were sorted, and of"
-        f" {np.count_nonzero(~last)} repeated steps the values written last kept"
-        f"{_disagreement(step, value, parts)}",
+        f"{label}: steps go back {len(parts) - 1} times (restarts?); they were sorted{kept}"
+        f"{_disagreement(step, value, parts) if repeated else ''}",
         stacklevel=_LEVEL,
     )
     return Series(sorted_step[last], sorted_value[last], notes)
 
 
-def _without_repeats(step: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _without_repeats(
+    step: np.ndarray, value: np.ndarray, label: str
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return records in which no step follows itself: the mean of what was written for each."""
     first = np.append(True, np.diff(step) != 0)
     if first.all():
@@ -117,6 +122,9 @@ def _without_repeats(step: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, n
     alike = np.maximum.reduceat(value, starts) == np.minimum.reduceat(value, starts)
     note = f"{np.count_nonzero(~first)} records repeat the step before them"
     note += " and its value" if alike.all() else "; of each step the mean was taken"
+    apart = float(np.median(np.maximum.reduceat(value, starts) - np.minimum.reduceat(value, starts)))
+    if apart > _MEANT * abs(float(np.median(value))):
+        warnings.warn(f"{label}: {note}, although they differ by {apart:.2g}", stacklevel=_LEVEL + 1)
     return step[starts], np.where(alike, value[starts], mean), (note,)
 
 

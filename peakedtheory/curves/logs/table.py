@@ -80,7 +80,7 @@ def as_log(kind: str, records: Iterable[Record], *notes: str) -> Log:
                     numbers[name] = np.full(len(rows), math.nan)
                 numbers[name][row] = value
         refuse_wide(len(numbers) + len(texts))
-    return Log(kind, numbers, texts, notes)
+    return Log(kind, _in_one_line(numbers), _in_one_line(texts), notes)
 
 
 def from_columns(kind: str, columns: Mapping[str, Sequence[Any]]) -> Log:
@@ -96,7 +96,12 @@ def from_columns(kind: str, columns: Mapping[str, Sequence[Any]]) -> Log:
         found = np.array([word if isinstance(word, str) else "" for word in words], dtype=object)
         if (found != "").any():
             texts[name] = found
-    return Log(kind, numbers, texts)
+    return Log(kind, _in_one_line(numbers), _in_one_line(texts))
+
+
+def _in_one_line(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return columns whose names fit into messages of one line."""
+    return {" ".join(name.split()): column for name, column in columns.items()}
 
 
 def refuse_wide(columns: int) -> None:
