@@ -320,6 +320,37 @@ CONSOLES = {
             )
         )
     ),
+    "wrapped numbers": Style(
+        lines(
+            lambda s, v, r: (
+                f"step {s}: loss: tensor({v:.8f}, device='cuda:0', grad_fn=<Nll>) lr: [np.float64({r})]"
+            )
+        )
+    ),
+    "the step last": Style(lines(lambda s, v, r: f"ce={v:.8f} lr={r} @ iteration number {s}")),
+    "boosting": Style(
+        lines(
+            lambda s, v, r: (
+                f"[{s}]\ttraining's binary_logloss: {v:.8f}\tvalid_1's binary_logloss: {v + 0.1:.8f}"
+            )
+        ),
+        rates=False,
+        held_out=tuple(STEP),
+    ),
+    "counts with a unit": Style(
+        lines(
+            lambda s, v, r: f"Progress on:train {s}it/10.0kit rate:1.2it/s elapsed:01:40 postfix:loss={v:.8f}"
+        ),
+        rates=False,
+    ),
+    "test sets after epochs": Style(
+        "\n".join(
+            f"Train Epoch: {i} [10/10 (100%)]\tLoss: {v:.8f}\n\nTest set: Average loss: {v + 0.1:.8f}, Accuracy: 9/10 (92%)\n"
+            for i, (_, v, _) in enumerate(ROWS, 1)
+        ),
+        rates=False,
+        held_out=tuple(STEP),
+    ),
     "upright tables": Style(
         lines(
             lambda s, v, r: (
@@ -355,27 +386,5 @@ CONSOLES = {
             lambda s, v: f"[eval] step {s} loss {v:.8f}",
         ),
         held_out=HELD_OUT,
-    ),
-    "JSON in lines": Style(
-        lines(lambda s, v, r: "03:04:05 INFO " + json.dumps({"step": s, "metrics": {"loss": v}, "lr": r}))
-    ),
-    "UTF-16": Style(lines(lambda s, v, r: f"step {s} loss {v:.8f} lr {r}").encode("utf-16")),
-    "mlperf": Style(
-        ':::MLLOG {"key": "global_batch_size", "value": 32, "metadata": {"lineno": 1}}\n'
-        + lines(
-            lambda s, v, r: (
-                ":::MLLOG "
-                + json.dumps({"key": "eval_accuracy", "value": v, "metadata": {"samples_count": 32 * s}})
-            )
-        ),
-        rates=False,
-    ),
-    "mlperf, cut short": Style(
-        lines(
-            lambda s, v, r: (
-                f'0: :::MLLOG {{"key": "tracked_stats", "value": {{"train_step_time": 0.5, "reduced_train_loss": {v}}}, "metadata": {{"step": {s}.0, "samples_count":'
-            )
-        ),
-        rates=False,
     ),
 }

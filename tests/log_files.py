@@ -70,6 +70,28 @@ def jsonl(record):
 
 
 TABLES = {
+    "JSON in lines": Style(
+        lines(lambda s, v, r: "03:04:05 INFO " + json.dumps({"step": s, "metrics": {"loss": v}, "lr": r}))
+    ),
+    "UTF-16": Style(lines(lambda s, v, r: f"step {s} loss {v:.8f} lr {r}").encode("utf-16")),
+    "mlperf": Style(
+        ':::MLLOG {"key": "global_batch_size", "value": 32, "metadata": {"lineno": 1}}\n'
+        + lines(
+            lambda s, v, r: (
+                ":::MLLOG "
+                + json.dumps({"key": "eval_accuracy", "value": v, "metadata": {"samples_count": 32 * s}})
+            )
+        ),
+        rates=False,
+    ),
+    "mlperf, cut short": Style(
+        lines(
+            lambda s, v, r: (
+                f'0: :::MLLOG {{"key": "tracked_stats", "value": {{"train_step_time": 0.5, "reduced_train_loss": {v}}}, "metadata": {{"step": {s}.0, "samples_count":'
+            )
+        ),
+        rates=False,
+    ),
     "step, kind, value": Style(
         lines(lambda s, v, r: f"{s} train {v:.8f}", lambda s, v: f"{s} val {v:.8f}\n{s} hella 0.2413"),
         rates=False,
@@ -158,6 +180,30 @@ TABLES = {
     "weights and biases": Style(
         '"train/global_step","calm-sea - _step","calm-sea - train/loss","calm-sea - train/loss__MIN","calm-sea - train/loss__MAX"\n'
         + lines(lambda s, v, r: f'"{s}","{s // 5}","{v:.8f}","{v - 1:.8f}","{v + 1:.8f}"'),
+        rates=False,
+    ),
+    "bars between columns": Style(
+        " step | train loss | lr\n------+------------+-----\n"
+        + lines(lambda s, v, r: f" {s} | {v:.8f} | {r}")
+    ),
+    "names with blanks": Style(
+        "Step    Training Loss    Validation Loss\n"
+        + lines(lambda s, v, r: f"{s}    {v:.8f}    {v + 0.1:.8f}"),
+        rates=False,
+        held_out=tuple(STEP),
+    ),
+    "training and validation apart": Style(
+        json.dumps(
+            {
+                "train": [{"step": s, "loss": v} for s, v, _ in ROWS],
+                "val": [{"step": s, "loss": v + 0.1} for s, v, _ in ROWS[::5]],
+            }
+        ),
+        rates=False,
+        held_out=tuple(STEP[::5]),
+    ),
+    "lists in lists": Style(
+        json.dumps({"data": {"run": {"history": [[{"_step": s, "loss": v} for s, v, _ in ROWS]]}}}),
         rates=False,
     ),
     "one run in a table": Style(

@@ -1,6 +1,7 @@
 """Logs in the style of many trainers: each holds the same curve, and gives it back."""
 
 import gzip
+import json
 import math
 import os
 
@@ -106,12 +107,16 @@ def two_runs(how):
             for k, n in enumerate("ab")
             for s, v in rows
         )
+    if how == "objects":
+        return json.dumps(
+            {n: {"step": STEP.tolist(), "loss": (LOSS + k).tolist()} for k, n in enumerate("ab")}
+        )
     return "".join(
         f'{{"name":"{n}","step":{STEP.tolist()},"loss":{(LOSS + k).tolist()}}}\n' for k, n in enumerate("ab")
     )
 
 
-@pytest.mark.parametrize("how", ["label", "interleaved", "columns", "records", "a run a line"])
+@pytest.mark.parametrize("how", ["label", "interleaved", "columns", "records", "objects", "a run a line"])
 def test_several_runs_in_one_file(tmp_path, how):
     file = tmp_path / "runs.txt"
     file.write_text(two_runs(how))
@@ -221,6 +226,14 @@ def test_units_that_the_log_shows(tmp_path):
     per_byte = write(tmp_path / "d.csv", table("step", "val_bpb", columns=(STEP, LOSS / 4 / math.log(2))))
     np.testing.assert_allclose(read_loss_curve(per_byte, bytes_per_token=4).loss, LOSS)
     assert "--bytes-per-token" in read_loss_curve(per_byte).metadata["notes"][0]
+
+
+def test_two_losses_of_one_name(tmp_path):
+    file = write(
+        tmp_path / "run.csv", table("step", "head_1/loss", "head_2/loss", columns=(STEP, LOSS, LOSS))
+    )
+    with pytest.raises(ValueError, match=r"one loss, got head_1/loss, head_2/loss .*--column loss=NAME"):
+        read_loss_curve(file)
 
 
 def test_the_fuller_series_is_taken(tmp_path):

@@ -123,8 +123,10 @@ def _find_loss(log: Log, split: Split, path: Path) -> str:
     sides = {"training": (False,), "validation": (True,), "auto": (False, True)}[split]
     for held_out in sides:
         ranked = _ranked(log, held_out)
+        if ranked and len(ranked[0]) > 1:
+            return _ask(log, ranked[0], split, path)
         if ranked:
-            return ranked[0]
+            return ranked[0][0]
         if len(plain := _plainly_losses(log, held_out)) == 1:
             return plain[0]
         if len(plain) > 1:
@@ -132,18 +134,22 @@ def _find_loss(log: Log, split: Split, path: Path) -> str:
     return _other(log, split, path)
 
 
-def _ranked(log: Log, held_out: bool) -> list[str]:
-    """Return the columns with usual names, those first that are no summaries, then by preference."""
+def _ranked(log: Log, held_out: bool) -> list[list[str]]:
+    """Return the columns of each usual name, those first that are no summaries, then by preference."""
     usual = names.VALIDATION if held_out else names.TRAINING
-    plain: dict[str, str] = {}
-    for reading in (names.plain_name, names.last_part):
-        for column in _columns(log):
-            if names.is_held_out(column) == held_out:
-                plain.setdefault(reading(column), column)
+    columns = [name for name in _columns(log) if names.is_held_out(name) == held_out]
+    plain: dict[str, list[str]] = {}
+    for column in columns:
+        plain.setdefault(names.plain_name(column), []).append(column)
+    whole = set(plain)
+    for column in columns:
+        if (last := names.last_part(column)) not in whole:
+            plain.setdefault(last, []).append(column)
     found = [plain[name] for name in usual if name in plain]
-    count = {name: np.count_nonzero(~np.isnan(log.columns[name])) for name in found}
-    most = max(count.values(), default=0)
-    return sorted(found, key=lambda name: count[name] < max(_SUMMARY * most, 2))
+    count = [max(np.count_nonzero(~np.isnan(log.columns[name])) for name in several) for several in found]
+    most = max(count, default=0)
+    order = sorted(range(len(found)), key=lambda i: count[i] < max(_SUMMARY * most, 2))
+    return [found[i] for i in order]
 
 
 def _plainly_losses(log: Log, held_out: bool) -> list[str]:

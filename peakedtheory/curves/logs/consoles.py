@@ -30,6 +30,8 @@ from peakedtheory.curves.logs.table import Log, Record, as_log, flat, number
 _HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
 #: Keras's bar within an epoch shows means over the epoch so far.
 _RUNNING_MEAN = re.compile(r"[\s\x08]*(\d+)/(\d+) *(?:\[[=>.]+\]|\x1b|━)")
+#: Units of progress bars that say a count instead of n/N.
+_COUNTED_BY = {"it": 1.0, "kit": 1e3}
 #: A line that holds one entry of an object or of an upright table.
 _ENTRY = re.compile(
     r"[\s{,|]*[\"']?([A-Za-z_][\w/ .-]*?)[\"']?\s*[:|]\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?|nan|inf|NaN)[\s,}|]*"
@@ -134,7 +136,7 @@ class _Console:
             self.heading = whole
         if self.heading is whole or any(not _is_epoch(name) for name in record):
             self.records.append(whole)
-            self.last = at
+            self.last = {**at, **{name: value for name, value in record.items() if _is_epoch(name)}}
 
     def _take_without_step(self, line: str, record: Record) -> None:
         if not any(map(is_loss, record)):
@@ -214,6 +216,8 @@ def _record(line: str) -> tuple[Record, Step | None, Step | None]:
         elsewhere = held_out and not training
         if name and step is None and not _is_epoch(name) and pair.unit != "%":
             step = Step(name, pair.value * (1e3 if pair.unit == "k" else 1.0), pair.total)
+        elif (scale := _COUNTED_BY.get(pair.unit)) and bar is None and not elsewhere:
+            bar = Step("step", pair.value * scale, None)
         elif pair.name:
             record.setdefault(_of(name or pair.name, elsewhere), pair.value)
         elif pair.total is not None and bar is None and not elsewhere:

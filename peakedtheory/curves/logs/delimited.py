@@ -15,7 +15,7 @@ from peakedtheory.curves.logs.names import STEPS, is_any_loss, plain_name
 from peakedtheory.curves.logs.stepless import COUNT
 from peakedtheory.curves.logs.table import Log, Record, as_log, from_columns, number, refuse_wide
 
-_FRAMED, _RULE = re.compile(r"\s*\|.*\|\s*"), re.compile(r"[\s|:+-]+")
+_RULE = re.compile(r"[\s|:+-]+")
 _TRIPLE = re.compile(r"\s*(\d+)[\s,;]+([A-Za-z]\w*)[\s,;:=]+(\S+)\s*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 #: A header is no longer.
@@ -111,11 +111,21 @@ def read_triples(lines: list[str]) -> Log | None:
 
 
 def _content(lines: list[str]) -> list[str]:
-    """Return the lines without comments, and those of a Markdown table without its frame."""
+    """Return the lines without comments, and those of a table with bars or wide gaps parted by tabs."""
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not kept or not _FRAMED.fullmatch(kept[0]):
+    if kept and _is_wide(kept):
+        return ["\t".join(re.split(r"\s{2,}", line.strip())) for line in kept]
+    if not kept or "|" not in kept[0] or re.search(r"\d", kept[0]):
         return kept
     return ["\t".join(line.strip().strip("|").split("|")) for line in kept if not _RULE.fullmatch(line)]
+
+
+def _is_wide(kept: list[str]) -> bool:
+    """Return whether names with blanks in them are parted by wider gaps, and are as many as the numbers."""
+    if len(kept) < 2 or set(kept[0]) & set(",;|\t"):
+        return False
+    count = len(kept[1].split())
+    return len(kept[0].split()) != count == len(re.split(r"\s{2,}", kept[0].strip()))
 
 
 def _delimiter(head: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from peakedtheory._common.checks import fail
-from peakedtheory.curves.logs.names import STEPS, plain_name
+from peakedtheory.curves.logs.names import HELD_OUT, STEPS, plain_name, tokens
 from peakedtheory.curves.logs.stepless import COUNT
 from peakedtheory.curves.logs.table import Log, Record, as_log, entry, flat, number
 
@@ -105,6 +105,9 @@ def _is_series(value: Any) -> bool:
 
 def _blocks(content: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Record]]]:
     """Yield the tables inside nested objects, each with where it lies."""
+    if isinstance(content, list) and content and all(isinstance(row, list) for row in content):
+        for row in content if len(place) < _DEEPEST else ():
+            yield from _blocks(row, (*place, "values"))
     if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
         if any(_named_series(row, ()) for row in content):
             for row in content:
@@ -173,6 +176,17 @@ def _columns(
         yield place, rows
 
 
+def _are_runs(blocks: list[tuple[tuple[str, ...], list[Record]]], shared: int) -> bool:
+    """Return whether blocks hold the same columns under names that speak of no data."""
+    names = [place[shared] if len(place) > shared else "" for place, _ in blocks]
+    same = all(rows[0].keys() == blocks[0][1][0].keys() for _, rows in blocks)
+    return same and all(names) and len(set(names)) == len(names) and not any(map(_speaks_of_data, names))
+
+
+def _speaks_of_data(name: str) -> bool:
+    return bool(tokens(name) & (HELD_OUT | {"train", "training"})) or name in _SILENT
+
+
 def _joined(blocks: list[tuple[tuple[str, ...], list[Record]]]) -> Log:
     """Return blocks as one table; where there are several, names say where they lie, save those of steps."""
     places = [place for place, _ in blocks]
@@ -181,6 +195,9 @@ def _joined(blocks: list[tuple[tuple[str, ...], list[Record]]]) -> Log:
         min(map(len, places)),
     )
     records: list[Record] = []
+    if len(blocks) > 1 and _are_runs(blocks, shared):
+        named = [("/".join(place[shared:]), rows) for place, rows in blocks]
+        return as_log("JSON columns", [{"run": name, **row} for name, rows in named for row in rows])
     for place, rows in blocks:
         prefix = "/".join(part for part in place[shared:] if part not in _SILENT)
         records += [

@@ -20,13 +20,14 @@ _STAMP = re.compile(
 )
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _GROUP = re.compile(r"\s*\(group (\d+)\)")
+_WRAPPED = re.compile(r"\b(?:tensor|Tensor|array|Array|DeviceArray|np\.float\d+|float)\(")
 _NUMBER = re.compile(
     r"(?<![\w.])(?P<value>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
     r"(?:\s*(?:/|\bof\b)\s*(?P<total>\d+)(?![\w.]))?"
     r"(?P<suffix>[KMBT](?![A-Za-z]))?(?P<unit>[A-Za-z%µ]*(?:/[A-Za-z]+)?)"
     r"|(?<![\w.])[-+]?(?P<word>(?i:nan|inf(?:inity)?))(?!\w)"
 )
-_SPLIT = re.compile(r"[|,;\[\]{}<>\"'#*•━█]| - |\t|\s{2,}|:\s|\.\s")
+_SPLIT = re.compile(r"[|,;\[\]{}<>\"#*•━█]|(?<!\w)'|'(?!\w)| - |\t|\s{2,}|:\s|\.\s")
 _WORD = re.compile(r"(?<![\w./-])[a-z]+(?![\w./-])")
 _FACTOR = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 #: What may stand before the word for a step.
@@ -54,8 +55,8 @@ def pairs(line: str) -> list[Pair]:
     """Return the numbers of a line and their names, which may be empty."""
     text = _COLOUR.sub("", line[:_LONGEST_LINE]) if "\x1b" in line else line[:_LONGEST_LINE]
     text = _STAMP.sub(" ", text)
-    if "(group" in text:
-        text = _GROUP.sub(r"_group\1", text)
+    if "(" in text:
+        text = _WRAPPED.sub("", _GROUP.sub(r"_group\1", text))
     if "," in text:
         text = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), text)
     found: list[Pair] = []
@@ -74,7 +75,7 @@ def pairs(line: str) -> list[Pair]:
 @lru_cache(_REMEMBERED)
 def step_name(name: str) -> str | None:
     """Return the name of a count of steps without what stands before it, None for any other name."""
-    name = re.sub(r"\(train(?:ing)?\)?$", "", name)
+    name = re.sub(r"\(train(?:ing)?\)?$| (?:number|no|index|idx)$|^@ ", "", name)
     if is_step(name):
         return name
     words = name.split()

@@ -61,7 +61,7 @@ NOISE = (
 HELD_OUT = {"val", "valid", "validate", "validation", "validating", "eval", "evaluate", "evaluation"} | {
     *("evaluating", "test", "testing", "dev", "heldout")
 }
-_LOSS = {"loss", "losses", "nll", "xent", "crossentropy", "cost", "trl", "tel"}
+_LOSS = {"loss", "losses", "nll", "xent", "crossentropy", "cost", "trl", "tel", "ce", "xe", "logloss"}
 #: Words that make a loss something else than what is learnt.
 _OTHER = {"scale", "scaler", "acc", "accuracy", "time", "grad", "aux", "z", "moe", "gate", "router"} | {
     *("balance", "balancing", "lb", "sop", "mtp", "kl", "ppl", "perplexity", "weight", "weights", "best"),
