@@ -1,9 +1,12 @@
 """Logs in the style of many trainers: each holds the same curve, and gives it back."""
 
+import contextlib
 import gzip
 import json
 import math
 import os
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -293,6 +296,44 @@ def test_standard_errors_become_noise(tmp_path):
     rows[3] = (*rows[3][:2], 0)
     with pytest.raises(ValueError, match="noise: must be standard errors > 0, got 0 in loss_stderr"):
         read_loss_curve(write(tmp_path / "run.csv", rows))
+
+
+#: Signs of which a log consists in one long line, after a record; a pattern that tries all ways would hang.
+LONG = [
+    "a b ",
+    "[",
+    "1,",
+    "1.",
+    "-",
+    "{",
+    '{"',
+    "(",
+    " ",
+    "1:",
+    "'",
+    "x=",
+    "|",
+    "e1e",
+    "0/",
+    "\x1b[",
+    "a: ",
+    "é",
+]
+
+
+@pytest.mark.parametrize("sign", LONG)
+def test_long_lines_take_no_long_time(tmp_path, sign):
+    file = tmp_path / "run.log"
+    for text in (
+        sign * (200_000 // len(sign)),
+        "\n".join([f"step {i} loss {9 - i} " + 100 * sign for i in range(3)] * 50),
+    ):
+        file.write_text(text)
+        start = time.process_time()
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("ignore", UserWarning)
+            read_loss_curve(file)
+        assert time.process_time() - start < 5.0
 
 
 HOSTILE = {

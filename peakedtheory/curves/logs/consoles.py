@@ -27,7 +27,7 @@ from peakedtheory.curves.logs.names import (
 from peakedtheory.curves.logs.stepless import Stepless, without_steps
 from peakedtheory.curves.logs.table import Log, Record, as_log, flat, number
 
-_HEADING = re.compile(r"\[[^\]]*(?:step|batch|iteration)=\d", re.IGNORECASE)
+_HEADING = re.compile(r"\[[^\]]{0,200}(?:step|batch|iteration)=\d", re.IGNORECASE)
 #: Keras's bar within an epoch shows means over the epoch so far.
 _RUNNING_MEAN = re.compile(r"[\s\x08]*(\d+)/(\d+) *(?:\[[=>.]+\]|\x1b|━)")
 #: Units of progress bars that say a count instead of n/N.
@@ -40,7 +40,7 @@ _DIGIT = re.compile(r"\d")
 _BRACKETS = re.compile(r"\[(\d+)\]")
 _MOST_BARS = 20
 _REMEMBERED = 10_000
-_LONGEST_OBJECT = 100_000
+_LONGEST_OBJECT, _LONGEST_ENTRY = 100_000, 200
 
 
 class Step(NamedTuple):
@@ -75,7 +75,8 @@ class _Console:
 
     def take(self, line: str) -> None:
         """Read one line."""
-        if (single := _ENTRY.fullmatch(line)) and self.heading is None:
+        single = _ENTRY.fullmatch(line) if len(line) <= _LONGEST_ENTRY else None
+        if single and self.heading is None:
             self._take_entry(single[1], number(single[2]))
             return
         self._end_block()
