@@ -19,6 +19,7 @@ from peakedtheory.curves.readers import read_loss_curves
 
 #: Of more curves the notes are not printed.
 _MOST_NOTED = 10
+_MOST_NAMED = 6
 
 ScheduleOption = Annotated[
     list[str] | None,
@@ -115,16 +116,24 @@ def read_logs(
             restarts=cast(Restarts, restarts),
             every=every,
         )
-    if one_run and not run and len(curves) > len(files):
-        names = ", ".join(curve.name for curve in curves[:6])
-        found = f"{len(curves)} runs in {len(files)} file{'s' if len(files) > 1 else ''}: {names}"
-        fail(
-            "run", "must name the run to continue, and those to fit with it", found, "choose with --run NAME"
-        )
+    if len(curves) > len(files):
+        _tell_runs(curves, len(files), one_run and not run)
     for curve in curves[:_MOST_NOTED]:
         for note in curve.metadata["notes"]:
             typer.echo(f"note: {curve.name}: {note}", err=True)
     return [curve.with_local_noise() for curve in curves] if weigh else curves
+
+
+def _tell_runs(curves: list[LossCurve], files: int, ask: bool) -> None:
+    """Say which runs the files hold, or ask which of them is meant."""
+    more = f" and {len(curves) - _MOST_NAMED} more" if len(curves) > _MOST_NAMED else ""
+    names = ", ".join(curve.name for curve in curves[:_MOST_NAMED]) + more
+    found = f"{len(curves)} runs in {files} file{'s' if files > 1 else ''}: {names}"
+    if ask:
+        fail(
+            "run", "must name the run to continue, and those to fit with it", found, "choose with --run NAME"
+        )
+    typer.echo(f"note: {found} (--run NAME takes one)", err=True)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ class Choices:
             return curve.window(*self.window)
         if curve.step[-1] <= curve.warmup:
             found = f"{curve.name or 'a curve'} of {curve.step[-1]:g} steps with {curve.warmup} of warmup"
-            remedy = "give a longer run, or the window to be used"
+            remedy = "give a longer run, or the window to be used (--window A:B)"
             fail("curves", "must go beyond their warmup", found, remedy)
         return curve.window(automatic_start(curve, law) if self.window == "auto" else max(curve.warmup, 1.0))
 

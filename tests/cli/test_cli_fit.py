@@ -279,7 +279,9 @@ def test_several_runs_in_one_file(run, tmp_path):
     rows = [f"{part.stem},{line}" for part in parts for line in part.read_text().splitlines()[1:]]
     both.write_text("run_name,step,loss,lr\n" + "\n".join(rows))
     common = ("--law", "power", "--bootstrap", 0, "--no-collapse", "--json")
-    assert answer(run("fit", both, *common))["curves"] == ["a", "b"]
+    together = run("fit", both, *common)
+    assert answer(together)["curves"] == ["a", "b"]
+    assert "note: 2 runs in 1 file: a, b (--run NAME takes one)" in together.stderr
     alone = answer(run("fit", both, "--run", "b", *common))
     assert alone["fit"]["parameters"] == answer(run("fit", parts[1], *common))["fit"]["parameters"]
     asked = run("forecast", both, "--steps", 8000)
