@@ -13,6 +13,8 @@ from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
 #: A schedule that is further than this fraction of the peak from the logged rates deserves a word.
 _DISAGREEMENT = 0.05
+#: Logged rates count up to so many times the last record.
+_BEYOND = 2.0
 
 
 def scheduled(schedule: ScheduleLike, last: float) -> Clock:
@@ -81,6 +83,8 @@ def _compare(plan: np.ndarray, at: np.ndarray, rate: np.ndarray, label: str) -> 
 
 def logged_up_to(last: float, at: np.ndarray, rate: np.ndarray, label: str) -> Clock:
     """Return the rates behind a log up to step `last`, with a warning where the first ones are not in it."""
+    near = at <= _BEYOND * last  # a rate at a step far beyond the losses is a slip of the log
+    at, rate = (at[near], rate[near]) if near.any() else (np.array([last]), rate[:1])
     typical = float(np.median(np.diff(at))) if at.size > 1 else 1.0
     if at[0] > 2.0 * typical:
         warnings.warn(

@@ -239,6 +239,15 @@ def test_two_losses_of_one_name(tmp_path):
         read_loss_curve(file)
 
 
+def test_a_rate_far_beyond_the_losses_is_a_slip(tmp_path):
+    rows = [*table("step", "loss", "lr"), (9e7, "", 5e-4)]
+    is_the_curve(read_loss_curve(write(tmp_path / "run.csv", rows)))
+    only = [("step", "loss", "lr"), *((s, v, "") for s, v in zip(STEP, LOSS, strict=True)), (9e7, "", 5e-4)]
+    with pytest.warns(UserWarning, match="rates before step 200 are not in the log"):
+        curve = read_loss_curve(write(tmp_path / "only.csv", only))
+    np.testing.assert_array_equal(curve.rates, np.full(200, 5e-4))
+
+
 def test_the_fuller_series_is_taken(tmp_path):
     rows = [
         ("step", "loss", "train_loss"),

@@ -164,4 +164,5 @@ def _row(row: list[str], width: int, commas: bool) -> list[str]:
 
 def _counts(column: np.ndarray) -> bool:
     """Return whether a column counts steps."""
-    return bool((column == np.round(column)).all() and (column >= 0).all() and (np.diff(column) > 0).all())
+    whole = bool((np.isfinite(column) & (column == np.round(column)) & (column >= 0)).all())
+    return whole and bool((np.diff(column) > 0).all())
