@@ -74,7 +74,7 @@ from .dynamics.tuning import (
 )
 
 # Loss curves
-from .curves.readers import read_loss_curve as read_loss_curve
+from .curves.readers import read_loss_curve as read_loss_curve, read_loss_curves as read_loss_curves
 from .curves.curve import LossCurve as LossCurve
 from .curves.fits import fit_loss_curve as fit_loss_curve
 from .curves.results import LossCurveFit as LossCurveFit, Uncertainty as Uncertainty

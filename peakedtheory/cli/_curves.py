@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -12,6 +13,13 @@ import typer
 from peakedtheory._common.checks import fail
 from peakedtheory._common.progress import reporter
 from peakedtheory.curves.choices import OriginChoice, WindowChoice
+from peakedtheory.curves.curve import LossCurve
+from peakedtheory.curves.logs.series import RESTARTS, Restarts
+from peakedtheory.curves.readers import read_loss_curves
+
+#: Of more curves the notes are not printed.
+_MOST_NOTED = 10
+_MOST_NAMED = 6
 
 ScheduleOption = Annotated[
     list[str] | None,
@@ -33,7 +41,35 @@ ColumnOption = Annotated[
 ValidationFlag = Annotated[
     bool, typer.Option("--validation", help="Take the validation loss where both are logged.")
 ]
-BitsFlag = Annotated[bool, typer.Option("--bits", help="Losses are in bits, not nats.")]
+BitsFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--bits/--nats", help="Unit of the losses; by default what the log shows.", show_default=False
+    ),
+]
+RunOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--run", help="A run of a log that holds several, by its name there; may be repeated.", metavar="NAME"
+    ),
+]
+RestartsOption = Annotated[
+    str,
+    typer.Option(
+        "--restarts",
+        help="Steps that go back: replace the earlier records, shift (the count began anew after a resume),"
+        " or apart (runs of their own); auto replaces, and asks where the losses contradict that.",
+        metavar="|".join(RESTARTS),
+    ),
+]
+WeighFlag = Annotated[
+    bool,
+    typer.Option("--weigh", help="Weigh records by the noise around them, which may change along a run."),
+]
+EveryOption = Annotated[
+    float | None,
+    typer.Option("--every", help="Steps between records of a log that does not count them.", metavar="N"),
+]
 BytesOption = Annotated[
     float | None,
     typer.Option("--bytes-per-token", help="Losses are per byte; mean bytes of a token.", metavar="X"),
@@ -50,8 +86,58 @@ OriginOption = Annotated[
 ]
 
 
+def read_logs(
+    files: list[Path],
+    *,
+    column: list[str] | None,
+    schedules: list[str] | None,
+    validation: bool,
+    bits: bool | None,
+    bytes_per_token: float | None,
+    run: list[str] | None,
+    restarts: str,
+    every: float | None,
+    weigh: bool,
+    one_run: bool = False,
+) -> list[LossCurve]:
+    """Return the curves in the files, and print what was decided in reading them.
+
+    Where `one_run` is wanted of each file, a file of several asks which.
+    """
+    with _reading():
+        curves = read_loss_curves(
+            files,
+            columns=_columns(column),
+            schedules=schedules,
+            split="validation" if validation else "auto",
+            bits=bits,
+            bytes_per_token=bytes_per_token,
+            runs=run or (),
+            restarts=cast(Restarts, restarts),
+            every=every,
+        )
+    if len(curves) > len(files):
+        _tell_runs(curves, len(files), one_run and not run)
+    for curve in curves[:_MOST_NOTED]:
+        for note in curve.metadata["notes"]:
+            typer.echo(f"note: {curve.name}: {note}", err=True)
+    return [curve.with_local_noise() for curve in curves] if weigh else curves
+
+
+def _tell_runs(curves: list[LossCurve], files: int, ask: bool) -> None:
+    """Say which runs the files hold, or ask which of them is meant."""
+    more = f" and {len(curves) - _MOST_NAMED} more" if len(curves) > _MOST_NAMED else ""
+    names = ", ".join(curve.name for curve in curves[:_MOST_NAMED]) + more
+    found = f"{len(curves)} runs in {files} file{'s' if files > 1 else ''}: {names}"
+    if ask:
+        fail(
+            "run", "must name the run to continue, and those to fit with it", found, "choose with --run NAME"
+        )
+    typer.echo(f"note: {found} (--run NAME takes one)", err=True)
+
+
 @contextmanager
-def reading() -> Iterator[None]:
+def _reading() -> Iterator[None]:
     """Show that logs are read, and print warnings as single lines on standard error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -63,7 +149,7 @@ def reading() -> Iterator[None]:
                 typer.echo(f"warning: {text}", err=True)
 
 
-def parse_columns(texts: list[str] | None) -> dict[str, str]:
+def _columns(texts: list[str] | None) -> dict[str, str]:
     """Return the columns that texts of the form KEY=NAME give."""
     return dict(_pair(text) for text in texts or [])
 

@@ -15,14 +15,17 @@ from peakedtheory.cli._curves import (
     BitsFlag,
     BytesOption,
     ColumnOption,
+    EveryOption,
     OriginOption,
+    RestartsOption,
+    RunOption,
     ScheduleOption,
     ValidationFlag,
+    WeighFlag,
     WindowOption,
-    parse_columns,
     parse_origin,
     parse_window,
-    reading,
+    read_logs,
 )
 from peakedtheory.cli._fit_report import (
     as_dictionary,
@@ -38,7 +41,6 @@ from peakedtheory.curves.comparison import LawComparison, compare_laws
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.fits import fit_loss_curve
 from peakedtheory.curves.law import Law
-from peakedtheory.curves.readers import read_loss_curves
 from peakedtheory.curves.results import LossCurveFit
 from peakedtheory.curves.standing import CurveRegime, curve_regime
 from peakedtheory.figures.curves import draw_collapse, draw_comparison, draw_fit
@@ -64,8 +66,12 @@ def command(
     schedule: ScheduleOption = None,
     column: ColumnOption = None,
     validation: ValidationFlag = False,
-    bits: BitsFlag = False,
+    bits: BitsFlag = None,
     bytes_per_token: BytesOption = None,
+    run: RunOption = None,
+    restarts: RestartsOption = "auto",
+    every: EveryOption = None,
+    weigh: WeighFlag = False,
     window: WindowOption = None,
     origin: OriginOption = "auto",
     held_out: Annotated[
@@ -114,15 +120,18 @@ def command(
     Prints each parameter with every part of its uncertainty, what each law predicts of records not seen,
     how several runs collapse, and with --vocab the regime that the theory sees.
     """
-    with reading():
-        curves = read_loss_curves(
-            files,
-            columns=parse_columns(column),
-            schedules=schedule,
-            split="validation" if validation else "auto",
-            bits=bits,
-            bytes_per_token=bytes_per_token,
-        )
+    curves = read_logs(
+        files,
+        column=column,
+        schedules=schedule,
+        validation=validation,
+        bits=bits,
+        bytes_per_token=bytes_per_token,
+        run=run,
+        restarts=restarts,
+        every=every,
+        weigh=weigh,
+    )
     choices = Options(window=parse_window(window), origin=parse_origin(origin))
     comparison = _comparison(curves, held_out, choices) if law == "all" else None
     timed = all(curve.clock is not None for curve in curves)

@@ -24,13 +24,16 @@ from peakedtheory.cli._curves import (
     BitsFlag,
     BytesOption,
     ColumnOption,
+    EveryOption,
     OriginOption,
+    RestartsOption,
+    RunOption,
     ValidationFlag,
+    WeighFlag,
     WindowOption,
-    parse_columns,
     parse_origin,
     parse_window,
-    reading,
+    read_logs,
 )
 from peakedtheory.cli._fit_report import left_out
 from peakedtheory.curves.choices import Options
@@ -38,7 +41,6 @@ from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.forecast_results import Forecast
 from peakedtheory.curves.forecasts import first_step, forecast
 from peakedtheory.curves.law_registry import LAWS
-from peakedtheory.curves.readers import read_loss_curves
 from peakedtheory.figures.forecasts import draw_forecasts
 
 _ROWS = 8
@@ -96,8 +98,12 @@ def command(
     ] = False,
     column: ColumnOption = None,
     validation: ValidationFlag = False,
-    bits: BitsFlag = False,
+    bits: BitsFlag = None,
     bytes_per_token: BytesOption = None,
+    run: RunOption = None,
+    restarts: RestartsOption = "auto",
+    every: EveryOption = None,
+    weigh: WeighFlag = False,
     window: WindowOption = None,
     origin: OriginOption = "auto",
     json: JsonFlag = False,
@@ -111,15 +117,19 @@ def command(
     """
     if steps is None and schedule is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
-    with reading():
-        curves = read_loss_curves(
-            files,
-            columns=parse_columns(column),
-            schedules=log_schedule,
-            split="validation" if validation else "auto",
-            bits=bits,
-            bytes_per_token=bytes_per_token,
-        )
+    curves = read_logs(
+        files,
+        column=column,
+        schedules=log_schedule,
+        validation=validation,
+        bits=bits,
+        bytes_per_token=bytes_per_token,
+        run=run,
+        restarts=restarts,
+        every=every,
+        weigh=weigh,
+        one_run=True,
+    )
     choices = (
         Options(window=parse_window(window), origin=parse_origin(origin)) if law != "auto" else Options()
     )

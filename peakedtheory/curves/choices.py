@@ -30,6 +30,8 @@ LossFunction = Literal["huber", "squares"]
 MOST_RECORDS = 400
 _LARGEST_DROP = 1.0 / 3.0
 _WITHOUT_WARMUP = 0.02
+#: No record counts for more than so many others.
+_LARGEST_TRUST = 100.0
 
 
 class Options(TypedDict, total=False):
@@ -107,7 +109,7 @@ class Choices:
             return curve.window(*self.window)
         if curve.step[-1] <= curve.warmup:
             found = f"{curve.name or 'a curve'} of {curve.step[-1]:g} steps with {curve.warmup} of warmup"
-            remedy = "give a longer run, or the window to be used"
+            remedy = "give a longer run, or the window to be used (--window A:B)"
             fail("curves", "must go beyond their warmup", found, remedy)
         return curve.window(automatic_start(curve, law) if self.window == "auto" else max(curve.warmup, 1.0))
 
@@ -135,7 +137,7 @@ class Choices:
                 fail("origin", rule, f"{origin:g}", "choose a smaller origin or a later window")
         log_loss = np.log(np.concatenate([part.loss for part in parts]))
         huber = math.inf if self.loss == "squares" else float(self.delta)
-        return Problem(law, tuple(parts), log_loss, origins, huber, self.origin == "fit")
+        return Problem(law, tuple(parts), log_loss, origins, huber, self.origin == "fit", _trust(parts))
 
 
 def automatic_start(curve: LossCurve, law: Law) -> float:
@@ -178,7 +180,8 @@ def _refuse_unfit(parts: Sequence[LossCurve], law: Law) -> None:
 def thinned(curve: LossCurve, most: int = MOST_RECORDS) -> LossCurve:
     """Return the curve with neighbouring records averaged, in the logarithm of the loss, to at most `most`.
 
-    Groups have an odd number of records and the step of their middle one.
+    Groups have an odd number of records and the step of their middle one; of records that say their noise the
+    mean is weighted by it.
     """
     if len(curve) <= most:
         return curve
@@ -186,9 +189,26 @@ def thinned(curve: LossCurve, most: int = MOST_RECORDS) -> LossCurve:
     size += 1 - size % 2
     groups = len(curve) // size
     kept = slice(len(curve) - groups * size, None)
-    loss = np.exp(np.log(curve.loss[kept]).reshape(groups, size).mean(axis=1))
     step = curve.step[kept].reshape(groups, size)[:, size // 2]
-    return LossCurve(step, loss, curve.clock, name=curve.name, metadata=curve.metadata)
+    level = np.log(curve.loss[kept]).reshape(groups, size)
+    noise = None
+    if curve.noise is None:
+        loss = np.exp(level.mean(axis=1))
+    else:
+        precision = curve.noise[kept].reshape(groups, size) ** -2.0
+        loss = np.exp((precision * level).sum(axis=1) / precision.sum(axis=1))
+        noise = precision.sum(axis=1) ** -0.5
+    return LossCurve(step, loss, curve.clock, name=curve.name, metadata=curve.metadata, noise=noise)
+
+
+def _trust(parts: Sequence[LossCurve]) -> np.ndarray | float:
+    """Return the weight of each record by its noise, in units of the median; 1 where none says its noise."""
+    known = [part.noise for part in parts if part.noise is not None]
+    if not known:
+        return 1.0
+    middle = float(np.median(np.concatenate(known)))
+    weights = [np.ones(len(p)) if p.noise is None else (middle / p.noise) ** 2 for p in parts]
+    return np.clip(np.concatenate(weights), 1.0 / _LARGEST_TRUST, _LARGEST_TRUST)
 
 
 def warmup_time(times: Times, law: Law) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from peakedtheory._common.checks import fail, real_array
 from peakedtheory._common.types import Reals
+from peakedtheory.curves.noise import local_noise
 from peakedtheory.curves.rates import recorded, scheduled
 from peakedtheory.curves.reductions import Reductions
 from peakedtheory.schedules.clock import Clock
@@ -47,7 +48,12 @@ class Times:
         """The clock, refused with one line where the rates are unknown."""
         if self.clock is None:
             rule = f"are needed for the dynamic time{f' of {self.name}' if self.name else ''}"
-            fail("rates", rule, "None", "give learning_rate or a schedule")
+            fail(
+                "rates",
+                rule,
+                "None",
+                "give learning_rate or a schedule (--schedule; of a log to forecast --log-schedule)",
+            )
         return self.clock
 
     @property
@@ -57,7 +63,7 @@ class Times:
 
     @property
     def warmup(self) -> int:
-        """First step that has the largest rate of the run; 0 if it is the first one or rates are unknown."""
+        """Step at which the rates have risen to their peak; 0 if they begin there or are unknown."""
         return 0 if self.clock is None else self.clock.warmup
 
     @cached_property
@@ -100,6 +106,8 @@ class LossCurve(Times):
         See below.
     clock : Clock, optional
         The rates of another curve, as `dataclasses.replace` passes them on; `rates` come first.
+    noise : array_like, shape (records,), optional
+        See below.
 
     Attributes
     ----------
@@ -111,6 +119,8 @@ class LossCurve(Times):
         Learning rates of the run and the times they keep; None where they are unknown.
     logit_std, entropy : ndarray, shape (records,), or None
         Standard deviation of the logits, and entropy of the predictions in nats, where they were logged.
+    noise : ndarray, shape (records,), or None
+        Standard deviation of each record's ln L, positive, where it is known: fits then weigh records by it.
     name : str
         What tables and legends call the run.
     metadata : dict
@@ -132,6 +142,7 @@ class LossCurve(Times):
     logit_std: np.ndarray | None
     entropy: np.ndarray | None
     metadata: dict[str, Any] = field(repr=False)
+    noise: np.ndarray | None
 
     def __init__(
         self,
@@ -144,6 +155,7 @@ class LossCurve(Times):
         metadata: dict[str, Any] | None = None,
         *,
         clock: Clock | None = None,
+        noise: Reals | None = None,
     ) -> None:
         steps = _steps(step)
         rates = clock if rates is None else rates
@@ -155,6 +167,7 @@ class LossCurve(Times):
             "clock": None if rates is None else _covering(rates, steps[-1]),
             "name": name,
             "metadata": {} if metadata is None else metadata,
+            "noise": None if noise is None else _noise(noise, steps.size),
         }
         for key, value in fields.items():
             object.__setattr__(self, key, value)
@@ -226,9 +239,18 @@ class LossCurve(Times):
                 f"[{first:g}, {last:g}]",
                 "widen it",
             )
-        std, entropy = (None if c is None else c[inside] for c in (self.logit_std, self.entropy))
+        beside = (self.logit_std, self.entropy, self.noise)
+        std, entropy, noise = (None if column is None else column[inside] for column in beside)
         step, loss = self.step[inside], self.loss[inside]
-        return LossCurve(step, loss, self.clock, std, entropy, self.name, self.metadata)
+        return LossCurve(step, loss, self.clock, std, entropy, self.name, self.metadata, noise=noise)
+
+    def with_local_noise(self) -> LossCurve:
+        """Return the curve with the noise that its records show.
+
+        Each record is compared with the line between its neighbours, and the noise is the median deviation
+        around it, so spikes count for nothing. Noise that hangs together over many records is not seen.
+        """
+        return replace(self, noise=local_noise(np.log(np.maximum(self.step, 0.5)), np.log(self.loss)))
 
     def annealing(self, fraction: float = 0.01) -> np.ndarray:
         """Return which records come after the peak and more than `fraction` below it, shape (records,)."""
@@ -322,6 +344,14 @@ def _losses(values: Reals, step: np.ndarray) -> np.ndarray:
         found = f"{loss[bad]:g} at step {step[bad]:g}"
         fail("loss", "must be finite and > 0", found, "drop the record, or the constant that was subtracted")
     return loss
+
+
+def _noise(values: Reals, size: int) -> np.ndarray:
+    noise = _column("noise", values, size)
+    if not ((noise > 0) & np.isfinite(noise)).all():
+        worst = noise[~((noise > 0) & np.isfinite(noise))][0]
+        fail("noise", "must be finite and > 0", f"{worst:g}", "give standard deviations of ln L")
+    return noise
 
 
 def _covering(rates: ScheduleLike, last: float) -> Clock:

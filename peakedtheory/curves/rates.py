@@ -13,6 +13,8 @@ from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
 #: A schedule that is further than this fraction of the peak from the logged rates deserves a word.
 _DISAGREEMENT = 0.05
+#: Logged rates count up to so many times the last record.
+_BEYOND = 2.0
 
 
 def scheduled(schedule: ScheduleLike, last: float) -> Clock:
@@ -43,15 +45,23 @@ def recorded(step: np.ndarray, rates: np.ndarray) -> Clock:
 
 
 def planned(
-    schedule: ScheduleLike, last: float, logged: tuple[np.ndarray, np.ndarray] | None, label: str
+    schedule: ScheduleLike,
+    last: float,
+    logged: tuple[np.ndarray, np.ndarray] | None,
+    label: str,
+    relative: bool = False,
 ) -> Clock:
-    """Return the schedule behind a log up to step `last`, with a warning where logged rates differ."""
+    """Return the schedule behind a log up to step `last`, with a warning where logged rates differ.
+
+    Rates logged in units of the peak are `relative`.
+    """
     plan = scheduled(schedule, last)
     if plan.steps < last:
         rule = f"must cover the {last:g} steps of {label}"
         fail("schedule", rule, f"{plan.steps} steps", "correct its length")
     if logged is not None:
-        _compare(plan.rates, *logged, label)
+        at, rate = logged
+        _compare(plan.rates, at, plan.peak * rate / rate.max() if relative else rate, label)
     return plan
 
 
@@ -61,16 +71,20 @@ def _compare(plan: np.ndarray, at: np.ndarray, rate: np.ndarray, label: str) -> 
     near = np.stack([plan[np.clip(index + shift, 0, plan.size - 1)] for shift in (-1, 0, 1)])
     gap = np.abs(near - rate).min(axis=0)
     worst = int(np.argmax(gap))
-    if gap[worst] > _DISAGREEMENT * plan.max():
+    far = np.count_nonzero(gap > _DISAGREEMENT * plan.max())
+    if far:
         warnings.warn(
             f"{label}: at step {at[worst]:g} the log has rate {rate[worst]:g}, the schedule"
-            f" {plan[index[worst]]:g}; the schedule was used",
+            f" {plan[index[worst]]:g} ({far} of {at.size} logged rates differ by more than 5 % of its peak);"
+            " the schedule was used",
             stacklevel=5,
         )
 
 
 def logged_up_to(last: float, at: np.ndarray, rate: np.ndarray, label: str) -> Clock:
     """Return the rates behind a log up to step `last`, with a warning where the first ones are not in it."""
+    near = at <= _BEYOND * last  # a rate at a step far beyond the losses is a slip of the log
+    at, rate = (at[near], rate[near]) if near.any() else (np.array([last]), rate[:1])
     typical = float(np.median(np.diff(at))) if at.size > 1 else 1.0
     if at[0] > 2.0 * typical:
         warnings.warn(

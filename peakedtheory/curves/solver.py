@@ -37,6 +37,8 @@ class Problem:
         Huber's δ; infinite for least squares.
     free_origin : bool
         Whether one shift of all origins is fitted too.
+    trust : ndarray or float
+        Weight of each record, by its noise.
     """
 
     law: Law
@@ -45,6 +47,7 @@ class Problem:
     origins: tuple[float, ...]
     delta: float
     free_origin: bool = False
+    trust: np.ndarray | float = 1.0
     unknowns: tuple[Parameter, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,12 +111,13 @@ class Problem:
     def objective(self, residual: np.ndarray) -> float:
         """Return Σ ρ(r); infinite where the law is not positive."""
         size = np.abs(residual)
-        total = np.where(size <= self.delta, 0.5 * size**2, self.delta * (size - 0.5 * self.delta)).sum()
+        each = np.where(size <= self.delta, 0.5 * size**2, self.delta * (size - 0.5 * self.delta))
+        total = (self.trust * each).sum()
         return float(total) if np.isfinite(total) else np.inf
 
     def weights(self, residual: np.ndarray) -> np.ndarray:
         """Return ψ(r)/r, the weights of the reweighted least squares."""
-        return np.minimum(1.0, self.delta / np.maximum(np.abs(residual), 1e-300))
+        return self.trust * np.minimum(1.0, self.delta / np.maximum(np.abs(residual), 1e-300))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from peakedtheory._common.checks import fail, real_array
 
 #: Rates within this of the largest count as the peak.
 _PEAK = 1.0 - 1e-6
+#: A warmup has come near the peak here, and ends within this part of its steps after that.
+_NEAR, _REST = 0.99, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +83,14 @@ class Clock:
 
     @cached_property
     def warmup(self) -> int:
-        """First step that has the peak rate; 0 if it is the first one."""
-        first = int(np.argmax(self.rates >= _PEAK * self.peak))
+        """Step at which the rates have risen to their peak; 0 if they begin there.
+
+        It is the highest of the first steps within 1 % of the largest rate, so that a bump far into a flat
+        stretch counts for nothing.
+        """
+        near = int(np.argmax(self.rates >= _NEAR * self.peak))
+        around = self.rates[near : near + 2 + int(_REST * near)]
+        first = near + int(np.argmax(around >= _PEAK * around.max()))
         return first + 1 if first else 0
 
     @cached_property

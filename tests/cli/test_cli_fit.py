@@ -267,4 +267,71 @@ def test_warnings_are_single_lines(run, files, tmp_path):
     result = run("fit", again, "--law", "power", "--bootstrap", 0)
     assert result.exit_code == 0, result.output
     assert result.stderr.count("warning:") == 1
-    assert "again.csv: loss: steps go back or repeat" in result.stderr
+    assert "again.csv: loss: steps go back 1 times" in result.stderr
+
+
+def test_several_runs_in_one_file(run, tmp_path):
+    parts = [
+        curve_file(tmp_path / f"{name}.csv", rate, seed=i)
+        for i, (name, rate) in enumerate((("a", 1e-3), ("b", 3e-3)))
+    ]
+    both = tmp_path / "both.csv"
+    rows = [f"{part.stem},{line}" for part in parts for line in part.read_text().splitlines()[1:]]
+    both.write_text("run_name,step,loss,lr\n" + "\n".join(rows))
+    common = ("--law", "power", "--bootstrap", 0, "--no-collapse", "--json")
+    together = run("fit", both, *common)
+    assert answer(together)["curves"] == ["a", "b"]
+    assert "note: 2 runs in 1 file: a, b (--run NAME takes one)" in together.stderr
+    alone = answer(run("fit", both, "--run", "b", *common))
+    assert alone["fit"]["parameters"] == answer(run("fit", parts[1], *common))["fit"]["parameters"]
+    asked = run("forecast", both, "--steps", 8000)
+    assert "run: must name the run to continue" in str(asked.exception)
+    assert "2 runs in 1 file: a, b; choose with --run NAME" in str(asked.exception)
+    first = answer(run("forecast", both, "--run", "b", "--steps", 8000, "--law", "power", "--json"))
+    assert (
+        first["loss"]
+        == answer(run("forecast", parts[1], "--steps", 8000, "--law", "power", "--json"))["loss"]
+    )
+
+
+def test_what_was_decided_in_reading(run, tmp_path):
+    file = tmp_path / "train.log"
+    file.write_text(
+        "".join(f"Epoch 1 | iter {s}: train loss {2 + s**-0.5:.6f}, val loss 3.1\n" for s in STEP)
+    )
+    result = run("fit", file, "--law", "power-steps", "--bootstrap", 0)
+    assert result.exit_code == 0, result.output
+    assert (
+        "note: train: train loss was taken; the log also has val loss (--column loss=NAME, --validation)"
+        in result.stderr
+    )
+    bits = answer(run("fit", file, "--law", "power-steps", "--bootstrap", 0, "--bits", "--json"))
+    nats = answer(run("fit", file, "--law", "power-steps", "--bootstrap", 0, "--nats", "--json"))
+    floors = [one["fit"]["parameters"]["loss_floor"]["value"] for one in (bits, nats)]
+    assert floors[0] / floors[1] == pytest.approx(math.log(2), rel=1e-6)
+
+
+def test_counts_that_begin_anew(run, tmp_path):
+    file = tmp_path / "resumed.csv"
+    losses = 2 + np.arange(20, 8020, 20.0) ** -0.5
+    file.write_text(
+        "step,loss\n" + "".join(f"{s},{v:.7f}\n" for s, v in zip([*STEP, *STEP], losses, strict=True))
+    )
+    common = ("fit", file, "--law", "power-steps", "--bootstrap", 0)
+    assert "--restarts shift" in str(run(*common).exception)
+    shifted = answer(run(*common, "--restarts", "shift", "--json"))["fit"]
+    assert shifted["window"][1] == 8000
+    assert shifted["parameters"]["alpha"]["value"] == pytest.approx(0.5, abs=1e-3)
+    assert answer(run(*common, "--restarts", "apart", "--run", "2", "--json"))["curves"] == ["2"]
+
+
+def test_records_without_steps_and_weighed(run, tmp_path):
+    file = tmp_path / "losses.txt"
+    noise = np.where(STEP < 2000, 0.01, 0.001) * np.random.default_rng(0).standard_normal(STEP.size)
+    file.write_text("".join(f"{v:.7f}\n" for v in (2 + STEP**-0.5) * np.exp(noise)))
+    common = ("fit", file, "--every", 20, "--law", "power-steps:alpha=1/2", "--bootstrap", 0)
+    weighed = read_loss_curve(file, every=20).with_local_noise()
+    for curve, more in ((read_loss_curve(file, every=20), ()), (weighed, ("--weigh",))):
+        expected = fit_loss_curve(curve, "power-steps:alpha=1/2").parameters["loss_floor"]
+        found = answer(run(*common, *more, "--json"))["fit"]["parameters"]["loss_floor"]["value"]
+        assert found == expected == pytest.approx(2, abs=0.01)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from log_files import LOSS, RATE, STEP, is_the_curve, records, table, write
 
-from peakedtheory.curves.readers import read_loss_curve
+from peakedtheory.curves.readers import read_loss_curve, read_loss_curves
 from peakedtheory.schedules.families import warmup_cosine
 
 
@@ -102,8 +102,12 @@ def test_several_runs_in_one_chart_must_be_told_apart(tmp_path):
         tmp_path / "chart.csv",
         table("Step", "a - train/loss", "b - train/loss", columns=(STEP, LOSS, LOSS + 1)),
     )
-    with pytest.raises(ValueError, match=r"one run.*'a - train/loss', 'b - train/loss'"):
+    with pytest.raises(ValueError, match=r"one of the 2 runs.*'a', 'b'; choose with --run NAME"):
         read_loss_curve(two)
+    np.testing.assert_allclose(read_loss_curve(two, run="b").loss, LOSS + 1)
+    with pytest.raises(ValueError, match=r"run: must be in .*'c'; it has 'a', 'b'"):
+        read_loss_curve(two, run="c")
+    assert [curve.name for curve in read_loss_curves(two)] == ["a", "b"]
     curve = read_loss_curve(two, columns={"loss": "b - train/loss"})
     np.testing.assert_allclose(curve.loss, LOSS + 1)
     assert curve.rates is None
@@ -159,7 +163,9 @@ def test_restarts_are_sorted_and_the_later_record_is_kept(tmp_path):
     loss = np.concatenate([LOSS[:12] + 0.5, LOSS[8:]])
     rate = np.concatenate([RATE[:12], RATE[8:]])
     file = write(tmp_path / "run.csv", table("step", "loss", "lr", columns=(again, loss, rate)))
-    with pytest.warns(UserWarning, match="repeat 1 times.*of 4 repeated steps.*last") as caught:
+    with pytest.warns(
+        UserWarning, match="go back 1 times.*of 4 repeated steps.*last kept; they differ by 17 %"
+    ) as caught:
         curve = read_loss_curve(file)
     assert len(caught) == 1
     np.testing.assert_array_equal(curve.step, STEP)
@@ -243,9 +249,9 @@ def test_logit_statistics_are_taken_along(tmp_path):
 
 def test_columns_by_name(tmp_path):
     file = write(
-        tmp_path / "run.csv", table("n", "bpc", "eta", "aux loss", columns=(STEP, LOSS, RATE, LOSS + 9))
+        tmp_path / "run.csv", table("n", "misfit", "eta", "aux loss", columns=(STEP, LOSS, RATE, LOSS + 9))
     )
-    is_the_curve(read_loss_curve(file, columns={"step": "n", "loss": "bpc", "lr": "ETA"}))
+    is_the_curve(read_loss_curve(file, columns={"step": "n", "loss": "misfit", "lr": "ETA"}))
     # The only one that is called a loss.
     np.testing.assert_allclose(read_loss_curve(file, columns={"step": "n"}).loss, LOSS + 9)
 
@@ -269,20 +275,20 @@ def test_example_files_are_what_their_script_trains():
 BAD = {
     "no such file": (None, {}, "must be a file"),
     "empty": ("", {}, "must not be empty"),
-    "no header": ("1,2,3\n2,2,3\n", {}, "name its columns"),
+    "no header": ("1,2,3\n2,2,3\n", {}, "got 1, 2, 3 .*--column step=1 --column loss=2"),
     "header only": ("step,loss\n", {}, "rows below"),
     "equal names": ("step,loss,loss\n1,2,3\n", {}, "'loss' twice"),
     "tokens": ("step,loss,lr\n1e9,3,1\n2e9,2,1\n", {}, "at most 1e.08 optimizer steps"),
-    "empty history": ('{"log_history": []}', {}, "for step, got none"),
-    "no step": ("epoch,loss\n1,2\n", {}, "include one for step, got epoch, loss"),
+    "empty history": ('{"log_history": []}', {}, "include one loss, got none"),
+    "no step": ("hours,loss\n1,2\n", {}, "for step, got hours beside loss .*--column step=NAME.*--every N"),
     "no loss": ("step,accuracy\n1,2\n", {}, "include one loss, got step, accuracy"),
     "two losses": ("step,aux_loss,z_loss\n1,2,3\n", {}, "aux_loss, z_loss"),
     "no validation": ("step,loss\n1,2\n", {"split": "validation"}, "one validation loss"),
     "split": ("step,loss\n1,2\n", {"split": "dev"}, "split: must be"),
     "column": ("step,loss\n1,2\n", {"columns": {"loss": "x"}}, "must be in .*'x'; it has step, loss"),
     "key": ("step,loss\n1,2\n", {"columns": {"los": "x"}}, "columns: must name"),
-    "no numbers": ("step,loss\n1,a\n", {}, "records of loss"),
-    "all lost": ("step,loss\n1,nan\n", {}, "records of loss"),
+    "no numbers": ("step,loss\n1,a\n", {}, "must hold numbers, got 'a' in loss"),
+    "all lost": ("step,loss\n1,nan\n", {}, "records of a loss, got none in .*1 are not finite"),
     "negative loss": ("step,loss\n1,-2\n2,-3\n", {}, "loss: must be finite and > 0"),
     "negative rate": ("step,loss,lr\n1,2,-1\n2,2,-1\n", {}, "lr: must be >= 0"),
     "short schedule": (

@@ -7,7 +7,7 @@ import zlib
 import pytest
 from log_files import LOSS, RATE, STEP, is_the_curve, table, write
 
-from peakedtheory.curves.event_files import _masked_crc
+from peakedtheory.curves.logs.event_files import _masked_crc
 from peakedtheory.curves.readers import read_loss_curve
 
 

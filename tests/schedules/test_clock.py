@@ -62,3 +62,21 @@ def test_batches_are_not_dropped_in_silence():
         case.clock(2)
     with pytest.raises(ValueError, match="batches: must be given to count examples"):
         pt.Clock([0.1]).examples  # noqa: B018
+
+
+def test_warmup_is_no_bump():
+    """A rate within 1 % of the largest is near the peak, wherever the largest lies."""
+    bumpy = np.full(1000, 1e-3)
+    bumpy[800] *= 1 + 2e-5
+    assert pt.Clock(bumpy).warmup == 0
+    for warmup in (2, 7, 100, 500):
+        rising = np.minimum(np.arange(1, 1001) / warmup, 1.0)
+        assert pt.Clock(rising).warmup == warmup
+        noise = 1e-4 * np.random.default_rng(0).standard_normal(1000)
+        assert abs(pt.Clock(rising * (1 + noise)).warmup - warmup) <= 0.1 * warmup + 1
+        rising[900] *= 1 + 1e-4
+        assert pt.Clock(rising).warmup == warmup
+    curved = 0.5 * (1 - np.cos(np.pi * np.minimum(np.arange(1, 1001) / 300, 1)))
+    assert pt.Clock(curved).warmup == pytest.approx(300, abs=1)
+    # Slow growth over the whole run ends where it ends; the part before is no flat stretch.
+    assert pt.Clock(np.linspace(0.01, 1, 1000)).warmup == 1000
