@@ -28,7 +28,12 @@ def command(
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     list_them: Annotated[bool, typer.Option("--list", help="List experiments and figures.")] = False,
     scale: Annotated[
-        str, typer.Option("--scale", help="quick, paper, or tiny to check an installation.", metavar="SCALE")
+        str,
+        typer.Option(
+            "--scale",
+            help="quick, paper, part of it where that is stored, or tiny to check an installation.",
+            metavar="SCALE",
+        ),
     ] = "quick",
     device: Annotated[
         str | None,
@@ -150,7 +155,7 @@ def _stored(name: str) -> str | None:
     """Return the largest scale at which an experiment's results come with the package."""
     from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
 
-    for scale in ("paper", "quick"):
+    for scale in ("paper", "part", "quick"):
         if EXPERIMENTS[name].path(data_folder(), scale).is_file():
             return scale
     return None

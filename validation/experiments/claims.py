@@ -74,10 +74,11 @@ class Claim:
     def at_scale(self, scale: str) -> Claim:
         """Return the claim as a run at this scale can judge it.
 
-        The papers' own parameters judge everything, the tiniest nothing. In between a claim whose band the
-        theory misses at this scale as well is out of reach, and a failure says nothing about it.
+        The papers' own parameters, of all runs or of some, judge everything, the tiniest nothing. In between
+        a claim whose band the theory misses at this scale as well is out of reach, and a failure says nothing
+        about it.
         """
-        if scale == "paper":
+        if scale in ("paper", "part"):
             return self
         known = self.predicted is not None and math.isfinite(self.predicted)
         missed = known and not self.low <= self.predicted <= self.high  # type: ignore[operator]

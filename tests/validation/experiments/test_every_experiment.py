@@ -17,7 +17,7 @@ FAST = (
     ("initial-ratios", "cosine"),
     ("weight-decay", "adam-weights"),
     ("hard-labels", "schedules"),
-    ("residual-network",),
+    ("residual-network", "residual-uniform"),
 )
 
 #: These share theirs with the negative controls, and run beside them.

@@ -14,7 +14,7 @@ def test_every_figure_of_the_papers_has_an_experiment():
     wanted = {str(k) for k in (1, 2, 3, 4, *range(7, 25))} | {"5ab", "5cd", "6a"}
     assert wanted <= keys
     for e in EXPERIMENTS.values():
-        assert set(e.settings) == set(SCALES)
+        assert set(e.settings) in (set(SCALES), set(SCALES) - {"part"})
         json.dumps(e.settings)
 
 
@@ -29,7 +29,8 @@ def test_parameters_of_the_paper():
     assert (scan["steps"], scan["batch"]) == (2000, 1024)
     assert experiment("sgd-scan").settings["paper"]["rates"][-1] == pytest.approx(10.0)
     assert experiment("initial-ratios").settings["paper"]["steps"] == 100_000
-    assert experiment("residual-network").settings["paper"]["depths"][0] == 6
+    residual = experiment("residual-network").settings["paper"]
+    assert (residual["depths"][0], residual["starts"], residual["steps"]) == (6, "published", 40_000)
 
 
 @pytest.mark.parametrize(
