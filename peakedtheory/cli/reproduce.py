@@ -137,10 +137,12 @@ def _reproduce(
         for section in sections:
             rows = [
                 [_short(c.text), number(c.measured), number(c.error), number(c.predicted),
-                number(c.published), c.verdict] for c in section.claims
+                number(c.published), c.rule, c.statement] for c in section.claims
             ]  # fmt: skip
             print_table(
-                section.experiment.title, ["claim", "measured", "±", "theory", "published", "verdict"], rows
+                section.experiment.title,
+                ["claim", "measured", "±", "theory", "published", "band", "verdict"],
+                rows,
             )
         typer.echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts(sections).items()))
     typer.echo(f"report written to {paths['html']}", err=True)

@@ -55,8 +55,17 @@ def guide(axes: Axes, x: np.ndarray, anchor: tuple[float, float], slope: float, 
         color=GUIDE,
         ls="--",
         lw=1,
-        label=label or f"slope {slope:+.2f}",
+        label=label or f"slope {'-' if slope < 0 else ''}{_fraction(abs(slope))}",
     )
+
+
+def _fraction(value: float) -> str:
+    return "1/3" if abs(3 * value - 1) < 1e-9 else f"{value:.2g}"
+
+
+def legend_below(axes: Axes, columns: int = 3, size: int = 8) -> None:
+    """Put the legend under its axes, where it covers nothing."""
+    axes.legend(fontsize=size, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
 
 
 def shown(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -100,7 +109,10 @@ def tidy(figure: Figure) -> None:
         ):
             if scale != "log" or low <= 0:
                 continue
-            if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1:
+            decades = np.floor(np.log10(high)) - np.ceil(np.log10(low))
+            if decades >= 3:  # ticks between them are most of the time that a figure takes
+                axis.set_minor_locator(mpl.ticker.NullLocator())
+            elif decades >= 1:
                 axis.set_minor_formatter(mpl.ticker.NullFormatter())
             else:
                 axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}"))
