@@ -17,6 +17,7 @@ from peakedtheory.validation.experiments.pythia import experiment as pythia
 from peakedtheory.validation.experiments.residual import experiment as residual
 from peakedtheory.validation.experiments.scans import experiment as scans
 from peakedtheory.validation.experiments.schedules import experiment as schedules
+from peakedtheory.validation.experiments.spectrum import experiment as spectrum
 from peakedtheory.validation.experiments.starts import experiment as starts
 from peakedtheory.validation.experiments.weight_decay import experiment as weight_decay
 from peakedtheory.validation.experiments.weights import experiment as weights
@@ -29,6 +30,7 @@ _MODULES = (
     entropy,
     starts,
     weight_decay,
+    spectrum,
     residual,
     pythia,
     language_models,
