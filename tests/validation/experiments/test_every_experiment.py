@@ -127,10 +127,12 @@ def test_scans_and_their_negative_controls(tmp_path):
     np.testing.assert_allclose(
         data["loss"].values[square], prediction["loss"].values[square], rtol=0.25, atol=1e-2
     )
-    (axes,) = chosen.figures[0].draw(data, prediction).axes
+    figure = chosen.figures[0].draw(data, prediction)
+    (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step t", "loss over its start")
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == [
+        "training", "theory, nothing fitted",
         "cross-entropy, low temperature (β* = 577)", "slope -1/3",
         "cross-entropy, high temperature (β* = 0.577)", "quadratic, low temperature (β* = 577)",
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from peakedtheory._common.style import new_figure
 from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN
 from peakedtheory.validation.experiments.registry import EXPERIMENTS, experiment
 from peakedtheory.validation.experiments.selection import levels, select
-from peakedtheory.validation.report import as_markdown, make_section, number, verdicts
+from peakedtheory.validation.report import as_html, as_markdown, make_section, number, verdicts
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "validation" / "data"
@@ -104,6 +104,13 @@ def figure_of(name, key, prediction=None):
     return data, spec.draw(data, data if prediction is None else prediction)
 
 
+def key_of(figure):
+    """Labels of the one key under all panels, which no panel repeats."""
+    assert not any(axes.get_legend() for axes in figure.axes)
+    (key,) = figure.legends
+    return [text.get_text() for text in key.get_texts()]
+
+
 def points_and_lines(axes):
     points = [line for line in axes.lines if line.get_marker() == "o"]
     lines = [line for line in axes.lines if line.get_marker() == "None" and line.get_linestyle() == "-"]
@@ -116,8 +123,17 @@ def test_figure_4_shows_the_papers_rates_with_units():
     assert [a.get_xlabel() for a in figure.axes] == ["training step t", "training step t", "dynamic time τ"]
     assert loss.get_ylabel() == tau.get_ylabel() == "test loss L (nats)"
     assert beta.get_ylabel() == "inverse temperature β"
-    shown = [text.get_text() for text in loss.get_legend().get_texts()]
-    assert shown == ["η = 0.001", "η = 0.0066", "η = 0.081", "η = 0.53", "slope -1/3"]
+    shown = key_of(figure)
+    assert shown[:7] == [
+        "training",
+        "theory, nothing fitted",
+        "η = 0.001",
+        "η = 0.0066",
+        "η = 0.081",
+        "η = 0.53",
+        "slope -1/3",
+    ]
+    assert set(shown[7:]) == {"slope 0.38", "c₀"}
     points, lines = points_and_lines(loss)
     assert len(points) == len(lines) == 4
     case = select(data, beta_star=data["beta_star"].values.max(), teacher=0)[0]
@@ -177,7 +193,7 @@ def test_alignment_and_curvature_of_stored_weights():
 
 def test_weight_decay_marks_the_best_rate():
     _, figure = figure_of("weight-decay", "5cd")
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    labels = key_of(figure)
     assert [label for label in labels if "best" in label] == ["η = 0.056 (best)"]
     assert [label[:9] for label in labels if label.startswith("η")] == [
         "η = 0.001", "η = 0.005", "η = 0.056", "η = 0.1", "η = 0.56",
@@ -242,5 +258,22 @@ def test_a_section_holds_the_figures_asked_for(plot_format, link, tmp_path):
     lines = as_markdown([section], plot_format).splitlines()
     assert f"{link}Internal energy at high temperature](figure-9.{plot_format})" in lines
     counts = verdicts([section])
-    assert sum(counts.values()) == len(section.claims) == 6
+    assert sum(counts.values()) == len(section.claims) == 8
     assert f"{counts[HOLDS]} holds, {counts[FAILS]} fails, {counts[OPEN]} {OPEN}." in lines
+
+
+def test_the_page_serves_a_phone(tmp_path):
+    """Contents, one section an experiment with its differences and bands, pictures in a palette."""
+    chosen = experiment("entropy")
+    data = chosen.load(DATA, "paper")
+    section = make_section(chosen, data)
+    page = as_html([section])
+    assert "<meta name='viewport' content='width=device-width" in page
+    assert re.findall(r"<nav>.*href='#entropy'", page, re.DOTALL)
+    assert len(re.findall(r"<section id='entropy'>", page)) == 1
+    assert "Differences from the authors" in page
+    claim = section.claims[0]
+    assert f"<td data-label='Band'>{claim.rule}</td>" in page
+    picture = section.figures[0][-1]
+    assert picture[25] == 3  # the colour type of a PNG with a palette
+    assert len(picture) < 40_000

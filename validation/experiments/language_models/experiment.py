@@ -163,7 +163,7 @@ _OLMO2 = {
 EXPERIMENTS = (
     Experiment(
         name="language",
-        title="Language models: peakedness, loss and logit scale against τ",
+        title="Small language models trained here: peakedness, loss and logit scale against τ",
         source="Liu et al. 2026, Section 4 and Appendix C",
         settings={
             "paper": _PYTHIA,

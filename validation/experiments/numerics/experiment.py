@@ -143,8 +143,8 @@ EXPERIMENTS = (
             FigureSpec(
                 "9",
                 "Internal energy at high temperature",
-                "Points: sampled; line: exact; dashed: U = -β. Published: agreement at small β, read off the "
-                "figure.",
+                "Points: sampled; teachers, and so errors, are those of all β: neighbours move together; "
+                "line: exact; dashed: U = -β. Published: agreement at small β, read off the figure.",
                 draw.energy,
             ),
         ),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import COLORS, GUIDE, new_figure
-from peakedtheory.validation.experiments.drawing import guide, legend_below
+from peakedtheory._common.style import COLORS, GUIDE, legend_below, new_figure
+from peakedtheory.validation.experiments.drawing import guide
 from peakedtheory.validation.experiments.pythia.analysis import window_of
 
 if TYPE_CHECKING:

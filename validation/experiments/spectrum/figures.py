@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, new_figure, shades
-from peakedtheory.validation.experiments.drawing import LABELS, curve, guide, legend_below
+from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, legend_below, new_figure, shades
+from peakedtheory.validation.experiments.drawing import LABELS, curve, guide
 from peakedtheory.validation.experiments.selection import levels, select
 from peakedtheory.validation.experiments.spectrum.claims import exponents
 
