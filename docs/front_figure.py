@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from peakedtheory import SGD, student_flow
-from peakedtheory._common.style import COLORS, GUIDE, new_figure, shades
+from peakedtheory._common.style import COLORS, GUIDE, legend_below, new_figure, shades
 from peakedtheory.validation.experiments.registry import experiment
 from peakedtheory.validation.experiments.schedules.analysis import tuned
 
@@ -42,7 +42,7 @@ def draw_scan(axes) -> None:
     axes.text(3e3, 0.8, "τ^(-1/3)", color=GUIDE)
     axes.set(ylim=(1e-3, 8), xlabel="dynamic time τ = Σ η", ylabel="loss (nats)")
     axes.set_title("96 runs of SGD (points) and their theory (lines)")
-    axes.legend(fontsize=7, loc="lower left")
+    legend_below(axes, columns=4)
 
 
 def draw_schedules(axes) -> None:
@@ -60,7 +60,7 @@ def draw_schedules(axes) -> None:
         axes.plot(found.budgets, found.flow, color=COLORS[i], lw=1.2)
     axes.set(xscale="log", yscale="log", xlabel="steps T", ylabel="final loss at the best height (nats)")
     axes.set_title("Schedules that beat the one-third law")
-    axes.legend(fontsize=8)
+    legend_below(axes, columns=2)
 
 
 def main() -> None:

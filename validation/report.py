@@ -22,21 +22,26 @@ from peakedtheory.validation.experiments.drawing import tidy
 if TYPE_CHECKING:
     import xarray
 
-_DPI = 110
+_DPI, _FILE_DPI = 96, 144
 #: Attributes of a results file that the report repeats.
 _MADE = (
     "command", "device", "engine", "dtype", "seed", "peakedtheory_version", "numpy_version", "scipy_version",
     "python_version", "platform", "threads", "run_seconds",
 )  # fmt: skip
+_COLOURS = 64  # of an embedded picture: lines, their edges and white
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2em auto; padding: 0 1em; color: #222;
-} h1, h2, h3 { line-height: 1.2; } h2 { border-top: 1px solid #ccc; padding-top: 1em; margin-top: 2em; }
-table { border-collapse: collapse; margin: 1em 0; font-size: 13px; }
-th, td { border-bottom: 1px solid #ddd; padding: .25em .6em; text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; max-width: 460px; }
-td:last-child, th:last-child { text-align: left; }
-figure { margin: 1em 0; } figure img { max-width: 100%; } figcaption { color: #555; font-size: 13px; }
-.fails { font-weight: 600; } details { font-size: 13px; color: #555; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 0 auto; padding: 1em; color: #222; }
+h1, h2 { line-height: 1.2; } section { border-top: 1px solid #ccc; margin-top: 2em; }
+table { border-collapse: collapse; margin: 1em 0; font-size: 13px; width: 100%; }
+th, td { border-bottom: 1px solid #ddd; padding: .25em .6em; text-align: left; vertical-align: top; }
+figure { margin: 1em 0; } figure img { max-width: 100%; height: auto; }
+figcaption, .differences, details { color: #555; font-size: 13px; overflow-wrap: anywhere; }
+.fails { font-weight: 600; } nav li { margin: .2em 0; }
+@media (max-width: 700px) {
+  th { display: none; } table, tbody, tr, td { display: block; border: 0; padding: .1em 0; }
+  tr { border-bottom: 1px solid #ccc; padding: .5em 0; } td:first-child { font-weight: 600; }
+  td:not(:first-child)::before { content: attr(data-label) ": "; color: #555; }
+}
 """ + " ".join(f".{verdict} {{ color: {colour}; }}" for verdict, colour in VERDICTS.items())
 
 
@@ -76,14 +81,29 @@ def make_section(
         figure = spec.draw(data, prediction)
         tidy(figure)
         picture = io.BytesIO()
-        figure.savefig(picture, dpi=_DPI, format="png")
-        figures.append((spec.key, spec.title, spec.caption, picture.getvalue()))
+        figure.savefig(picture, dpi=_FILE_DPI, format="png")
+        figures.append((spec.key, spec.title, spec.caption, _embedded(picture)))
         if folder is not None:
-            figure.set_layout_engine("none")  # it stays as it has just been laid out
             with atomic_path(folder / f"{file_name(spec.key)}.{plot_format}") as path:
-                figure.savefig(path, dpi=160, format=plot_format)
+                if plot_format == "png":
+                    path.write_bytes(picture.getvalue())
+                else:
+                    figure.set_layout_engine("none")  # it stays as it has just been laid out
+                    figure.savefig(path, format=plot_format)
     claims = tuple(experiment.judge(data, prediction))
     return Section(experiment, dict(data.attrs), claims, tuple(figures))
+
+
+def _embedded(picture: io.BytesIO) -> bytes:
+    """Return a picture as the page holds it: smaller, and in a palette, which takes a third of the bytes."""
+    from PIL import Image  # comes with matplotlib, and is needed here alone
+
+    small = io.BytesIO()
+    image = Image.open(picture).convert("RGB")
+    size = tuple(round(side * _DPI / _FILE_DPI) for side in image.size)
+    image = image.resize(size, Image.Resampling.LANCZOS).quantize(_COLOURS, dither=Image.Dither.NONE)
+    image.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def file_name(key: str) -> str:
@@ -121,6 +141,7 @@ def as_dict(sections: Sequence[Section]) -> dict[str, Any]:
                 "name": section.experiment.name,
                 "title": section.experiment.title,
                 "source": section.experiment.source,
+                "differences": list(section.experiment.differences),
                 "scale": str(section.attributes["scale"]),
                 "settings": json.loads(section.attributes["settings"]),
                 "made_by": _made(section),
@@ -163,13 +184,13 @@ def _row(claim: Claim) -> list[str]:
         number(claim.predicted),
         number(claim.published, claim.published_error),
         claim.rule,
-        claim.verdict,
+        claim.statement,
     ]
 
 
-_COLUMNS = ("Claim", "Measured", "Theory", "Published", "Rule", "Verdict")
+_COLUMNS = ("Claim", "Measured", "Theory", "Published", "Band", "Verdict")
 _LEGEND = (
-    "A claim holds if the measured value with two standard errors lies inside its rule, fails if it lies "
+    "A claim holds if the measured value with two standard errors lies inside its band, fails if it lies "
     "outside, and cannot be told otherwise, or where the run is too short for the claim to apply; it is not "
     "tested where the set-up is not the published one. Theory is evaluated as the measurement was, at the "
     "same points; nothing is fitted unless the claim says so."
@@ -187,8 +208,7 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
             f"`{section.experiment.name}`, scale {section.attributes['scale']}; {section.experiment.source}.",
             "",
         ]
-        if _remarks(section):
-            lines += [_remarks(section), ""]
+        lines += [line for text in (_remarks(section), _differences(section)) if text for line in (text, "")]
         for key, title, caption, _ in section.figures:
             shown = "" if plot_format == "pdf" else "!"  # a page cannot show a PDF, but link to it
             lines += [f"{shown}[{title}]({file_name(key)}.{plot_format})", ""]
@@ -203,6 +223,12 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
     return "\n".join(lines)
 
 
+def _differences(section: Section) -> str:
+    """Return what is not as in the authors' code, as one sentence, or nothing."""
+    listed = section.experiment.differences
+    return f"Differences from the authors' code: {' '.join(listed)}" if listed else ""
+
+
 def _remarks(section: Section) -> str:
     """Return the experiment's notes, and those on these results of it."""
     return " ".join(filter(None, (section.experiment.notes, section.attributes.get("remarks"))))
@@ -213,43 +239,60 @@ def _label(key: str) -> str:
 
 
 def as_html(sections: Sequence[Section]) -> str:
-    """Return the report as one page without external parts."""
+    """Return the report as one page without external parts, for a phone as for a desk."""
     e = html.escape
     counts = verdicts(sections)
     parts = [
         "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>Reproduction report</title>",
-        f"<style>{_STYLE}</style></head><body><h1>Reproduction report</h1><p>{e(_LEGEND)}</p><p>",
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
+        f"<style>{_STYLE}</style></head><body><h1 id='top'>Reproduction report</h1><p>{e(_LEGEND)}</p><p>",
         ", ".join(f"<span class='{_class(v)}'>{count} {e(v)}</span>" for v, count in counts.items()),
-        ".</p><ul>",
-        *(f"<li><a href='#{e(s.experiment.name)}'>{e(s.experiment.title)}</a></li>" for s in sections),
-        "</ul>",
+        ".</p><nav><h2>Contents</h2><ol>",
+        *(_entry(section) for section in sections),
+        "</ol></nav>",
+        *(_section(section) for section in sections),
+        "</body></html>",
     ]
-    for section in sections:
-        scale = e(str(section.attributes["scale"]))
-        parts.append(f"<h2 id='{e(section.experiment.name)}'>{e(section.experiment.title)}</h2>")
+    return "\n".join(parts) + "\n"
+
+
+def _entry(section: Section) -> str:
+    """Return a line of the contents: the experiment, its figures, its verdicts."""
+    e = html.escape
+    keys = ", ".join(_label(key).removeprefix("Figure ") for key, *_ in section.figures)
+    counts = ", ".join(f"{count} {e(v)}" for v, count in verdicts([section]).items() if count)
+    link = f"<a href='#{e(section.experiment.name)}'>{e(section.experiment.title)}</a>"
+    return f"<li>{link} ({e(keys)}): {counts}</li>"
+
+
+def _section(section: Section) -> str:
+    """Return one experiment: what it is, its claims, its figures, and how it was made."""
+    e = html.escape
+    scale, source = e(str(section.attributes["scale"])), e(section.experiment.source)
+    parts = [
+        f"<section id='{e(section.experiment.name)}'><h2>{e(section.experiment.title)}</h2>",
+        f"<p><code>{e(section.experiment.name)}</code>, scale {scale}; {source}. {e(_remarks(section))}</p>",
+    ]
+    if _differences(section):
+        parts.append(f"<p class='differences'>{e(_differences(section))}</p>")
+    parts.append("<table><tbody><tr>" + "".join(f"<th>{e(c)}</th>" for c in _COLUMNS) + "</tr>")
+    for claim in section.claims:
+        kinds = [""] * (len(_COLUMNS) - 1) + [f" class='{_class(claim.verdict)}'"]
+        cells = zip(_COLUMNS, kinds, _row(claim), strict=True)
         parts.append(
-            f"<p><code>{e(section.experiment.name)}</code>, scale {scale}; {e(section.experiment.source)}."
+            "<tr>" + "".join(f"<td data-label='{c}'{k}>{e(cell)}</td>" for c, k, cell in cells) + "</tr>"
         )
-        parts.append(f" {e(_remarks(section))}</p>")
-        for key, title, caption, picture in section.figures:
-            data = base64.b64encode(picture).decode()
-            parts.append(
-                f"<figure><img alt='{e(title)}' src='data:image/png;base64,{data}'>"
-                f"<figcaption><b>{e(_label(key))}. {e(title)}.</b> {e(caption)}</figcaption></figure>"
-            )
-        parts.append("<table><tr>" + "".join(f"<th>{e(c)}</th>" for c in _COLUMNS) + "</tr>")
-        for claim in section.claims:
-            cells = _row(claim)
-            parts.append(
-                "<tr>" + "".join(f"<td>{e(cell)}</td>" for cell in cells[:-1])
-                + f"<td class='{_class(cells[-1])}'>{e(cells[-1])}</td></tr>"
-            )  # fmt: skip
-        made = e(json.dumps(_made(section), ensure_ascii=False))
-        settings = e(str(section.attributes["settings"]))
+    parts.append("</tbody></table>")
+    for key, title, caption, picture in section.figures:
+        data = base64.b64encode(picture).decode()
         parts.append(
-            f"</table><details><summary>How it was made</summary><p>{made}</p><p>{settings}</p></details>"
+            f"<figure><img loading='lazy' alt='{e(title)}' src='data:image/png;base64,{data}'>"
+            f"<figcaption><b>{e(_label(key))}. {e(title)}.</b> {e(caption)}</figcaption></figure>"
         )
-    return "\n".join([*parts, "</body></html>"]) + "\n"
+    made = e(json.dumps(_made(section), ensure_ascii=False))
+    settings = e(str(section.attributes["settings"]))
+    parts.append(f"<details><summary>How it was made</summary><p>{made}</p><p>{settings}</p></details>")
+    return "\n".join([*parts, "<p><a href='#top'>Contents</a></p></section>"])
 
 
 def _class(verdict: str) -> str:

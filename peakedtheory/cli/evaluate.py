@@ -10,7 +10,7 @@ from peakedtheory.cli._common import JsonFlag, OutputFile, PlotFile, print_json,
 from peakedtheory.sampling.results import with_error
 from peakedtheory.validation.language.checkpoints import resolve_revisions
 from peakedtheory.validation.language.figures import draw_evaluation
-from peakedtheory.validation.language.published import PYTHIA_REVISIONS, resolve_schedule
+from peakedtheory.validation.language.published import REVISIONS, resolve_schedule
 from peakedtheory.validation.language.texts import TextSource
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def command(
         str | None,
         typer.Option(
             "--revisions",
-            help="Revisions step128,step256,…; `pythia` for those of the paper; all of a folder by default.",
+            help="Revisions step128,step256,…; `pythia` or `olmo-2-1124-13b` for those of the paper; all of "
+            "a folder by default.",
             metavar="LIST",
         ),
     ] = None,
@@ -76,7 +77,8 @@ def command(
             f"evaluate: must find {error.name}, which is not installed; run pip install 'peakedtheory[lm]'"
         )
         raise ValueError(message) from None
-    names = list(PYTHIA_REVISIONS) if revisions == "pythia" else resolve_revisions(model, revisions)
+    known = REVISIONS.get((revisions or "").lower())
+    names = resolve_revisions(model, revisions) if known is None else list(known)
     rates = resolve_schedule(schedule, model)
     source = TextSource(text, field, split)
     evaluation = Evaluation(model, source, tokens, max_length, batch, tokenizer, dtype, device, cut)

@@ -98,4 +98,4 @@ def command(
         columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
         dataset = to_dataset(columns, {"beta": path.beta}, {}, {})
         save_results(ctx, dataset, output, energies=distribution.name, beta_star=answer.beta_star)
-    save_figure(plot, draw_path, path, answer.beta_star, answer.onset, prediction.exponent)
+    save_figure(plot, draw_path, path, answer.beta_star, answer.onset, prediction.exponent, tau)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from peakedtheory._common.checks import fail
 from peakedtheory._common.progress import reporter
 from peakedtheory.cli._common import JsonFlag, print_json, print_table
 from peakedtheory.validation.experiments.base import SCALES
+
+if TYPE_CHECKING:
+    from peakedtheory.validation.experiments.claims import Claim
 
 _FORMATS = ("png", "svg", "pdf")
 
@@ -28,7 +31,12 @@ def command(
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     list_them: Annotated[bool, typer.Option("--list", help="List experiments and figures.")] = False,
     scale: Annotated[
-        str, typer.Option("--scale", help="quick, paper, or tiny to check an installation.", metavar="SCALE")
+        str,
+        typer.Option(
+            "--scale",
+            help="quick, paper, part of it where that is stored, or tiny to check an installation.",
+            metavar="SCALE",
+        ),
     ] = "quick",
     device: Annotated[
         str | None,
@@ -109,7 +117,7 @@ def _reproduce(
     json: bool,
 ) -> None:
     from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
-    from peakedtheory.validation.report import as_dict, make_section, number, verdicts, write_report
+    from peakedtheory.validation.report import as_dict, make_section, verdicts, write_report
 
     sections = []
     for count, (name, keys) in enumerate(wanted.items(), start=1):
@@ -130,12 +138,11 @@ def _reproduce(
         print_json(as_dict(sections))
     else:
         for section in sections:
-            rows = [
-                [_short(c.text), number(c.measured), number(c.error), number(c.predicted),
-                number(c.published), c.verdict] for c in section.claims
-            ]  # fmt: skip
+            rows = [_lines(claim) for claim in section.claims]
             print_table(
-                section.experiment.title, ["claim", "measured", "±", "theory", "published", "verdict"], rows
+                section.experiment.title,
+                ["claim, and its band", "measured", "±", "theory", "published", "verdict"],
+                rows,
             )
         typer.echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts(sections).items()))
     typer.echo(f"report written to {paths['html']}", err=True)
@@ -150,7 +157,7 @@ def _stored(name: str) -> str | None:
     """Return the largest scale at which an experiment's results come with the package."""
     from peakedtheory.validation.experiments.registry import EXPERIMENTS  # loads matplotlib
 
-    for scale in ("paper", "quick"):
+    for scale in ("paper", "part", "quick"):
         if EXPERIMENTS[name].path(data_folder(), scale).is_file():
             return scale
     return None
@@ -191,6 +198,20 @@ def _list(json: bool) -> None:
     print_table(
         "Experiments and their figures", ["experiment", "figure", "title", "source", "stored results"], rows
     )
+
+
+def _lines(claim: Claim) -> list[str]:
+    """Return the cells of a claim: below it stands its band, below the verdict how far its target lies."""
+    from peakedtheory.validation.report import number  # loads matplotlib
+
+    return [
+        f"{_short(claim.text)}\n  {_short(claim.rule)}",
+        number(claim.measured),
+        number(claim.error),
+        number(claim.predicted),
+        number(claim.published),
+        claim.statement.replace(" within the band, ", "\n"),
+    ]
 
 
 def _short(text: str) -> str:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peakedtheory._common.binning import bin_means
-from peakedtheory._common.style import COLORS, EXACT, GUIDE, SHADE, current_axes, new_figure
+from peakedtheory._common.style import (
+    COLORS,
+    EXACT,
+    GUIDE,
+    SHADE,
+    current_axes,
+    new_figure,
+    plain_ticks,
+)
 from peakedtheory.curves.collapse import Collapse, CollapseComparison
 from peakedtheory.curves.comparison import LawComparison
 from peakedtheory.curves.curve import LossCurve, Times
@@ -42,13 +50,13 @@ def draw_fits(fits: Sequence[LossCurveFit], curves: Sequence[LossCurve] | None =
     """
     whole = fits[0].curves if curves is None else curves
     time = fits[0].law.time if all(fit.law.time == fits[0].law.time for fit in fits) else "step"
-    figure, panels = new_figure(1, 2, width=7.0, height=3.2)
+    figure, panels = new_figure(1, 2, width=8.4, height=3.2)
     top, bottom = panels[:, 0]
     bottom.sharex(top)
     one_law = len(fits) == 1
     for i, curve in enumerate(whole):
         color = COLORS[i % len(COLORS)] if one_law else GUIDE
-        _dots(top, _time(curve, time), curve.loss, color, curve.name if one_law or i == 0 else None)
+        _dots(top, _time(curve, time), curve.loss, color, curve.name)
     limit = 1e-6
     for j, fit in enumerate(fits):
         for i, curve in enumerate(whole):
@@ -72,7 +80,7 @@ def draw_fits(fits: Sequence[LossCurveFit], curves: Sequence[LossCurve] | None =
     for axes in (top, bottom):
         axes.axvspan(low, high, color=SHADE, lw=0, zorder=0)
     _frame(top, whole, time, low)
-    top.legend(fontsize=8)
+    top.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     bottom.axhline(0.0, color=GUIDE, lw=0.8)
     bottom.set(xlabel=_TIMES[time], ylabel="residual, 100 ln(L/law)", ylim=(-limit, limit))
     name = (whole[0].name or "loss curve") if len(whole) == 1 else f"{len(whole)} curves"
@@ -99,7 +107,7 @@ def plot_collapse(collapse: Collapse, axes: matplotlib.axes.Axes | None = None) 
     axes.set_xscale("log")
     axes.set_xlim(1.03 * collapse.levels.max(), collapse.levels.min() / 1.03)
     for axis in (axes.xaxis, axes.yaxis):
-        _plain_ticks(axis)
+        plain_ticks(axis)
     return axes
 
 
@@ -119,13 +127,13 @@ def draw_collapse(comparison: CollapseComparison, curves: Sequence[LossCurve]) -
         )
         top.set_xlim(0.8 * shown.min(), 1.25 * shown.max())
         top.set_ylim(0.95 * min(c.loss.min() for c in curves), 1.15 * level)
-        _plain_ticks(top.yaxis)
+        plain_ticks(top.yaxis)
         plot_collapse(collapse, bottom)
     known = np.concatenate([comparison.tau.deviation, comparison.step.deviation])
     reach = max(float(np.abs(known[~np.isnan(known)]).max(initial=0.0)), 1e-3)
     for axes in panels[1]:
         axes.set_ylim(math.exp(-1.1 * reach), math.exp(1.1 * reach))
-        _plain_ticks(axes.yaxis)
+        plain_ticks(axes.yaxis)
     panels[0, 0].legend(fontsize=8)
     figure.suptitle(comparison.verdict.split(" (")[0], fontsize=10)
     return figure
@@ -172,25 +180,4 @@ def _frame(axes: matplotlib.axes.Axes, curves: Sequence[LossCurve], time: str, l
     span = (losses.max() / losses.min()) ** 0.05
     axes.set_ylim(losses.min() / span, losses.max() * span)
     for axis in (axes.xaxis, axes.yaxis):
-        _plain_ticks(axis)
-
-
-def _plain_ticks(axis: Any) -> None:
-    """Write 2, 3, 5 and not powers of ten on an axis of less than two decades."""
-    # matplotlib is loaded only where something is drawn
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    low, high = sorted(axis.get_view_interval())
-    if low <= 0 or high > 100.0 * low:
-        return
-    decades = 10.0 ** np.arange(math.floor(math.log10(low)), math.log10(high) + 1)
-    step = 10.0 ** math.floor(math.log10((high - low) / 3.0))
-    step *= next((m for m in (1, 2, 5) if (high - low) / (m * step) <= 7), 10)
-    even = np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
-    scales = [
-        np.outer(decades, m).ravel() for m in ((1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 7))
-    ]
-    ticks = next((s for s in scales if np.count_nonzero((s >= low) & (s <= high)) >= 4), even)
-    axis.set_major_locator(FixedLocator([float(tick) for tick in ticks]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+        plain_ticks(axis)

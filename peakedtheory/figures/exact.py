@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, new_figure
+from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, legend_below, new_figure
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.entropy import EntropyMatch
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
@@ -16,6 +16,10 @@ from peakedtheory.exact.thermodynamics import Thermodynamics, thermodynamics
 if TYPE_CHECKING:
     import matplotlib.axes
     from matplotlib.figure import Figure
+
+
+#: Matches of an entropy that are named beside their points; more would lie on each other.
+_MOST_NAMED = 6
 
 
 def plot_thermodynamics(
@@ -54,7 +58,7 @@ def plot_thermodynamics(
         ylabel="energy, entropy",
         title=f"n = {result.n:.0f}, {result.energies.name}",
     )
-    axes.legend()
+    legend_below(axes)
     return axes
 
 
@@ -73,7 +77,9 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     centre = low.crossover if math.isfinite(low.crossover) else 1.0 / low.energies.scale
     beta = np.geomspace(0.03 * centre, 30.0 * centre, 160 if low.energies.core is STANDARD_NORMAL else 50)
     exact = thermodynamics(beta, low.n, low.energies)
-    figure, ((left, middle, right),) = new_figure(3)
+    figure, ((left, middle, right),) = new_figure(3, height=4.2)
+    for axes in (left, middle, right):
+        axes.axvline(centre, color=GUIDE, lw=1, ls="-.", label="crossover")
     left.plot(beta, exact.internal_energy, color=EXACT, lw=2, label="U exact")
     left.plot(beta, exact.free_energy, color=EXACT, lw=2, ls="--", label="F exact")
     energy, entropy = np.asarray(exact.internal_energy), np.asarray(exact.entropy)
@@ -88,14 +94,14 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
             middle.plot(b, series.entropy(b), color=color, lw=1.2, label=f"{name}, order {series.order}")
     left.axhline(-low.coefficients[0], color=GUIDE, lw=1, ls=":", label="-c₀ = -⟨max(-ε)⟩")
     left.set(xscale="log", xlabel="inverse temperature β", ylabel="energy", title="Free and internal energy")
-    left.legend(fontsize=8, loc="lower right")
+    legend_below(left, columns=2)
     middle.plot(beta, exact.entropy, color=EXACT, lw=2, label="exact", zorder=0)
     middle.axhline(math.log(low.n), color=GUIDE, lw=1, ls=":", label="ln n")
     middle.set(
         xscale="log", yscale="log", xlabel="inverse temperature β", ylabel="entropy S (nats)", title="Entropy"
     )
     middle.set_ylim(0.5 * entropy[entropy > 0].min(), 3.0 * math.log(low.n))
-    middle.legend(fontsize=8)
+    legend_below(middle, columns=2)
     for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
         orders = [
             k
@@ -115,11 +121,7 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
         ylabel="|F expansion / F exact - 1|",
         title="Error of the expansions",
     )
-    right.legend(fontsize=7, ncols=2, loc="lower left")
-    for axes in (left, middle, right):
-        axes.axvline(centre, color=GUIDE, lw=1, ls="-.")
-        place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "rotation": 90}
-        axes.annotate("crossover ", (centre, 0.985), fontsize=8, color=GUIDE, **place)
+    legend_below(right, columns=3)
     figure.suptitle(f"n = {low.n:.0f} i.i.d. {low.energies.name} energies")
     return figure
 
@@ -158,7 +160,8 @@ def draw_entropy(match: EntropyMatch, crossover: float) -> Figure:
     for i, (h, b) in enumerate(zip(targets, stars, strict=True)):
         axes.plot([0, b, b], [h, h, 0], color=COLD, lw=1, ls="--")
         axes.plot(b, h, "o", color=COLD, label="S(β*) = H" if i == 0 else None)
-        axes.annotate(f" β* = {b:.4g} at H = {h:g}", (b, h), fontsize=9, va="bottom", color=COLD)
+        if targets.size <= _MOST_NAMED:
+            axes.annotate(f" β* = {b:.4g} at H = {h:g}", (b, h), fontsize=9, va="bottom", color=COLD)
     if math.isfinite(crossover):
         axes.axvline(crossover, color=GUIDE, lw=1, ls="-.", label=f"crossover β = {crossover:.4g}")
     axes.set(
@@ -168,5 +171,5 @@ def draw_entropy(match: EntropyMatch, crossover: float) -> Figure:
         ylim=(0, None),
         title="Entropy matching",
     )
-    axes.legend()
+    legend_below(axes)
     return figure

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import COLD, EXTRA, GUIDE, SHADE, WARM, current_axes, new_figure
+from peakedtheory._common.style import COLD, EXTRA, GUIDE, SHADE, WARM, current_axes, legend_below, new_figure
 from peakedtheory.dynamics.aligned_path import AlignedPath
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.regimes import TOLERANCE, stretches
@@ -43,7 +44,7 @@ def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> ma
     axes.set_ylim(0.5 * loss[show].min(), 2.0 * loss[show].max())
     _shade(axes, flow)
     axes.set(xlabel="dynamic time τ", ylabel="loss (nats)", title="Loss")
-    axes.legend(fontsize=8)
+    legend_below(axes)
     return axes
 
 
@@ -65,7 +66,7 @@ def draw_run(flow: StudentFlow) -> Figure:
     for axes in (middle, right):
         _shade(axes, flow)
         axes.set_xlabel("dynamic time τ")
-        axes.legend(fontsize=8)
+        legend_below(axes)
     star = "∞" if math.isinf(flow.beta_star) else f"{flow.beta_star:g}"
     figure.suptitle(f"n = {flow.n:.0f}, β* = {star}")
     return figure
@@ -74,9 +75,10 @@ def draw_run(flow: StudentFlow) -> Figure:
 def draw_schedule(schedules: dict[str, Clock]) -> Figure:
     """Return a figure of learning rates against the fraction of the run, over four decades."""
     figure, ((axes,),) = new_figure(1, width=5.6, height=4.0)
-    for name, plan in schedules.items():
+    styles = itertools.cycle(("-", "--", "-.", (0, (1, 1))))
+    for (name, plan), style in zip(schedules.items(), styles, strict=False):
         done = (np.arange(plan.steps) + 0.5) / plan.steps
-        axes.semilogy(done, np.where(plan.rates > 0, plan.rates, np.nan), lw=1.4, label=name)
+        axes.semilogy(done, np.where(plan.rates > 0, plan.rates, np.nan), lw=1.6, ls=style, label=name)
     highest = max(float(plan.rates.max()) for plan in schedules.values())
     axes.set(
         xlabel="fraction of the run",
@@ -84,7 +86,7 @@ def draw_schedule(schedules: dict[str, Clock]) -> Figure:
         ylim=(1e-4 * highest, 2.0 * highest),
         title="Each schedule at its best height, best first",
     )
-    axes.legend(fontsize=8, loc="lower left")
+    legend_below(axes)
     return figure
 
 
@@ -99,8 +101,13 @@ def _shade(axes: matplotlib.axes.Axes, flow: StudentFlow) -> None:
             label = "_nolegend_"
 
 
-def draw_path(path: AlignedPath, beta_star: float, onset: float, exponent: float) -> Figure:
-    """Return a figure of the aligned flow from zero, with its asymptotic exponent, both ends shaded."""
+def draw_path(
+    path: AlignedPath, beta_star: float, onset: float, exponent: float, moment: float | None = None
+) -> Figure:
+    """Return a figure of the aligned flow from zero, with its asymptotic exponent, both ends shaded.
+
+    A dynamic time that is asked about is marked.
+    """
     figure, ((left, right),) = new_figure(2)
     left.loglog(path.tau, path.loss, color=COLD, label="loss")
     high = float(path.loss.max())
@@ -115,10 +122,12 @@ def draw_path(path: AlignedPath, beta_star: float, onset: float, exponent: float
     start = float(path.tau[np.argmin(np.abs(path.beta - onset))])
     end = float(path.tau[np.argmin(np.abs(path.beta - 0.5 * beta_star))])
     for axes in (left, right):
-        axes.axvspan(path.tau[0], start, color=WARM, alpha=0.12, lw=0, label="β < c₀: high temperature")
+        axes.axvspan(path.tau[0], start, color=WARM, alpha=0.15, lw=0, label="β < c₀: high temperature")
         if math.isfinite(beta_star):
             end = max(start, end)
-            axes.axvspan(end, path.tau[-1], color=EXTRA, alpha=0.12, lw=0, label="β > β*/2: the end")
+            axes.axvspan(end, path.tau[-1], color=COLD, alpha=0.15, lw=0, label="β > β*/2: the end")
         axes.set(xlabel="dynamic time τ", xlim=(path.tau[0], path.tau[shown][-1]))
-        axes.legend(fontsize=8)
+        if moment is not None:
+            axes.axvline(moment, color=EXTRA, lw=1.4, label=f"τ = {moment:.4g}")
+        legend_below(axes, columns=2)
     return figure

@@ -30,6 +30,7 @@ FORMAT = 1
 #: Scales and what they are for.
 SCALES = {
     "paper": "the papers' own parameters",
+    "part": "fewer runs of the papers' own parameters, where all of them need a GPU; few experiments have it",
     "quick": "a few minutes at most on two processor cores",
     "tiny": "seconds; checks that everything runs, decides nothing",
 }
@@ -114,8 +115,12 @@ class Experiment:
     figures : tuple of FigureSpec
     notes : str
         What a reader of the numbers should know.
+    differences : tuple of str
+        What is not as in the authors' code: everything that a reader of the verdicts has to know.
     packages : callable
         (settings) -> names of the optional packages that the simulation imports.
+    former : mapping
+        Values of settings before results files named them, so that an older file is refused by what differs.
     """
 
     name: str
@@ -127,7 +132,9 @@ class Experiment:
     claims: Callable[[xarray.Dataset, xarray.Dataset], list[Claim]]
     figures: tuple[FigureSpec, ...]
     notes: str = ""
+    differences: tuple[str, ...] = ()
     packages: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+    former: Mapping[str, Any] = field(default_factory=dict)
 
     def require(self, scale: str) -> None:
         """Raise ValueError where a package that the simulation imports is not installed."""
@@ -245,14 +252,25 @@ class Experiment:
         for name in ("experiment", "scale", "results_format", "settings_digest"):
             found = data.attrs.get(name)
             if found != expected[name]:
-                what = {"results_format": "format version", "settings_digest": "settings"}.get(name, name)
+                what = {"results_format": f"format version {FORMAT}", "settings_digest": "these settings"}
+                if name == "settings_digest":
+                    found = self._other_settings(data.attrs.get("settings", "{}"), scale) or found
                 fail(
                     "results",
-                    f"{path.name} must have {what} {expected[name]}",
+                    f"{path.name} must have {what.get(name, f'{name} {expected[name]}')}",
                     f"{found}",
                     "it is the file of something else: use another folder, or delete it and run again",
                 )
         return data
+
+    def _other_settings(self, stored: str, scale: str) -> str:
+        """Return which settings of a file differ from those of a scale, with both values."""
+        found, mine = {**self.former, **json.loads(stored)}, dict(self.settings[scale])
+        return "; ".join(
+            f"{key} = {found.get(key)!r} and not {mine.get(key)!r}"
+            for key in dict.fromkeys([*mine, *found])
+            if found.get(key) != mine.get(key)
+        )
 
     def at(self, **changes: Any) -> Experiment:
         """Return a copy whose settings differ at every scale, for use from Python."""

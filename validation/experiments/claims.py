@@ -2,6 +2,8 @@
 
 A claim is a band for one number. The measured value with two standard errors lies inside the band (holds),
 outside it (fails), or neither (cannot be told): an equivalence test, so that large errors never confirm.
+Where the value differs by more than two of its errors from what it is compared with, the statement of a claim
+that holds says so: a wide band confirms nothing in silence.
 A smaller setting than the paper's cannot refute it where the theory itself, evaluated there, lies outside.
 A set-up that is not the paper's judges no claim of the paper, however long it runs.
 """
@@ -43,6 +45,8 @@ class Claim:
         Whether the run is long enough for the claim to apply.
     lacks : str
         Part of the claim's own set-up that the run replaces by another: the claim is not tested then.
+    target : float or None
+        The value that the claim is about, inside the band, where it is about one.
     """
 
     text: str
@@ -56,6 +60,21 @@ class Claim:
     published_error: float | None = None
     reachable: bool = True
     lacks: str = ""
+    target: float | None = None
+
+    @property
+    def apart(self) -> float:
+        """How many of its errors the measured value lies from the target; NaN where there is none."""
+        if self.target is None or not self.error > 0:
+            return math.nan
+        return abs(self.measured - self.target) / self.error
+
+    @property
+    def statement(self) -> str:
+        """The verdict, and beside one that holds how far from its target a wide band lets the value be."""
+        if self.verdict == HOLDS and self.apart > 2:
+            return f"{HOLDS} within the band, {self.apart:.1f} errors from {self.target:.4g}"
+        return self.verdict
 
     @property
     def verdict(self) -> str:
@@ -74,10 +93,11 @@ class Claim:
     def at_scale(self, scale: str) -> Claim:
         """Return the claim as a run at this scale can judge it.
 
-        The papers' own parameters judge everything, the tiniest nothing. In between a claim whose band the
-        theory misses at this scale as well is out of reach, and a failure says nothing about it.
+        The papers' own parameters, of all runs or of some, judge everything, the tiniest nothing. In between
+        a claim whose band the theory misses at this scale as well is out of reach, and a failure says nothing
+        about it.
         """
-        if scale == "paper":
+        if scale in ("paper", "part"):
             return self
         known = self.predicted is not None and math.isfinite(self.predicted)
         missed = known and not self.low <= self.predicted <= self.high  # type: ignore[operator]
@@ -96,7 +116,9 @@ class Claim:
             "low": self.low,
             "high": self.high,
             "rule": self.rule,
+            "target": self.target,
             "verdict": self.verdict,
+            "statement": self.statement,
         }
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
@@ -128,4 +150,5 @@ def near(
         published_error,
         reachable,
         lacks,
+        target,
     )

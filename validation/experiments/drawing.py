@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from peakedtheory._common.style import GUIDE, shades
+from peakedtheory._common.style import EXACT, GUIDE, shades
 from peakedtheory.exact.expansions import low_temperature_expansion
 from peakedtheory.validation.experiments.selection import CLASSES
 
@@ -55,8 +55,29 @@ def guide(axes: Axes, x: np.ndarray, anchor: tuple[float, float], slope: float, 
         color=GUIDE,
         ls="--",
         lw=1,
-        label=label or f"slope {slope:+.2f}",
+        label=label or f"slope {'-' if slope < 0 else ''}{_fraction(abs(slope))}",
     )
+
+
+def _fraction(value: float) -> str:
+    return "1/3" if abs(3 * value - 1) < 1e-9 else f"{value:.2g}"
+
+
+def keyed(
+    figure: Figure, points: str = "training", lines: str = "theory, nothing fitted", columns: int = 5
+) -> None:
+    """Put one key under all panels: what points and lines are, and every label of the panels once."""
+    styles = [({"marker": "o", "ls": "", "ms": 4}, points), ({"ls": "-", "lw": 1.2}, lines)]
+    handles: list[Any] = [
+        mpl.lines.Line2D([], [], color=EXACT, **style) for style, meaning in styles if meaning
+    ]
+    labels = [meaning for _, meaning in styles if meaning]
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            if label not in labels:
+                handles.append(handle)
+                labels.append(label)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
 def shown(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -89,18 +110,21 @@ def columns_for(count: int) -> int:
 
 def tidy(figure: Figure) -> None:
     """Label decades only on long logarithmic axes, 2 and 5 besides on short ones; enlarge legends' dots."""
-    for axes in figure.axes:
-        legend = axes.get_legend()
-        for handle in legend.legend_handles if legend is not None else []:
+    for legend in [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]:
+        for handle in legend.legend_handles:
             if isinstance(handle, mpl.lines.Line2D) and handle.get_marker() == "o":
                 handle.set_markersize(5)
+    for axes in figure.axes:
         for axis, (low, high), scale in (
             (axes.xaxis, axes.get_xlim(), axes.get_xscale()),
             (axes.yaxis, axes.get_ylim(), axes.get_yscale()),
         ):
             if scale != "log" or low <= 0:
                 continue
-            if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1:
+            decades = np.floor(np.log10(high)) - np.ceil(np.log10(low))
+            if decades >= 3:  # ticks between them are most of the time that a figure takes
+                axis.set_minor_locator(mpl.ticker.NullLocator())
+            elif decades >= 1:
                 axis.set_minor_formatter(mpl.ticker.NullFormatter())
             else:
                 axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}"))

@@ -18,7 +18,7 @@ from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.validation.experiments.base import RunContext, Settings
 from peakedtheory.validation.experiments.claims import Claim
-from peakedtheory.validation.experiments.comparison import agreement
+from peakedtheory.validation.experiments.comparison import agreement, small_sample
 from peakedtheory.validation.experiments.selection import CLASSES, WIDTH
 from peakedtheory.validation.training.cases import Case
 
@@ -155,7 +155,9 @@ def per_case_error(measured: np.ndarray, predicted: np.ndarray) -> tuple[float, 
     values = values[np.isfinite(values)]
     if not values.size:
         return math.nan, math.nan
-    error = 1.25 * float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
+    if values.size < 2:
+        return float(np.median(values)), math.nan
+    error = 1.25 * small_sample(values.size) * float(values.std(ddof=1)) / math.sqrt(values.size)
     return float(np.median(values)), error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from peakedtheory._common.checks import fail
@@ -12,9 +13,11 @@ from peakedtheory.validation.experiments.hard_labels import experiment as hard_l
 from peakedtheory.validation.experiments.language_models import experiment as language_models
 from peakedtheory.validation.experiments.numerics import experiment as numerics
 from peakedtheory.validation.experiments.other_energies import experiment as other_energies
+from peakedtheory.validation.experiments.pythia import experiment as pythia
 from peakedtheory.validation.experiments.residual import experiment as residual
 from peakedtheory.validation.experiments.scans import experiment as scans
 from peakedtheory.validation.experiments.schedules import experiment as schedules
+from peakedtheory.validation.experiments.spectrum import experiment as spectrum
 from peakedtheory.validation.experiments.starts import experiment as starts
 from peakedtheory.validation.experiments.weight_decay import experiment as weight_decay
 from peakedtheory.validation.experiments.weights import experiment as weights
@@ -27,7 +30,9 @@ _MODULES = (
     entropy,
     starts,
     weight_decay,
+    spectrum,
     residual,
+    pythia,
     language_models,
     hard_labels,
     other_energies,
@@ -84,7 +89,10 @@ def find(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _aliases(key: str) -> set[str]:
-    """`5ab` is also 5, 5a and 5b."""
+    """`5ab` is also 5, 5a and 5b; `25-27` is also 25, 26 and 27."""
+    if re.fullmatch(r"\d+-\d+", key):
+        first, last = map(int, key.split("-"))
+        return {key, *(str(number) for number in range(first, last + 1))}
     digits = key.rstrip("abcdefgh") if key[:1].isdigit() else key
     letters = key[len(digits) :]
     return {key, digits, *(digits + letter for letter in letters)} if letters else {key}

@@ -116,13 +116,17 @@ def combine_runs(curves: Mapping[str, xarray.Dataset]) -> xarray.Dataset:
     )
 
 
-def from_evaluations(evaluated: Mapping[str, tuple[xarray.Dataset, Clock]]) -> xarray.Dataset:
+def from_evaluations(
+    evaluated: Mapping[str, tuple[xarray.Dataset, Clock]], first_fitted_step: int = FIRST_FITTED_STEP
+) -> xarray.Dataset:
     """Return evaluated checkpoints of several models as one table.
 
     Parameters
     ----------
     evaluated : mapping of str to (Dataset, Clock)
         By name: what `evaluate_revisions` returns, and the learning rates of the run.
+    first_fitted_step : int
+        First step of fits.
     """
     import xarray
 
@@ -137,7 +141,7 @@ def from_evaluations(evaluated: Mapping[str, tuple[xarray.Dataset, Clock]]) -> x
     variables["final_entropy_histogram"] = (("run", "entropy_bin"), histograms.astype(np.int32))
     first = next(iter(tables.values()))
     settings = [json.dumps({"schedule": schedule.name}) for _, schedule in evaluated.values()]
-    attributes = {"vocabulary": first.attrs["vocabulary"], "first_fitted_step": FIRST_FITTED_STEP}
+    attributes = {"vocabulary": first.attrs["vocabulary"], "first_fitted_step": first_fitted_step}
     return xarray.Dataset(
         variables,
         {"run": list(tables), "settings": ("run", settings), "entropy_bin": first.entropy_bin.values},

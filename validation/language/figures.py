@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import COLD, COLORS, EXACT, EXTRA, GUIDE, WARM, new_figure
+from peakedtheory._common.style import COLD, COLORS, EXACT, EXTRA, GUIDE, WARM, legend_below, new_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -42,7 +42,7 @@ def draw_evaluation(result: xarray.Dataset, title: str = "") -> Figure:
         axes.set(xlabel=label)
         if x.size > 1 and (x > 0).all():
             axes.set_xscale("log")
-        axes.legend(fontsize=8)
+        legend_below(axes, columns=2)
     figure.suptitle(title)
     return figure
 
@@ -73,18 +73,19 @@ def draw_scaling(table: xarray.Dataset, summary: xarray.Dataset) -> Figure:
     summary : xarray.Dataset
         What `analysis.summarise` returns for them.
     """
-    figure, ((upper, upper_right), (lower, lower_right)) = new_figure(2, 2)
+    figure, ((upper, upper_right), (lower, lower_right)) = new_figure(2, 2, height=4.8)
     for run, color in zip(table.run.values, itertools.cycle(COLORS), strict=False):
         one, found = table.sel(run=run), summary.sel(run=run)
         kept = (one.step.values > 0) & np.isfinite(one.step.values)
         tau = one.tau.values[kept]
         floor = float(found.floor) if float(found.floor) > 2.0 * float(found.floor_error) else 0.0
-        alpha = f"{float(found.alpha):.2f} ± {float(found.alpha_error):.2f}"
-        alpha += f", L∞ = {floor:.2f}" if floor else ", L∞ unknown"
+        alpha = f"{float(found.alpha):.2f} ± {float(found.alpha_error):.2f}, L∞ = {floor:.2f}"
+        if not floor:
+            alpha = "undetermined"
         style = {"color": color, "marker": "o", "ms": 2.5, "lw": 1.0}
         upper.plot(tau, one.loss.values[kept] - floor, label=f"{run}: α = {alpha}", **style)
         growth = f"{float(found.growth):.2f} ± {float(found.growth_error):.2f}"
-        upper_right.plot(tau, one.logit_std.values[kept], label=f"γ = {growth}", **style)
+        upper_right.plot(tau, one.logit_std.values[kept], label=f"{run}: γ = {growth}", **style)
         lower.plot(tau, one.beta_star.values[kept] / float(summary.c0), **style)
         share = one.final_entropy_histogram.values / one.final_entropy_histogram.values.sum()
         lower_right.plot(table.entropy_bin.values, np.cumsum(share), color=color, lw=1.2)
@@ -96,14 +97,14 @@ def draw_scaling(table: xarray.Dataset, summary: xarray.Dataset) -> Figure:
     lower.set(ylabel="β*/c₀", title="I.i.d. Gaussian logits of the same mean entropy", ylim=(0, None))
     for axes in (upper, upper_right, lower):
         axes.set(xlabel="dynamic time τ = Σ η", xscale="log")
-        axes.legend(fontsize=6)
+        legend_below(axes, columns=1, size=7)
     edge = float(summary.entropy_at_c0)
     lower_right.axvline(edge, color=GUIDE, lw=1, ls="-.", label=f"S(β = c₀) = {edge:.3g}")
     lower_right.set(
         xlabel="entropy of a prediction (nats)", ylabel="share of tokens below", title="End of the runs"
     )
-    lower_right.legend(fontsize=8)
-    figure.suptitle(f"{int(table.attrs['vocabulary'])} token types")
+    legend_below(lower_right)
+    figure.suptitle(f"{table.sizes['run']} runs, {int(table.attrs['vocabulary'])} token types")
     return figure
 
 
@@ -122,7 +123,7 @@ def draw_losses(table: xarray.Dataset) -> Figure:
     for axes in (left, right):
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
-    left.legend(fontsize=8)
+        legend_below(axes)
     return figure
 
 

@@ -4,7 +4,9 @@ Pythia (Biderman et al. 2023, Table 6 and the published configurations): Adam, 1
 cosine to 10 % of the peak. OLMo (Groeneveld et al. 2024, Section 3 and the published configurations): AdamW,
 4.2 million tokens a step; 1B: warmup over 2,000 steps, cosine to 10 % at step 739,328; 7B: warmup over 5,000
 steps, linear to 10 % at 2·10¹² tokens. OLMo's warmup starts at 10 % of the peak and is taken from zero here:
-100 steps' worth of τ for 1B, 250 for 7B.
+100 steps' worth of τ for 1B, 250 for 7B. OLMo 2 13B (OLMo team 2025 and the published configuration
+of stage 1): AdamW, 2,048 × 4,096 tokens a step, warmup over 1,000 steps, cosine to 10 % at 5·10¹² tokens. Its
+peak is the paper's 9·10⁻⁴, at a tenth of which stage 2 goes on; the configuration of stage 1 says 3·10⁻⁴.
 """
 
 from __future__ import annotations
@@ -28,12 +30,21 @@ _PYTHIA_PEAKS = {
     "12b": 1.2e-4,
 }
 #: Names that `named_schedule` knows.
-NAMES = (*(f"pythia-{size}" for size in _PYTHIA_PEAKS), "olmo-1b", "olmo-7b")
+NAMES = (*(f"pythia-{size}" for size in _PYTHIA_PEAKS), "olmo-1b", "olmo-7b", "olmo-2-1124-13b")
 #: Checkpoints that Liu et al. 2026 (Section D.7) evaluated, evenly spaced on a logarithmic scale.
 PYTHIA_REVISIONS = tuple(
     f"step{step}"
     for step in (128, 256, 512, 1000, 2000, 3000, 6000, 12000, 16000, 32000, 48000, 79000, 143000)
 )
+#: Stage-1 checkpoints of OLMo 2 13B of the paper's Fig. 6d; branches name their tokens, in 10⁹, rounded up.
+OLMO2_REVISIONS = tuple(
+    f"stage1-step{step}-tokens{-(-step * 2048 * 4096 // 10**9)}B"
+    for step in (
+        1100, 5000, 7000, 12000, 19850, 31000, 48000, 72000, 107500, 167000, 239000, 358000, 596057,
+    )
+)  # fmt: skip
+#: Sets of revisions by the name that commands know them by.
+REVISIONS = {"pythia": PYTHIA_REVISIONS, "olmo-2-1124-13b": OLMO2_REVISIONS}
 
 
 def named_schedule(name: str) -> Clock | None:
@@ -54,6 +65,8 @@ def named_schedule(name: str) -> Clock | None:
         return warmup_cosine(4e-4, 739_328, 2000, 4e-5)
     if short == "olmo-7b":
         return power_decay(3e-4, 476_837, 1.0, 5000, 3e-5)
+    if short == "olmo-2-1124-13b":
+        return warmup_cosine(9e-4, 596_057, 1000, 9e-5)
     peak = _PYTHIA_PEAKS.get(short.removeprefix("pythia-")) if short.startswith("pythia-") else None
     return None if peak is None else warmup_cosine(peak, _PYTHIA_STEPS, _PYTHIA_STEPS // 100, 0.1 * peak)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, real_number, whole_number
+from peakedtheory._common.checks import fail, real_array, real_number, whole_number
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
@@ -47,6 +47,9 @@ class Case:
         Decoupled decay ω: weights lose the fraction η ω per step; with Adam that is AdamW.
     teacher : int
         Seed of W*.
+    spectrum : float or sequence of float, optional
+        Singular values that W* is given, largest first, up to a factor that keeps its Frobenius norm: as many
+        as inputs, or the exponent a >= 0 of i^-a. None leaves W* as it is drawn.
     seed : int
         Seed of the inputs and of the student's start.
     hard_labels : bool
@@ -74,6 +77,7 @@ class Case:
     seed: int = 0
     hard_labels: bool = False
     loss: str = "kl"
+    spectrum: float | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if type(self.optimizer) not in NAMES:
@@ -88,6 +92,8 @@ class Case:
         whole_number("width", self.optimizer.width, 1, _LARGEST_WIDTH)
         for name in ("teacher", "seed"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 0, 2**63))
+        if self.spectrum is not None:
+            self._check_spectrum()
         self._consistent()
 
     def _number(self, name: str, *, positive: bool = False, infinite: bool = False) -> None:
@@ -96,6 +102,21 @@ class Case:
         if value < 0 or (positive and value == 0) or (np.isinf(value) and not infinite):
             fail(name, rule, f"{getattr(self, name)}", "correct it")
         object.__setattr__(self, name, value)
+
+    def _check_spectrum(self) -> None:
+        values = real_array("spectrum", self.spectrum)
+        if values.ndim == 0:
+            self._number("spectrum")
+            return
+        rule = f"must be an exponent, or {self.width} numbers >= 0 that are not all zero, one an input"
+        if (
+            values.shape != (self.width,)
+            or not np.isfinite(values).all()
+            or values.min() < 0
+            or not values.any()
+        ):
+            fail("spectrum", rule, f"{values.size} numbers of shape {values.shape}", "correct it")
+        object.__setattr__(self, "spectrum", tuple(values.tolist()))
 
     def _consistent(self) -> None:
         if np.isinf(self.beta_star) and not self.hard_labels:
@@ -130,15 +151,42 @@ class Case:
         return as_rates(self.schedule, steps)
 
     def teacher_weights(self, n: int) -> np.ndarray:
-        """Return W* (n, m) in float64: entries uniform on ±√(3/m) β* (β* = 1 where it is infinite)."""
+        """Return W* (n, m) in float64: entries uniform on ±√(3/m) β* (β* = 1 where it is infinite).
+
+        With a spectrum its singular values are replaced, its singular vectors and Frobenius norm kept.
+        """
         scale = 1.0 if np.isinf(self.beta_star) else self.beta_star
-        return scale * _draw(self.teacher, _TEACHER, n, self.width)
+        drawn = scale * _draw(self.teacher, _TEACHER, n, self.width)
+        return drawn if self.spectrum is None else with_spectrum(drawn, self.spectrum)
 
     def start_weights(self, n: int) -> np.ndarray:
         """Return W at the start (n, m) in float64: an independent draw, scaled by the ratio."""
         if self.start_ratio == 0.0:
             return np.zeros((n, self.width))
         return self.start_ratio * self.beta_star * _draw(self.seed, _START, n, self.width)
+
+
+def with_spectrum(weights: np.ndarray, spectrum: float | Sequence[float]) -> np.ndarray:
+    """Return a matrix with the same singular vectors and Frobenius norm and other singular values.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n, m)
+    spectrum : float or sequence of float
+        The values, largest first, up to a factor; or the exponent a of i^-a, i = 1, 2, …
+
+    Examples
+    --------
+    >>> changed = with_spectrum(np.eye(3), 1.0)
+    >>> (np.linalg.svd(changed)[1] / np.linalg.norm(changed)).round(3).tolist()
+    [0.857, 0.429, 0.286]
+    """
+    left, old, right = np.linalg.svd(weights, full_matrices=False)
+    values = np.asarray(spectrum, dtype=float)
+    if values.ndim == 0:
+        values = np.arange(1.0, old.size + 1) ** -values
+    values = values[: old.size]
+    return (left * (values * np.linalg.norm(old) / np.linalg.norm(values))) @ right
 
 
 def _draw(seed: int, stream: int, n: int, width: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import GUIDE, new_figure, shades
+from peakedtheory._common.style import GUIDE, legend_below, new_figure, plain_ticks, shades
 from peakedtheory.dynamics.optimizers import Muon
 from peakedtheory.dynamics.student import StudentFlow, student_flow
 from peakedtheory.validation.training.cases import Case
@@ -74,20 +74,32 @@ def draw_training(dataset: xarray.Dataset, cases: Sequence[Case]) -> Figure:
     if flows:
         name = "predicted flow" + ("" if flows == count else f" ({flows} of {count} cases)")
         left.plot([], [], color=GUIDE, lw=1.6, ls="--", label=name)
+    first = True
     for star in np.unique(dataset["beta_star"].values[~dataset["hard_labels"].values]):
-        right.axhline(star, color=GUIDE, lw=0.8, ls=":")
+        right.axhline(star, color=GUIDE, lw=0.8, ls=":", label="β* of a teacher" if first else None)
+        first = False
     left.set(xlabel="dynamic time τ = Σ η", ylabel="test loss (nats)", title="Loss")
     right.set(
         xlabel="dynamic time τ = Σ η",
         ylabel="inverse temperature β",
-        title="Logit scale (dotted: teachers' β*)",
+        title="Logit scale",
     )
+    for axes in (left, right):
+        plain_ticks(axes.yaxis)
+    if not first:
+        legend_below(right)
     if count <= _MOST_LABELS:
-        left.legend(fontsize=7)
+        legend_below(left, columns=2)
     elif flows:
         handles, labels = left.get_legend_handles_labels()
-        left.legend(handles=[h for h, t in zip(handles, labels, strict=True) if "flow" in t], fontsize=7)
-    figure.suptitle(f"n = {n}, m = {width}, {steps} steps, {count} cases")
+        left.legend(
+            handles=[h for h, t in zip(handles, labels, strict=True) if "flow" in t],
+            fontsize=8,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.16),
+            frameon=False,
+        )
+    figure.suptitle(f"n = {n}, m = {width}, {steps} steps, {count} case{'s' if count > 1 else ''}")
     return figure
 
 

@@ -1,9 +1,9 @@
 """Students and teachers with residual layers before their heads (Liu et al. 2026, Eqs. 64-67, Figs. 23, 24).
 
 h_0 = norm(x), h_l = h_{l-1} + B_l relu²(A_l norm(h_{l-1}) + b_l), y = W norm(h_ℓ), with norm(v) = v √m/|v|.
-Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam. Layers
-start by the uniform law ±1/√(fan in) and students' heads at zero; the paper's published code multiplies the
-teacher's B_l by 1/√(its layers) besides, and sets the students' B_l to zero.
+Students of one depth, of every teacher and temperature of its head, are trained side by side by Adam. All
+layers are drawn by the uniform law ±1/√(fan in); then, as in the paper's published code, the teacher's B_l
+are multiplied by 1/√(its layers), and the students' B_l and heads are set to zero.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from peakedtheory._common.checks import fail
 from peakedtheory._common.resume import ResumeFile
 from peakedtheory._common.threads import number_of_threads
 from peakedtheory.validation.training.graphs import captured, drawn, on_device
@@ -27,6 +28,12 @@ from peakedtheory.validation.training.inputs import TEST, TRAINING, Inputs, stre
 _TEACHER, _STUDENT = 1, 2  # streams of seeds
 _CHUNK_ROWS = 1 << 16  # examples of each teacher that are drawn, and labelled, at a time
 _TEST_ROWS = 1024
+_TILE_ROWS = 256  # at a time where no gradient is wanted, so that hidden layers stay in the cache
+#: How layers start, by name: what multiplies the projections B of a teacher of ℓ layers, and of students.
+STARTS: dict[str, tuple[Callable[[int], float], float]] = {
+    "published": (lambda layers: 1.0 / math.sqrt(layers), 0.0),
+    "uniform": (lambda layers: 1.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,14 @@ class ResidualPlan:
     n, width : int
         Classes and width m; hidden layers are 4m wide.
     test_samples : int
+    starts : str
+        ``published``: B of the teacher over the root of its layers, B of the students zero, as in the code of
+        Liu et al. 2026. ``uniform``: both as they are drawn. Heads of students are zero either way.
+
+    Raises
+    ------
+    ValueError
+        For starts that have no such name.
     """
 
     beta_star: tuple[float, ...]
@@ -62,6 +77,11 @@ class ResidualPlan:
     n: int = 128
     width: int = 32
     test_samples: int = 4096
+    starts: str = "published"
+
+    def __post_init__(self) -> None:
+        if self.starts not in STARTS:
+            fail("starts", f"must be {' or '.join(STARTS)}", repr(self.starts), "name one of them")
 
 
 def rms_norm(v: torch.Tensor) -> torch.Tensor:
@@ -97,21 +117,31 @@ def features(
 
         if residual_kernels.serves(x):
             return residual_kernels.features(x, stream_of, layers, keep=keep)
-    leaves = [v.detach().requires_grad_(keep) for v in layers]
-    a, b, out = leaves
-    with torch.set_grad_enabled(keep):
-        h = rms_norm(x).index_select(0, stream_of)
-        for layer in range(a.shape[0]):
-            hidden = torch.relu(torch.baddbmm(b[layer], rms_norm(h), a[layer])).square()
-            h = h + torch.bmm(hidden, out[layer])
-        found = rms_norm(h)
-    back = (lambda gradient: torch.autograd.grad(found, leaves, gradient)) if keep else None
-    return found.detach(), back
+    if not keep:
+        with torch.no_grad():
+            tiles = [_through(tile, stream_of, layers) for tile in x.split(_TILE_ROWS, dim=1)]
+        return torch.cat(tiles, dim=1), None
+    leaves = [v.detach().requires_grad_() for v in layers]
+    with torch.enable_grad():
+        found = _through(x, stream_of, leaves)
+    return found.detach(), lambda gradient: torch.autograd.grad(found, leaves, gradient)
 
 
-def draw_layers(rng: np.random.Generator, depth: int, width: int, count: int = 1) -> list[np.ndarray]:
-    """Draw layers by the uniform law ±1/√(fan in), the same for all `count` students."""
-    inner, outer = 1.0 / math.sqrt(width), 1.0 / math.sqrt(4 * width)
+def _through(x: torch.Tensor, stream_of: torch.Tensor, layers: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Take inputs through the layers, one torch operation after the other."""
+    a, b, out = layers
+    h = rms_norm(x).index_select(0, stream_of)
+    for layer in range(a.shape[0]):
+        hidden = torch.relu(torch.baddbmm(b[layer], rms_norm(h), a[layer])).square()
+        h = h + torch.bmm(hidden, out[layer])
+    return rms_norm(h)
+
+
+def draw_layers(
+    rng: np.random.Generator, depth: int, width: int, count: int = 1, projections: float = 1.0
+) -> list[np.ndarray]:
+    """Draw A, b and B by the uniform law ±1/√(fan in), alike for all `count` students, B times a factor."""
+    inner, outer = 1.0 / math.sqrt(width), projections / math.sqrt(4 * width)
     shapes = ((depth, 1, width, 4 * width), (depth, 1, 1, 4 * width), (depth, 1, 4 * width, width))
     return [
         np.repeat(rng.uniform(-bound, bound, shape), count, axis=1).astype(np.float32)
@@ -125,13 +155,15 @@ class ResidualRun:
     def __init__(self, plan: ResidualPlan, device: str) -> None:
         self.plan, self.device = plan, torch.device(device)
         m, n = plan.width, plan.n
+        of_teacher, of_student = STARTS[plan.starts]
         bodies, heads, starts = [], [], []
         for teacher in plan.teachers:
             rng = np.random.default_rng([teacher, _TEACHER])
-            bodies.append(draw_layers(rng, plan.teacher_depth, m))
+            factor = of_teacher(plan.teacher_depth)
+            bodies.append(draw_layers(rng, plan.teacher_depth, m, projections=factor))
             heads.append(rng.uniform(-1.0, 1.0, (m, n)) * math.sqrt(3.0 / m))
             rng = np.random.default_rng([teacher, _STUDENT])
-            starts.append(draw_layers(rng, plan.depth, m, len(plan.beta_star)))
+            starts.append(draw_layers(rng, plan.depth, m, len(plan.beta_star), of_student))
         self.teacher = [self._tensor(np.concatenate(v, axis=1)) for v in zip(*bodies, strict=True)]
         scaled = [[star * head for star in plan.beta_star] for head in heads]
         self.teacher_head = self._tensor(np.concatenate(scaled).astype(np.float32))

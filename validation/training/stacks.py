@@ -150,7 +150,7 @@ def build_stacks(
         ]
         keys, stream_of = _distinct(streams)
         test_keys, test_of = _distinct([(seed, c.seed) for c in mine])
-        teachers, teacher_of = _distinct([(c.teacher, c.beta_star) for c in mine])
+        teachers, teacher_of = _distinct([(c.teacher, c.beta_star, c.spectrum) for c in mine])
         examples = [mine[int(np.argmax(teacher_of == k))] for k in range(len(teachers))]
         stacks.append(
             Stack(

@@ -1,5 +1,7 @@
 """Settings and results files of an experiment."""
 
+from dataclasses import replace
+
 import pytest
 import xarray
 
@@ -44,3 +46,18 @@ def test_missing_and_broken_results(tmp_path):
 def test_unknown_device_is_refused(tmp_path):
     with pytest.raises(ValueError, match="device"):
         experiment("controls").run("tiny", device="abacus")
+
+
+def test_results_of_the_former_starts_are_refused_by_name(tmp_path):
+    """A file from before starts were a setting holds uniform ones."""
+    chosen = experiment("residual-network")
+    former = {k: v for k, v in chosen.settings["tiny"].items() if k not in ("starts", "planned_steps")}
+    old = replace(chosen, settings={"tiny": former})
+    old.save(xarray.Dataset({"loss": ("case", [1.0])}, attrs=old._identity("tiny")), tmp_path, "tiny")
+    with pytest.raises(ValueError, match=r"starts = 'uniform' and not 'published'.*delete it and run again"):
+        chosen.load(tmp_path, "tiny")
+
+
+def test_a_scale_that_an_experiment_lacks_is_refused():
+    with pytest.raises(ValueError, match="scale: must be one of paper, quick, tiny"):
+        experiment("entropy").run("part")

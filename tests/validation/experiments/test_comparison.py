@@ -7,9 +7,11 @@ from peakedtheory.validation.experiments.claims import FAILS, HOLDS, OPEN, Claim
 from peakedtheory.validation.experiments.comparison import (
     agreement,
     fit_exponent,
+    fit_on_even_records,
     mean_and_error,
     relative_spread,
     relative_spread_error,
+    small_sample,
     steepest_slope,
     tuned_minimum,
 )
@@ -153,8 +155,58 @@ def test_tuned_minimum_finds_the_vertex():
 
 
 def test_mean_and_error_of_few_values():
-    assert mean_and_error([1.0, 3.0, np.nan]) == (2.0, pytest.approx(1.0))
+    # Student's t of one degree of freedom is Cauchy's law: its quantile at Φ(2), over 2
+    widened = math.tan(math.pi * (0.9772498680518208 - 0.5)) / 2
+    assert mean_and_error([1.0, 3.0, np.nan]) == (2.0, pytest.approx(widened))
     value, error = mean_and_error([1.0])
     assert value == 1.0
     assert math.isnan(error)
     assert all(math.isnan(v) for v in mean_and_error([]))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 10])
+def test_errors_of_few_values_cover_over_seeds(count):
+    rng = np.random.default_rng(count)
+    missed = [
+        abs(mean) > 2 * error for mean, error in map(mean_and_error, rng.standard_normal((4000, count)))
+    ]
+    assert np.mean(missed) == pytest.approx(0.0455, abs=4 * math.sqrt(0.0455 * 0.9545 / 4000))
+
+
+def test_errors_of_slopes_over_few_seeds_cover():
+    """Curves whose slopes differ from seed to seed, on records without noise of their own."""
+    rng = np.random.default_rng(1)
+    x = np.geomspace(1, 100, 12)
+    missed = 0
+    for slopes in 0.4 + 0.05 * rng.standard_normal((500, 3)):
+        fit = fit_exponent(x, x ** -slopes[:, None], (1, 100))
+        missed += abs(fit.value + 0.4) > 2 * fit.error
+    assert missed / 500 == pytest.approx(0.0455, abs=4 * math.sqrt(0.0455 * 0.9545 / 500))
+
+
+def test_small_samples_widen_errors_and_large_ones_do_not():
+    assert small_sample(100_000) == pytest.approx(1.0, abs=1e-4)
+    assert math.isnan(small_sample(1))
+
+
+def test_even_records_weigh_late_times():
+    """Of a curve that bends from slope 1 to 1/2 at x = 100, evenly spaced records see the late part."""
+    x = np.geomspace(1, 1000, 400)
+    y = np.where(x < 100, 1 / x, 0.1 / x**0.5)
+    even, log = fit_on_even_records(x, y, (10, 1000), 5.0), fit_exponent(x, y, (10, 1000))
+    grid = np.arange(10, 1001, 5.0)
+    there = np.where(grid < 100, 1 / grid, 0.1 / grid**0.5)
+    direct = np.polyfit(np.log(grid), np.log(there), 1)[0]
+    assert even.value == pytest.approx(direct, abs=1e-3)
+    assert even.value > log.value + 0.05
+
+
+def test_a_wide_band_confirms_nothing_in_silence():
+    assert (
+        near("text", 0.36, 0.005, 1 / 3, 0.1, "rule").statement
+        == "holds within the band, 5.3 errors from 0.3333"
+    )
+    assert near("text", 0.34, 0.005, 1 / 3, 0.1, "rule").statement == HOLDS
+    assert near("text", 0.6, 0.005, 1 / 3, 0.1, "rule").statement == FAILS
+    assert claim(0.5, 0.01).statement == HOLDS  # about a range, not a value
+    assert near("text", 0.36, 0.005, 1 / 3, 0.1, "rule").as_dict()["target"] == 1 / 3

@@ -36,7 +36,7 @@ def test_claims_of_a_scan_measure_what_was_planted(optimizer):
     data = scan(optimizer)
     theory = data.assign(loss=1.03 * data["loss"], beta=0.98 * data["beta"])
     claims = scan_claims.claims(data, theory, optimizer)
-    error_loss, error_beta, one_third, as_theory, growth, in_tau = claims[:6]
+    error_loss, error_beta, one_third, as_theory, growth, even, in_tau = claims[:7]
     assert error_loss.measured == pytest.approx(0.03, rel=1e-6)
     assert error_beta.measured == pytest.approx(0.02, rel=1e-6)
     assert error_beta.rule.startswith("at most 5 %")
@@ -47,6 +47,8 @@ def test_claims_of_a_scan_measure_what_was_planted(optimizer):
     assert as_theory.measured == pytest.approx(0.0, abs=1e-6)
     assert growth.measured == pytest.approx(0.39, abs=1e-6)
     assert growth.verdict == (HOLDS if optimizer == "adam" else FAILS)
+    assert even.measured == pytest.approx(0.39, abs=1e-6)  # of an exact power, whatever the records
+    assert "one every 5 steps, steps 20 to 2000" in even.text
     assert in_tau.measured == pytest.approx(0.0, abs=1e-9)
     spread = float(in_tau.text.rpartition(" ")[2].rstrip(")"))
     assert spread > 0.2

@@ -17,7 +17,12 @@ from peakedtheory.validation.language.checkpoints import (
     step_of,
 )
 from peakedtheory.validation.language.evaluation import SplitModel, evaluate_model, onset
-from peakedtheory.validation.language.published import NAMES, named_schedule, resolve_schedule
+from peakedtheory.validation.language.published import (
+    NAMES,
+    OLMO2_REVISIONS,
+    named_schedule,
+    resolve_schedule,
+)
 from peakedtheory.validation.language.revisions import Evaluation, evaluate_revisions
 from peakedtheory.validation.language.texts import TextSource
 
@@ -277,6 +282,14 @@ def test_published_schedules():
     assert pythia.tau[-1] == pytest.approx(1e-3 * (0.55 * (143_000 - 1430) + 0.5 * 1430), rel=1e-4)
     assert named_schedule("allenai/OLMo-1B-hf").rates.max() == pytest.approx(4e-4)
     assert named_schedule("olmo-7b").rates[-1] == pytest.approx(3e-5, rel=1e-3)
+    olmo = named_schedule("allenai/OLMo-2-1124-13B")
+    # 5·10¹² tokens in steps of 2048 × 4096
+    assert olmo.steps * 2048 * 4096 == pytest.approx(5e12, rel=1e-4)
+    assert (olmo.rates[999], olmo.rates[-1]) == pytest.approx((9e-4, 9e-5))
+    assert [name for name in OLMO2_REVISIONS if "step1100-" in name] == ["stage1-step1100-tokens10B"]
+    assert OLMO2_REVISIONS[-1] == "stage1-step596057-tokens5001B"
+    assert [step_of(name) for name in OLMO2_REVISIONS][-2:] == [358_000, olmo.steps]
+    assert len(OLMO2_REVISIONS) == 13
     assert all(named_schedule(name) is not None for name in NAMES)
     assert named_schedule("someone/else") is None
     assert resolve_schedule(None, "someone/else") is None

@@ -1,4 +1,4 @@
-"""Stacks of residual students against single ones, and their resume files."""
+"""Stacks of residual students against single ones, how their layers start, and their resume files."""
 
 import math
 
@@ -12,6 +12,7 @@ from peakedtheory.validation.training.inputs import TRAINING
 from peakedtheory.validation.training.residual_network import (
     ResidualPlan,
     ResidualRun,
+    features,
     rms_norm,
     train_residual,
 )
@@ -88,3 +89,55 @@ def test_steps_are_reported_as_they_are_done():
     done = []
     train_residual(plan_of(), np.array([2, 5]), report=done.append)
     assert done == [2, 5]
+
+
+def affine_share(starts):
+    """Start a run whose teacher has 128 layers: it, and the share of its features' variance that is affine."""
+    run = ResidualRun(ResidualPlan((10.0,), 6, 128, 6e-4, 8, 1, test_samples=8, starts=starts), "cpu")
+    x = rms_norm(torch.randn(1, 2048, 32, generator=torch.Generator().manual_seed(3)))
+    found = features(x, run.each, run.teacher)[0][0].double().numpy()
+    inputs = np.column_stack([x[0].double().numpy(), np.ones(2048)])
+    left = found - inputs @ np.linalg.lstsq(inputs, found)[0]
+    return run, 1.0 - (left**2).sum() / ((found - found.mean(axis=0)) ** 2).sum()
+
+
+def test_published_starts():
+    """B of the teacher over √(its layers), B and heads of students zero, all else uniform on ±1/√(fan in)."""
+    run, share = affine_share("published")
+    a, b, out = run.teacher
+    for tensor, bound in (
+        (a, 32**-0.5),
+        (b, 32**-0.5),
+        (out, (128 * 128) ** -0.5),
+        (run.parameters[0], 32**-0.5),
+    ):
+        assert float(tensor.abs().max()) == pytest.approx(bound, rel=2e-3)
+        assert float(tensor.abs().max()) <= bound * (1 + 1e-6)
+        assert float(tensor.std()) == pytest.approx(bound / math.sqrt(3), rel=0.02)
+    assert float(out.std()) == pytest.approx(1 / math.sqrt(3 * 4 * 32 * 128), rel=0.01)
+    assert not any(float(v.abs().max()) for v in run.parameters[2:])
+    assert share > 0.95  # measured: 0.98
+
+
+def test_uniform_starts_are_another_problem():
+    run, share = affine_share("uniform")
+    assert float(run.teacher[2].std()) == pytest.approx(1 / math.sqrt(3 * 4 * 32), rel=0.01)
+    assert float(run.parameters[2].std()) == pytest.approx(1 / math.sqrt(3 * 4 * 32), rel=0.02)
+    assert not float(run.parameters[3].abs().max())
+    assert share < 0.6  # measured: 0.45
+
+
+def test_students_that_start_at_zero_learn_their_bodies():
+    """B and head at zero stop the gradient of A at first; the head moves it on, as B and A follow."""
+    run = ResidualRun(plan_of(starts="published"), "cpu")
+    before = [p.clone() for p in run.parameters]
+    moved = []
+    for _ in range(3):
+        run.advance(1)
+        moved.append([not torch.equal(p, q) for p, q in zip(run.parameters, before, strict=True)])
+    assert moved == [[False, False, False, True], [False, False, True, True], [True, True, True, True]]
+
+
+def test_unknown_starts_are_named():
+    with pytest.raises(ValueError, match=r"starts.*published or uniform.*'zero'"):
+        plan_of(starts="zero")

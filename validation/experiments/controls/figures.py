@@ -8,7 +8,7 @@ import numpy as np
 
 from peakedtheory._common.style import COLD, EXTRA, WARM, new_figure
 from peakedtheory.validation.experiments.controls.claims import KINDS
-from peakedtheory.validation.experiments.drawing import curve, guide
+from peakedtheory.validation.experiments.drawing import curve, guide, keyed
 
 if TYPE_CHECKING:
     import xarray
@@ -31,5 +31,5 @@ def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     axes.set(
         xscale="log", yscale="log", ylim=(1e-5, 2), xlabel="training step t", ylabel="loss over its start"
     )
-    axes.legend(fontsize=8, loc="lower left")
+    keyed(figure, columns=2)
     return figure

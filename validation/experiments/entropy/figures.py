@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, new_figure
+from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, legend_below, new_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw the entropy against β*, the target and the match."""
-    figure, ((axes,),) = new_figure(1, width=5.2)
+    figure, ((axes,),) = new_figure(1, width=5.6, height=4.4)
     beta = data["beta"].values
     axes.plot(prediction["beta"], prediction["entropy"], color=COLD, label="exact")
     axes.errorbar(
@@ -41,5 +41,5 @@ def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         ylabel="entropy S (nats)",
         title=f"n = {data.attrs['classes']:,} Gaussian logits",
     )
-    axes.legend(fontsize=8)
+    legend_below(axes, columns=2)
     return figure

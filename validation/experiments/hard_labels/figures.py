@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.style import COLD, EXACT, EXTRA, FAINT, WARM, new_figure, shades
-from peakedtheory.validation.experiments.drawing import guide, shown
+from peakedtheory.validation.experiments.drawing import guide, keyed, shown
 from peakedtheory.validation.experiments.hard_labels.analysis import (
     best_rates,
     envelope,
@@ -52,8 +52,8 @@ def split(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             title=f"{_NAMES[optimizer]}, B = {batch:g}, η = {rate:.3g}",
             ylim=(0.3 * min(float(v[-1]) for v in seen), 1.5 * float(seen[0].max())),
         )
-        place.legend(fontsize=8)
     axes[0, 0].set_ylabel("loss on hard labels (nats)")
+    keyed(figure)
     return figure
 
 
@@ -83,8 +83,9 @@ def sweep(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             xlabel="examples D = Bt",
             title=_NAMES[optimizer],
         )
-        place.legend(fontsize=8)
+        place.plot([], [], color=FAINT, lw=0.7, label="single runs")
     axes[0, 0].set_ylabel("loss on hard labels (nats)")
+    keyed(figure, points="", lines="")
     return figure
 
 
@@ -105,12 +106,11 @@ def best(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                     drawn = True
         if drawn:
             place.set(xscale="log", yscale="log")
-            if place.get_legend_handles_labels()[0]:
-                place.legend(fontsize=8)
         else:
             place.text(
                 0.5, 0.5, "no best rate inside the scan", ha="center", transform=place.transAxes, color=EXTRA
             )
         place.set(xlabel="examples D = Bt", title=_NAMES[optimizer])
     axes[0, 0].set_ylabel("best learning rate η*")
+    keyed(figure, columns=7)
     return figure

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, new_figure, shades
-from peakedtheory.validation.experiments.drawing import exact_c0
+from peakedtheory._common.style import COLD, EXACT, GUIDE, WARM, legend_below, new_figure, shades
+from peakedtheory.validation.experiments.drawing import exact_c0, keyed
 from peakedtheory.validation.experiments.selection import NOMINAL_C0
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def loss_and_gradient(data: xarray.Dataset, prediction: xarray.Dataset) -> Figur
             mean = data[name][i].mean("teacher").values
             error = data[name][i].std("teacher", ddof=1).values / math.sqrt(data.sizes["teacher"])
             show = (beta > 0) & (mean > 0) & (np.arange(beta.size) % 3 == 1) & (beta < star)
-            axes.errorbar(beta[show], mean[show], error[show], fmt="o", ms=3, color=color, elinewidth=0.8)
+            axes.errorbar(
+                beta[show], mean[show], error[show], fmt="o", ms=3, color=color, elinewidth=1.2, capsize=2
+            )
             exact = prediction[name][i].values
             inside = (beta > 0) & (beta < star) & (exact > 0)
             axes.plot(beta[inside], exact[inside], color=color, lw=1, label=f"β* = {star:g}")
@@ -38,7 +40,7 @@ def loss_and_gradient(data: xarray.Dataset, prediction: xarray.Dataset) -> Figur
     right.set_ylim(bottom=1e-5)
     left.set_title("Loss")
     right.set_title("Gradient")
-    left.legend(fontsize=8, loc="lower left")
+    keyed(figure, points="sampled, with errors", lines="exact", columns=6)
     return figure
 
 
@@ -50,7 +52,15 @@ def energy(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     mean = data["energy"].mean("teacher").values
     error = data["energy"].std("teacher", ddof=1).values / math.sqrt(data.sizes["teacher"])
     axes.errorbar(
-        beta[::4], mean[::4], error[::4], fmt="o", ms=3, color=WARM, label="sampled", elinewidth=0.8
+        beta[::4],
+        mean[::4],
+        error[::4],
+        fmt="o",
+        ms=2,
+        color=WARM,
+        label="sampled",
+        elinewidth=1.5,
+        capsize=3,
     )
     axes.plot(beta, -beta, color=GUIDE, ls="--", label="U = -β")
     axes.set(
@@ -60,5 +70,5 @@ def energy(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         ylabel="internal energy U",
         title="Internal energy",
     )
-    axes.legend(fontsize=8)
+    legend_below(axes)
     return figure

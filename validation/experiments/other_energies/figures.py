@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peakedtheory._common.style import new_figure, shades
-from peakedtheory.validation.experiments.drawing import curve, limits
+from peakedtheory.validation.experiments.drawing import curve, keyed, limits
 
 if TYPE_CHECKING:
     import xarray
@@ -29,5 +29,5 @@ def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     right.set(ylabel="inverse temperature β", title="Logit scale")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="dynamic time τ")
-    left.legend(fontsize=8, loc="lower left")
+    keyed(figure, columns=4)
     return figure

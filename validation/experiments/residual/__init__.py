@@ -1,1 +1,1 @@
-"""Residual students of a teacher of our own (after Liu et al. 2026, Figs. 23, 24)."""
+"""Residual students of a deep residual teacher (Liu et al. 2026, Figs. 23, 24)."""

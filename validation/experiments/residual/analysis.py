@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     import xarray
 
 
-def final_window(data: xarray.Dataset) -> tuple[float, float]:
-    """Return the final part of the run, as the published fits take it: the last factor of five."""
-    return late_window(data["step"].values, 5.0)
+#: How much of the run its final part is, by a factor in t.
+FINAL = 5.0
 
 
-def final_exponent(data: xarray.Dataset, star: float, depth: int) -> FittedExponent:
+def final_window(data: xarray.Dataset, factor: float = FINAL) -> tuple[float, float]:
+    """Return the final part of the run, by default the last factor of five."""
+    return late_window(data["step"].values, factor)
+
+
+def final_exponent(data: xarray.Dataset, star: float, depth: int, factor: float = FINAL) -> FittedExponent:
     """Return the exponent of the loss over the final part, over the teachers."""
     cases = select(data, beta_star=star, depth=depth)
-    return fit_exponent(data["step"].values, data["loss"].values[cases], final_window(data))
+    return fit_exponent(data["step"].values, data["loss"].values[cases], final_window(data, factor))

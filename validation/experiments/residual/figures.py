@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import GUIDE, new_figure, shades
-from peakedtheory.validation.experiments.drawing import curve, guide, limits
+from peakedtheory._common.style import GUIDE, legend_below, new_figure, shades
+from peakedtheory.validation.experiments.drawing import curve, guide, keyed, limits
 from peakedtheory.validation.experiments.residual.analysis import final_exponent, final_window
 from peakedtheory.validation.experiments.selection import levels, select
 
@@ -21,6 +21,7 @@ def losses(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     figure, ((axes,),) = new_figure(1, width=7.2, height=4.4)
     steps = data["step"].values.astype(float)
     stars, depth = levels(data, "beta_star"), int(levels(data, "depth")[0])
+    stars = stars[np.unique(np.linspace(0, stars.size - 1, 6).round().astype(int))]  # these can be told apart
     low, _ = final_window(data)
     seen = []
     for color, star in zip(shades(len(stars)), stars, strict=True):
@@ -37,7 +38,7 @@ def losses(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         ylabel="test loss L (nats)",
         title=f"Residual student of depth {depth}",
     )
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    keyed(figure, lines="aligned flow, c_eff fitted")
     return figure
 
 
@@ -63,5 +64,5 @@ def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         ylabel="final exponent of L",
         title="Final exponents",
     )
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    legend_below(axes)
     return figure

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.style import EXACT, GUIDE, WARM, new_figure, shades
+from peakedtheory._common.style import EXACT, GUIDE, SHADE, WARM, new_figure, shades
 from peakedtheory.validation.experiments.drawing import (
     LABELS,
     columns_for,
     curve,
     exact_c0,
     guide,
+    keyed,
     limits,
     rate_bar,
     rate_colours,
@@ -46,8 +47,9 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
     colours = rate_colours(rates)
     for place, star in zip(axes.ravel(), stars, strict=False):
         seen = []
-        for i in select(data, beta_star=star, teacher=0):
-            measured, predicted = data[y].values[i], prediction[y].values[i]
+        cases = select(data, beta_star=star, teacher=0)
+        for i, calm in zip(cases, calm_rates(data, cases), strict=True):
+            measured, predicted = data[y].values[i], prediction[y].values[i] if calm else None
             curve(place, _x(data, x, i), measured, predicted, colours[float(data["learning_rate"].values[i])])
             seen.append(measured)
         limits(place, seen)
@@ -56,9 +58,9 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
             floor = max(float(np.nanmin([np.nanmin(v) for v in seen])), 1e-6 * top)
             place.set_ylim(floor / 1.6, top * 1.6)
         else:
-            place.axhline(star, color=GUIDE, lw=0.8, ls=":")
+            place.axhline(star, color=GUIDE, lw=0.8, ls=":", label="β*")
             if star > exact_c0():
-                place.axhline(exact_c0(), color=WARM, lw=0.8, ls="--")
+                place.axhline(exact_c0(), color=WARM, lw=0.8, ls="-.", label="c₀, exact")
         place.set(xscale="log", yscale="log", title=f"β* = {star:.3g}")
         if star > 20:
             reach = np.concatenate([_x(data, x, i)[1:] for i in select(data, beta_star=star, teacher=0)])
@@ -72,6 +74,7 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, x: str, y: str) 
     for place in axes[:, 0]:
         place.set_ylabel(LABELS[y])
     rate_bar(figure, axes, rates)
+    keyed(figure, lines="theory, where a step moves β by less than β*/10")
     return figure
 
 
@@ -104,7 +107,7 @@ def temperatures(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         title=f"Adam, η = {rate:.3g}",
     )
     guide(axes, steps[steps > steps.max() / 30], (steps[-1], 0.7 * float(seen[-1][-1])), -1 / 3, "slope -1/3")
-    axes.legend(fontsize=8, loc="lower left")
+    keyed(figure, columns=4)
     return figure
 
 
@@ -126,7 +129,7 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     late = steps[steps > steps.max() / 30]
     guide(left, late, best, -1 / 3)
     best_beta = _anchor(data, star, "step", "beta")
-    guide(middle, late, best_beta, 0.38, "slope +0.38")
+    guide(middle, late, best_beta, 0.38)
     end = _anchor(data, star, "tau", "loss")
     guide(right, np.array([end[0] / 30, end[0]]), end, -1 / 3)
     middle.axhline(exact_c0(), color=EXACT, ls=":", lw=1, label="c₀")
@@ -135,7 +138,7 @@ def rates(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     right.set(ylabel=LABELS["loss"], xlabel=LABELS["tau"], title="Collapse in τ")
     for axes in (left, middle, right):
         axes.set(xscale="log", yscale="log")
-        axes.legend(fontsize=8)
+    keyed(figure)
     return figure
 
 
@@ -151,11 +154,16 @@ def _calm(data: xarray.Dataset, star: float) -> np.ndarray:
     return cases[calm_rates(data, cases)]
 
 
+def _calm_rates(data: xarray.Dataset, stars: np.ndarray) -> np.ndarray:
+    """Return the rates that are drawn of these β*."""
+    return levels(data, "learning_rate", np.concatenate([_calm(data, star) for star in stars]))
+
+
 def relaxations(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw (β* - β)/β* against τ/n for the two smallest β*."""
     stars = _flat(data)
     figure, axes = new_figure(max(len(stars), 1))
-    all_rates = levels(data, "learning_rate")
+    all_rates = _calm_rates(data, stars)
     colours = rate_colours(all_rates)
     sgd = str(data["optimizer"].values[0]) == "sgd"
     for place, star in zip(axes[0], stars, strict=False):
@@ -168,12 +176,13 @@ def relaxations(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                 reach = max(reach, float(time[above[-1]]))
             color = colours[float(data["learning_rate"].values[i])]
             place.plot(time, left, "o", ms=2.2, color=color, mew=0)
-            place.plot(time, (star - prediction["beta"].values[i]) / star, "-", lw=1, color=color)
+            theory = (star - prediction["beta"].values[i]) / star
+            kept = np.minimum.accumulate(theory) == theory  # to where it first overshoots
+            place.plot(time[kept], theory[kept], "-", lw=1, color=color)
         reach = reach or float(data["tau"].values.max()) / CLASSES
         if sgd:
             grid = np.linspace(0, 5, 50)
             place.plot(grid, np.exp(-grid), color=GUIDE, ls="--", label="exp(-τ/n)")
-            place.legend(fontsize=8)
         place.set(
             yscale="log",
             ylim=(0.01, 1.3),
@@ -183,6 +192,7 @@ def relaxations(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             title=f"β* = {star:.3g}",
         )
     rate_bar(figure, axes, all_rates)
+    keyed(figure)
     return figure
 
 
@@ -190,7 +200,7 @@ def parabola(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     """Draw L against β* - β for the two smallest β*."""
     stars = _flat(data)
     figure, axes = new_figure(max(len(stars), 1))
-    all_rates = levels(data, "learning_rate")
+    all_rates = _calm_rates(data, stars)
     colours = rate_colours(all_rates)
     for place, star in zip(axes[0], stars, strict=False):
         for i in _calm(data, star):
@@ -204,10 +214,12 @@ def parabola(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                 color,
             )
             gap = star - prediction["beta"].values[i]
-            good = (gap > 1e-3 * star) & (prediction["loss"].values[i] > 0)
+            good = (gap > 1e-2 * star) & (prediction["loss"].values[i] > 0)
+            good &= np.minimum.accumulate(gap) == gap  # to where it first overshoots
             place.plot(gap[good], prediction["loss"].values[i][good], "-", lw=1, color=color)
         grid = np.geomspace(1e-2 * star, star, 50)
         place.plot(grid, grid**2 / 2, color=GUIDE, ls="--", label="(β* - β)²/2")
+        place.axvspan(0.3 * star, star, color=SHADE, zorder=0, label="judged")
         place.set(
             xscale="log",
             yscale="log",
@@ -217,6 +229,6 @@ def parabola(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             ylabel=LABELS["loss"],
             title=f"β* = {star:.3g}",
         )
-        place.legend(fontsize=8)
     rate_bar(figure, axes, all_rates)
+    keyed(figure)
     return figure

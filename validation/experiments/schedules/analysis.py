@@ -10,7 +10,12 @@ import numpy as np
 
 from peakedtheory.dynamics.late_time import decay_exponent
 from peakedtheory.dynamics.tuning import FAMILIES
-from peakedtheory.validation.experiments.comparison import FittedExponent, fit_exponent, tuned_minimum
+from peakedtheory.validation.experiments.comparison import (
+    FittedExponent,
+    fit_exponent,
+    mean_and_error,
+    tuned_minimum,
+)
 from peakedtheory.validation.experiments.selection import levels, select
 
 if TYPE_CHECKING:
@@ -160,7 +165,7 @@ class MatchedHeight:
 def ratio(log_ratios: np.ndarray) -> tuple[float, float]:
     """Return the geometric mean of ratios over teachers, and its standard error."""
     mean = math.exp(log_ratios.mean())
-    return mean, mean * float(log_ratios.std(ddof=1)) / math.sqrt(log_ratios.size)
+    return mean, mean * mean_and_error(log_ratios)[1]
 
 
 def matched_heights(

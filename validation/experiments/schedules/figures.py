@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from matplotlib.lines import Line2D
+
 from peakedtheory._common.style import EXACT, GUIDE, new_figure, shades
-from peakedtheory.validation.experiments.drawing import columns_for, guide
+from peakedtheory.validation.experiments.drawing import columns_for, guide, keyed
 from peakedtheory.validation.experiments.schedules import analysis as study
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             fit = study.exponents(data, prediction, optimizer, star, family)
             label = f"{family}: {-fit.trained.value:.2f} ± {fit.trained.error:.2f}" if fit else family
             place.errorbar(found.budgets, mean, error, fmt="o", ms=3.5, color=colours[family], label=label)
-            place.plot(found.budgets, found.flow, "_-", lw=1.2, ms=9, color=colours[family])
+            place.plot(found.budgets, found.flow, "-", lw=1.2, color=colours[family])
             if family == "constant":
                 anchor = (float(found.budgets[0]), 1.25 * float(mean[0]))
                 guide(place, found.budgets.astype(float), anchor, -1 / 3)
@@ -50,7 +52,19 @@ def budgets(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.set_xlabel("budget T (steps)")
     for place in axes[:, 0]:
         place.set_ylabel("tuned final loss (nats)")
+    _style_key(figure)
     return figure
+
+
+def _style_key(figure: Figure) -> None:
+    """Say what points, lines and dashes are, once for all panels that key their families themselves."""
+    kinds = (("o", "training, tuned"), ("-", "flow, tuned alike"))
+    handles = [
+        Line2D([], [], color=EXACT, marker=m if m == "o" else "", ls="" if m == "o" else m) for m, _ in kinds
+    ]
+    handles.append(Line2D([], [], color=GUIDE, ls="--"))
+    labels = [*(label for _, label in kinds), "slope -1/3"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
 
 
 def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
@@ -66,11 +80,13 @@ def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
             if fit is None:
                 continue
             value, error, expected = -fit.trained.value, fit.trained.error, -fit.predicted.value
-            place.errorbar([k], [value], [error], fmt="o", color=colours[family], capsize=3)
-            place.plot([k - 0.3, k + 0.3], [expected, expected], color=EXACT, lw=1.5)
+            place.errorbar([k], [value], [error], fmt="o", color=colours[family], capsize=3, label="training")
+            place.plot([k - 0.3, k + 0.3], [expected, expected], color=EXACT, lw=1.5, label="flow")
             if optimizer == "sgd" and math.isinf(star):
-                place.plot([k], [study.asymptotic(family)], "x", color=EXACT)
-        place.axhline(1 / 3, color=GUIDE, ls="--", lw=1)
+                place.plot([k], [study.asymptotic(family)], "x", color=EXACT, label="limit of long budgets")
+        place.axhline(1 / 3, color=GUIDE, ls="--", lw=1, label="1/3")
+        if not place.containers:
+            place.text(0.5, 0.6, "teacher reached: no power law", ha="center", transform=place.transAxes)
         place.set_xticks(range(len(names)), names, rotation=30)
         place.set_xlim(-0.6, len(names) - 0.4)
         place.set(title=_title(optimizer, star))
@@ -78,6 +94,7 @@ def exponents(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.set_axis_off()
     for place in axes[:, 0]:
         place.set_ylabel("exponent α of T^-α")
+    keyed(figure, points="", lines="")
     return figure
 
 
@@ -100,9 +117,11 @@ def heights(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.set(xscale="log", title=_title(optimizer, star), xlabel="budget T (steps)")
         for family in study.families_of(data, optimizer, star):
             place.plot([], [], "o", color=colours[family], label=family)
-        place.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3)
     for place in axes.ravel()[len(groups) :]:
         place.set_axis_off()
     for place in axes[:, 0]:
         place.set_ylabel("height of training / of the flow")
+        place.plot([], [], "o", color=EXACT, label="teacher reached")
+        place.plot([], [], "o", color=EXACT, mfc="white", label="not reached")
+    keyed(figure, points="", lines="", columns=4)
     return figure

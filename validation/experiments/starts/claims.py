@@ -82,6 +82,30 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset, figure: str) -> lis
     return out
 
 
+def _before_the_floor(data: xarray.Dataset, prediction: xarray.Dataset, rate: float, figure: str) -> Claim:
+    """Judge the exponent where the paper sees its law: from an eighth to half of τ, over all starts.
+
+    That is τ = 1,000 to 4,000 in the paper's runs: after the drop, before noise or the final decay sets in.
+    """
+    cases, tau = select(data, learning_rate=rate), data["tau"].values
+    last = float(tau[cases[0], -1])
+    window = (last / 8.0, last / 2.0)
+    fits = [-fit_exponent(tau[i], data["loss"].values[i], window).value for i in cases]
+    theory = [-fit_exponent(tau[i], prediction["loss"].values[i], window).value for i in cases]
+    value, error = mean_and_error(fits)
+    return near(
+        f"{figure}, where the paper sets its law: L ~ τ^-1/3 for τ = {window[0]:.0f} to {window[1]:.0f}, "
+        f"mean over {cases.size} runs ({np.nanmin(fits):.2f} to {np.nanmax(fits):.2f})",
+        value,
+        error,
+        1.0 / 3.0,
+        0.05,
+        "1/3 ± 0.05",
+        predicted=mean_and_error(theory)[0],
+        published=1.0 / 3.0,
+    )
+
+
 def _late(data: xarray.Dataset, prediction: xarray.Dataset, rate: float, figure: str) -> list[Claim]:
     """Collapse over the last third of a decade, and the exponent of the run from zero in the last decade."""
     cases = select(data, learning_rate=rate)
@@ -105,6 +129,7 @@ def _late(data: xarray.Dataset, prediction: xarray.Dataset, rate: float, figure:
             ),
         )
     ]
+    out.append(_before_the_floor(data, prediction, rate, figure))
     aligned = select(data, learning_rate=rate, start_ratio=ratios[0])
     window = (last / 10, last)
     loss = fit_exponent(tau[aligned[0]], data["loss"].values[aligned], window)

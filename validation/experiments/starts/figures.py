@@ -13,6 +13,7 @@ from peakedtheory.validation.experiments.drawing import (
     columns_for,
     curve,
     guide,
+    keyed,
     limits,
     rate_bar,
     rate_colours,
@@ -36,20 +37,20 @@ def _by_ratio(axes: Axes, data: xarray.Dataset, prediction: xarray.Dataset, rate
         seen.append(data[y].values[i][1:])
     tau = data["tau"].values[i]
     limits(axes, seen)
-    end = float(np.median([v[-1] for v in seen])) * (1 / 1.6 if y == "loss" else 1 / 1.3)
+    end = float(np.median([v[-1] for v in seen])) / 1.15
     guide(axes, tau[tau > tau[-1] / 50], (tau[-1], end), -1 / 3 if y == "loss" else 1 / 3)
     if y == "beta":
         axes.axhline(float(data["beta_star"].values[0]), color=GUIDE, ls=":", lw=1, label="β*")
     axes.set(
         xscale="log", yscale="log", xlabel=LABELS["tau"], ylabel=LABELS[y], title=f"Adam, η = {rate:.3g}"
     )
-    axes.legend(fontsize=7)
 
 
 def ratios(data: xarray.Dataset, prediction: xarray.Dataset, *, y: str) -> Figure:
     """Draw every ratio at the one rate of the run."""
     figure, ((axes,),) = new_figure(1, width=5.6, height=4.2)
     _by_ratio(axes, data, prediction, float(levels(data, "learning_rate")[-1]), y)
+    keyed(figure, columns=4)
     return figure
 
 
@@ -59,6 +60,7 @@ def both(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     rate = shown_rate(data)
     _by_ratio(left, data, prediction, rate, "loss")
     _by_ratio(right, data, prediction, rate, "beta")
+    keyed(figure)
     return figure
 
 
@@ -78,7 +80,7 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, y: str) -> Figur
             seen.append(data[y].values[i][1:])
             reach = max(reach, float(tau[-1]))
         limits(place, seen)
-        end = float(np.nanmedian([v[-1] for v in seen])) / 1.6
+        end = float(np.nanmedian([v[-1] for v in seen])) / 1.3
         guide(place, np.array([reach / 50, reach]), (reach, end), -1 / 3 if y == "loss" else 1 / 3)
         place.set(xscale="log", yscale="log", title=f"β₀/β* = {ratio:.2f}")
     for place in axes.ravel()[len(all_ratios) :]:
@@ -88,4 +90,5 @@ def panels(data: xarray.Dataset, prediction: xarray.Dataset, *, y: str) -> Figur
     for place in axes[:, 0]:
         place.set_ylabel(LABELS[y])
     rate_bar(figure, axes, rates)
+    keyed(figure)
     return figure

@@ -64,6 +64,10 @@ EXPERIMENTS = (
                 draw,
             ),
         ),
+        differences=(
+            "Three teachers; the authors train one for each rate.",
+            "60 records even in ln t; the authors' every 5 steps (both fitted).",
+        ),
         notes="The paper's text says 1,000 steps, its published code 2,000; scale paper takes 2,000.",
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.style import EXACT, GUIDE, new_figure, shades
-from peakedtheory.validation.experiments.drawing import LABELS, curve, exact_c0, guide
+from peakedtheory.validation.experiments.drawing import LABELS, curve, exact_c0, guide, keyed
 from peakedtheory.validation.experiments.selection import select
 from peakedtheory.validation.experiments.weight_decay.analysis import (
     best_decay_rate,
@@ -39,6 +39,6 @@ def draw(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     right.axhline(float(data["beta_star"].values[0]), color=GUIDE, ls=":", lw=1, label="β*")
     for axes, y in ((left, "loss"), (right, "beta")):
         axes.set(xscale="log", yscale="log", xlabel=LABELS["step"], ylabel=LABELS[y])
-        axes.legend(fontsize=7)
+    keyed(figure)
     figure.suptitle(f"AdamW, ω = {float(data['weight_decay'].values[0]):g}")
     return figure

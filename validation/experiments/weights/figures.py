@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.style import GUIDE, new_figure, shades
-from peakedtheory.validation.experiments.drawing import columns_for, shown
+from peakedtheory.validation.experiments.drawing import columns_for, keyed, shown
 
 if TYPE_CHECKING:
     import xarray
@@ -73,7 +73,7 @@ def planes(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
         place.set_ylabel("projection 2")
     for place in axes.ravel()[count:]:
         place.set_axis_off()
-    axes[0, 0].legend(fontsize=7)
+    keyed(figure, points="student, coloured by step", lines="")
     figure.colorbar(dots, ax=axes, label="training step t", fraction=0.05, pad=0.01)
     return figure
 
@@ -102,5 +102,5 @@ def curvature(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
     for axes in (left, middle, right):
         scale = "log" if any(line.get_xdata().size for line in axes.lines) else "linear"
         axes.set(xscale=scale, yscale=scale, xlabel="training step t")
-        axes.legend(fontsize=7)
+    keyed(figure, lines="m Φ'(β)/β at the measured β", columns=6)
     return figure
