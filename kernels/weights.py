@@ -14,9 +14,10 @@ from peakedtheory.kernels.forces import SENSITIVITY, biquintic, forces, noise, q
 from peakedtheory.kernels.lanes import inner
 from peakedtheory.kernels.rates import rate_at
 
-#: Constants of a descent: width, 1/(nB), weight decay, and ln β of the second and first moments, 0 for none.
-(WIDTH, PER_WEIGHT, DECAY, FORGET, TURN) = range(5)
-WEIGHT_CONSTANTS = 5
+#: Constants of a descent: width, 1/(nB), weight decay, and ln β of the second and first moments, 0 for none;
+#: what drawing the labels adds to V, and to the slope of a row's variance beyond what the rest would add.
+(WIDTH, PER_WEIGHT, DECAY, FORGET, TURN, DRAW, UNEVEN) = range(7)
+WEIGHT_CONSTANTS = 7
 #: Constants of the table of mean signs: step in ln(1 + D) and asinh ρ, largest D and ρ.
 (_STEP, _FARTHEST, _WIDEST) = range(3)
 #: Rows of `nodes`.
@@ -45,7 +46,7 @@ def _gradient(d, residual, a, w, c, places, drives, cumulants, v, surface):
     """dD/dτ, da/dτ, the rate k, the gradient variance of one weight (Eq. 27), and the missing cell."""
     pull, push, stiffness, ratio = forces(d, residual, a, 0.0, c, places, drives, cumulants)
     variance, missing = noise(d, math.sqrt(residual), v, surface)
-    return pull, push, stiffness, ratio * variance * w[PER_WEIGHT], missing
+    return pull, push, stiffness, (ratio * variance + w[DRAW]) * w[PER_WEIGHT], missing
 
 
 @cached_njit(error_model="numpy", nogil=True)
@@ -55,13 +56,13 @@ def adam_start(d, square, nodes, w, c, places, drives, cumulants, v, surface, ou
         d, square, 0.0, w, c, places, drives, cumulants, v, surface
     )
     m, count = w[WIDTH], nodes.shape[1]
-    slope = 0.0
+    slope, uneven = 0.0, variance * c[SENSITIVITY] + w[UNEVEN]
     for i in range(count):
         omega = nodes[_OMEGA, i]
         mean = pull * omega
         second = (mean * mean + stiffness * stiffness * square) / m + variance + TINY
         out[i], out[count + 1 + i], out[2 * count + 1 + i] = d * omega, math.log(second), mean
-        slope += nodes[_ROW, i] * (2.0 / m * push * omega * mean + variance * c[SENSITIVITY]) / second
+        slope += nodes[_ROW, i] * (2.0 / m * push * omega * mean + uneven) / second
     last = 3 * count + 1
     out[count], out[last], out[last + 1], out[last + 2] = square, 0.0, slope, push
     return missing
@@ -90,7 +91,7 @@ def adam_rates(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface, o
     pace, lost = t * eta, t * eta * w[DECAY]
     forget, turn = t * forget, t * turn
     common = stiffness * stiffness * square / m + variance + TINY
-    uneven = variance * c[SENSITIVITY]
+    uneven = variance * c[SENSITIVITY] + w[UNEVEN]
     damping = spent = moved = row_damping = gained = kept = 0.0
     for i in range(count):
         omega, weight, row = nodes[_OMEGA, i], nodes[_WEIGHT, i], nodes[_ROW, i]
@@ -172,7 +173,7 @@ def adam_jacobian(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface
 
     m, decay = w[WIDTH], w[DECAY]
     stiff = stiffness * stiffness / m
-    own, uneven = stiffness * square / m, variance * c[SENSITIVITY]
+    own, uneven = stiffness * square / m, variance * c[SENSITIVITY] + w[UNEVEN]
     for i in range(size):
         for k in range(size):
             out[i, k] = 0.0

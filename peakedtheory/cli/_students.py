@@ -26,6 +26,16 @@ EntropyOption = Annotated[
 ]
 
 
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        help="soft (probabilities), sampled (one class drawn from them); hard are those of β* = inf.",
+        metavar="KIND",
+    ),
+]
+
+
 def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:
     """Return the β* that two options give; infinite, hard labels, without either."""
     if beta_star is not None and entropy is not None:

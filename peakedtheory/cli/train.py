@@ -19,7 +19,7 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
-from peakedtheory.cli._students import BATCHED, named_optimizer
+from peakedtheory.cli._students import BATCHED, Labels, named_optimizer
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.training.cases import Case
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "beta_star", "learning_rate", "optimizer", "batch", "start_ratio", "weight_decay", "teacher", "seed",
-    "hard_labels",
+    "labels",
 )  # fmt: skip
 _SYMBOLS = {"beta_star": "β*", "learning_rate": "η", "batch": "B", "weight_decay": "ω"}
 _RECORDED = (
@@ -67,9 +67,7 @@ def command(
             metavar="TEXT",
         ),
     ] = None,
-    hard_labels: Annotated[
-        bool, typer.Option("--hard-labels", help="Train on the teacher's most likely class.")
-    ] = False,
+    labels: Labels = "soft",
     loss: Annotated[str, typer.Option("--loss", help="kl, or mse of the logits.", metavar="NAME")] = "kl",
     vocab: Annotated[float, typer.Option("--vocab", "-n", help="Number of classes n.", metavar="N")] = 128,
     width: Annotated[float, typer.Option("--width", help="Number of inputs m.", metavar="M")] = 32,
@@ -87,6 +85,9 @@ def command(
     ] = 8192,
     hessian: Annotated[bool, typer.Option("--hessian", help="Record leading Hessian eigenvalues.")] = False,
     weights: Annotated[bool, typer.Option("--weights", help="Record the weights (with --output).")] = False,
+    cross_entropy: Annotated[
+        bool, typer.Option("--cross-entropy", help="Record cross-entropy and the labels' entropy too.")
+    ] = False,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda (default: cuda if there is one).")
     ] = None,
@@ -123,13 +124,11 @@ def command(
         parse_grid("seed", seed).tolist(),
         _rates(learning_rate, schedule, steps),
     ]
-    cases = [
-        _case(*values, width=width, hard_labels=hard_labels, loss=loss)
-        for values in itertools.product(*scans)
-    ]
+    cases = [_case(*values, width=width, labels=labels, loss=loss) for values in itertools.product(*scans)]
     if weights and output is None:
         fail("weights", "need a file to be recorded in", "none", "name one with --output")
-    observe = [name for name, wanted in (("hessian", hessian), ("weights", weights)) if wanted]
+    wanted = {"hessian": hessian, "weights": weights, "cross_entropy": cross_entropy}
+    observe = [name for name, asked in wanted.items() if asked]
     dataset = _trained(
         cases,
         steps,
@@ -210,7 +209,7 @@ def _settings(dataset: xarray.Dataset, case: int) -> dict[str, Any]:
 
 
 def _values(dataset: xarray.Dataset) -> dict[str, Any]:
-    recorded = [name for name in (*_RECORDED, *_HESSIAN) if name in dataset]
+    recorded = [name for name in (*_RECORDED, *_HESSIAN, "label_entropy", "cross_entropy") if name in dataset]
     attributes = {name: dataset.attrs[name] for name in ("n", "width", "steps", "engine", "device")}
     cases = [
         _settings(dataset, i)

@@ -40,11 +40,15 @@ _RTOL, _ATOL, _RTOL_ADAM, _LEAST = 1e-6, 1e-13, 2e-6, 1e-13
 _REST = 1e-6
 
 
-def _constants(problem: Problem[Adam | SignGD]) -> np.ndarray:
+def _constants(problem: Problem[Adam | SignGD], force: Force) -> np.ndarray:
     """Return the constants of `kernels.weights`."""
     optimizer, out = problem.optimizer, np.zeros(kernel.WEIGHT_CONSTANTS)
     out[kernel.WIDTH], out[kernel.PER_WEIGHT] = optimizer.width, 1.0 / (problem.n * optimizer.batch)
     out[kernel.DECAY] = problem.weight_decay
+    if problem.sampled:
+        out[kernel.DRAW] = force.label_noise
+        beyond = force.label_sensitivity - force.sensitivity
+        out[kernel.UNEVEN] = force.label_noise * out[kernel.PER_WEIGHT] * beyond
     if isinstance(optimizer, Adam):
         memories = optimizer.beta2, optimizer.beta1
         out[kernel.FORGET], out[kernel.TURN] = (math.log(b) if b > 0 else 0.0 for b in memories)
@@ -73,7 +77,7 @@ def adam_flow(problem: Problem[Adam]) -> Trajectory:
     """Solve for θ(ω), s², ln v(ω), μ(ω), and a, u, μ_a of unequal rows, against ln of the steps."""
     star, n, optimizer = problem.beta_star, problem.n, problem.optimizer
     force, noise = student_force(star, n, optimizer.width), noise_table(int(n), star)
-    plan, shared = _plan(problem), (_TABLE, _constants(problem), *force.tables, *noise.tables)
+    plan, shared = _plan(problem), (_TABLE, _constants(problem, force), *force.tables, *noise.tables)
     absolute, of_start = _tolerances(float(plan[1, 0]) * math.sqrt(optimizer.width))
     jacobian = kernel.adam_jacobian if optimizer.beta1 > 0 else None
     equations = Equations(kernel.adam_rates, (plan, *shared), jacobian, noise.fill)
@@ -97,7 +101,10 @@ def sign_flow(problem: Problem[SignGD]) -> Trajectory:
     """Solve for θ(ω) and s² against ln of the steps; a step is the mean sign of few terms (Eq. 48)."""
     star, n, optimizer = problem.beta_star, problem.n, problem.optimizer
     force, noise = student_force(star, n, optimizer.width), noise_table(int(n), star)
-    signs, bare = sign_table(int(n), star, float(optimizer.batch)), student_force(star, n).tables[0]
+    signs, bare = (
+        sign_table(int(n), star, float(optimizer.batch), problem.sampled),
+        student_force(star, n).tables[0],
+    )
 
     def fill(cell: int) -> None:
         if cell >= 0:
@@ -105,7 +112,7 @@ def sign_flow(problem: Problem[SignGD]) -> Trajectory:
         else:  # those of the mean signs are counted down from -2
             signs.fill(-2 - cell)
 
-    shared = (_TABLE, _constants(problem), *signs.tables, bare, *force.tables, *noise.tables)
+    shared = (_TABLE, _constants(problem, force), *signs.tables, bare, *force.tables, *noise.tables)
     equations = Equations(kernel.sign_rates, (_plan(problem), *shared), None, fill)
     times = around(problem)
     start = np.append(problem.alignment0 * _OMEGA, problem.residual0**2)

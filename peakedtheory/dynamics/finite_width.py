@@ -97,6 +97,8 @@ def finite_width_flow(problem: Problem[GradientFlow | SGD]) -> Trajectory:
     constants = np.empty(kernel.DESCENT_CONSTANTS)
     constants[kernel.SPEED], constants[kernel.DECAY] = speed, decay
     constants[kernel.MOVING], constants[kernel.INITIAL], constants[kernel.SHIFT] = moving, first, shift
+    constants[kernel.DRAW] = force.label_noise if problem.sampled else 0.0
+    constants[kernel.DRAW_SPREAD] = force.label_spread
     arguments = (spectrum, constants, *force.tables)
     times = around(problem)
     still = np.exp(-2.0 * decay * times) * first

@@ -21,7 +21,8 @@ _NEAR = 1e-3
 class Problem(Generic[Kind]):
     """One run: the times asked for, the teacher, how the student is trained and where it starts.
 
-    The rates of the clock, where there is one, replace the optimizer's own.
+    The rates of the clock, where there is one, replace the optimizer's own. `sampled` labels are drawn from
+    the teacher's probabilities.
     """
 
     tau: np.ndarray
@@ -32,6 +33,7 @@ class Problem(Generic[Kind]):
     alignment0: float
     residual0: float
     weight_decay: float
+    sampled: bool
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class CompiledEngine:
         self.weights = start.reshape(stack.size, -1)
         self.moments = [np.zeros_like(self.weights) for _ in range(stack.moments)]
         self.teachers = padded(stack.teachers, np.float32)
+        self.exact_teachers = padded(stack.teachers, float)
+        self.kind = {"soft": kernel.SOFT, "hard": kernel.HARD, "sampled": kernel.SAMPLED}[stack.labels]
         self.betas = np.stack([stack.beta1, stack.beta2], axis=1).astype(np.float32)
         self.optimizer = {
             "sgd": kernel.SGD, "adam": kernel.ADAM, "adamw": kernel.ADAM, "signgd": kernel.SIGNGD,
@@ -57,6 +59,9 @@ class CompiledEngine:
         """Train steps first .. stop - 1."""
         stack = self.stack
         lanes, rows = stack.inputs.draw(TRAINING, first, stop - first, stack.batch, self.pool, self.padded[1])
+        drawn = stack.inputs.uniforms(
+            TRAINING, first, stop - first, stack.batch if self.kind == kernel.SAMPLED else 0
+        )
         coefficients = stack.coefficients(first, stop)
         none = np.zeros((stack.size, 0), np.float32)
 
@@ -65,9 +70,9 @@ class CompiledEngine:
             mine = [a[members] for a in arrays]
             stream, teacher = stack.stream_of[members[0]], stack.teacher_of[members[0]]
             kernel.advance(
-                lanes[stream], rows[stream], self.teachers[teacher], *mine,
-                np.ascontiguousarray(coefficients[:, members]), self.betas[members], stack.shape[0],
-                stack.batch, self.loss, stack.hard, self.optimizer,
+                lanes[stream], rows[stream], drawn[stream], self.teachers[teacher],
+                self.exact_teachers[teacher], *mine, np.ascontiguousarray(coefficients[:, members]),
+                self.betas[members], stack.shape[0], stack.batch, self.loss, self.kind, self.optimizer,
             )  # fmt: skip
             for array, value in zip(arrays, mine, strict=True):
                 array[members] = value
@@ -99,7 +104,7 @@ class CompiledEngine:
             self._tests = drawn[0][:, 0].astype(float), drawn[1][:, 0].astype(float)
         lanes, rows = self._tests
         weights = self.weights.astype(float)
-        teachers = padded(stack.teachers, float)
+        teachers = self.exact_teachers
         ratios = np.sqrt((weights**2).sum(1) / (teachers**2).sum(axis=(1, 2))[stack.teacher_of])
         totals = np.full((stack.size, 4), np.nan)
         gradients = np.full_like(weights, np.nan)
@@ -109,7 +114,7 @@ class CompiledEngine:
             sums, gradient = np.empty((members.size, 4)), np.empty((members.size, weights.shape[1]))
             evaluate(
                 lanes[test], rows[test], teachers[teacher], weights[members], ratios[members], n,
-                stack.test_samples, self.loss, stack.hard, sums, gradient,
+                stack.test_samples, self.loss, self.kind == kernel.HARD, sums, gradient,
             )  # fmt: skip
             totals[members], gradients[members] = sums, gradient
 

@@ -20,7 +20,7 @@ SCALARS = (
     "beta_weights", "weight_norm", "gradient_norm",
 )  # fmt: skip
 HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
-OBSERVABLES = ("weights", "hessian")
+OBSERVABLES = ("weights", "hessian", "cross_entropy")
 _COORDINATES = {
     "beta_star": "teacher's inverse temperature",
     "learning_rate": "learning rate η, the largest of a schedule",
@@ -30,10 +30,12 @@ _COORDINATES = {
     "weight_decay": "decoupled weight decay",
     "teacher": "seed of the teacher",
     "seed": "seed of the data and of the start",
-    "hard_labels": "labels are the teacher's argmax",
+    "labels": "what examples tell of the teacher: soft, hard or sampled",
 }
 _LONG_NAMES = {
-    "loss": "test loss (nats)",
+    "loss": "test loss (nats), the excess of the cross-entropy over the labels' entropy",
+    "cross_entropy": "loss plus the entropy of the labels (nats)",
+    "label_entropy": "mean entropy of the labels over the test inputs (nats)",
     "loss_standard_error": "standard error of the loss over the test inputs",
     "radial_loss": "loss of the teacher rescaled to the student's norm",
     "tangential_loss": "loss minus radial loss",
@@ -173,8 +175,9 @@ def to_dataset(
     records: Recorder,
     stacks: Sequence[Stack],
     attributes: dict[str, Any],
+    entropies: np.ndarray | None = None,
 ) -> xarray.Dataset:
-    """Return the records as a dataset."""
+    """Return the records as a dataset, with cross-entropies where the labels' entropies are given."""
     import xarray
 
     times = records.times
@@ -193,7 +196,11 @@ def to_dataset(
         "tau": (("case", "time"), tau, {"long_name": "dynamic time τ = Σ η"}),
         "diverged": ("case", records.diverged, {"long_name": "weights are not finite or beyond 1e15"}),
     }
-    for name, value in records.values.items():
+    values = dict(records.values)
+    if entropies is not None:
+        variables["label_entropy"] = ("case", entropies, {"long_name": _LONG_NAMES["label_entropy"]})
+        values["cross_entropy"] = values["loss"] + entropies[:, None]
+    for name, value in values.items():
         long_name = {"long_name": _LONG_NAMES[name]} if name in _LONG_NAMES else {}
         variables[name] = (dims.get(name, ("case", "time")), value, long_name)
     if "weights" in records.values:

@@ -27,8 +27,8 @@ class Stack:
         As in `Case`.
     batch : int
         Examples per step.
-    hard : bool
-        Whether labels are the teacher's argmax.
+    labels : str
+        As in `Case`.
     rates : ndarray, shape (C, steps)
         Learning rates.
     decay, beta1, beta2 : ndarray, shape (C,)
@@ -49,7 +49,7 @@ class Stack:
     optimizer: str
     loss: str
     batch: int
-    hard: bool
+    labels: str
     rates: np.ndarray
     decay: np.ndarray
     beta1: np.ndarray
@@ -140,9 +140,9 @@ def build_stacks(
     """
     kinds: dict[tuple, list[int]] = {}
     for i, case in enumerate(cases):
-        kinds.setdefault((case.name, case.batch, case.loss, case.hard_labels), []).append(i)
+        kinds.setdefault((case.name, case.batch, case.loss, case.labels), []).append(i)
     stacks = []
-    for (optimizer, batch, loss, hard), members in kinds.items():
+    for (optimizer, batch, loss, labels), members in kinds.items():
         mine = [cases[i] for i in members]
         streams = [
             (seed, c.seed, *(() if common_inputs else (places[i],)))
@@ -158,7 +158,7 @@ def build_stacks(
                 optimizer=optimizer,
                 loss=loss,
                 batch=batch,
-                hard=hard,
+                labels=labels,
                 rates=np.stack([c.clock(steps).rates for c in mine]),
                 decay=np.array([c.weight_decay for c in mine]),
                 beta1=np.array([getattr(c.optimizer, "beta1", 0.0) for c in mine]),

@@ -31,6 +31,11 @@ def newton_schulz(gradient: torch.Tensor) -> torch.Tensor:
     return x
 
 
+def _less_one(p: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return p (…, n), which is changed, less one at these places (…)."""
+    return p.scatter_add_(-1, places[..., None], torch.full_like(p[..., :1], -1.0))
+
+
 @contextlib.contextmanager
 def _memory_errors() -> Iterator[None]:
     """Turn torch's errors of exhausted memory, on any device, into MemoryError."""
@@ -58,7 +63,8 @@ class TorchEngine:
         pairs, label_of = np.unique(
             np.stack([stack.teacher_of, stack.stream_of], axis=1), axis=0, return_inverse=True
         )
-        self.teachers = self._tensor(stack.teachers[pairs[:, 0]])
+        self.exact_teachers = self._tensor(stack.teachers[pairs[:, 0]], torch.float64)
+        self.teachers = self.exact_teachers.to(self.dtype)
         self.label_stream, self.label_of, self.stream_of = (
             torch.as_tensor(np.ascontiguousarray(i), device=self.device)
             for i in (pairs[:, 1], label_of.reshape(-1), stack.stream_of)
@@ -70,6 +76,7 @@ class TorchEngine:
         self._x = torch.zeros(
             (len(stack.inputs.keys), stack.batch, stack.shape[1]), dtype=self.dtype, device=self.device
         )
+        self._uniforms = torch.zeros(self._x.shape[:2], dtype=torch.float64, device=self.device)
         self._coefficients = torch.zeros((stack.size, 3), dtype=self.dtype, device=self.device)
 
     def _tensor(self, array: np.ndarray, dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -92,9 +99,14 @@ class TorchEngine:
         stack = self.stack
         steps = stop - first
         rows = drawn(stack.inputs, TRAINING, first, steps, stack.batch, self.pool, self.device)
+        if stack.labels == "sampled":
+            uniforms = stack.inputs.uniforms(TRAINING, first, steps, stack.batch)[:, :, : stack.batch]
+            numbers = self._tensor(uniforms, torch.float64)
         coefficients = self._tensor(stack.coefficients(first, stop))
         for s in range(steps):
             self._x.copy_(rows[:, s])
+            if stack.labels == "sampled":
+                self._uniforms.copy_(numbers[:, s])
             self._coefficients.copy_(coefficients[s])
             if self._capture and self._graph is None:
                 self._graph = captured(self._step, (self.weights, *self.moments), self.device)
@@ -108,14 +120,22 @@ class TorchEngine:
         """Gradient of the loss with respect to the logits of a batch, (C, batch, n)."""
         stack = self.stack
         logits = torch.bmm(self._x.index_select(0, self.stream_of), self.weights.mT)
+        if stack.labels == "sampled":
+            return _less_one(torch.softmax(logits, dim=-1), self._drawn().index_select(0, self.label_of))
         targets = torch.bmm(self._x.index_select(0, self.label_stream), self.teachers.mT)
         if stack.loss == "mse":
             return logits.sub_(targets.index_select(0, self.label_of)).div_(stack.shape[0])
         p = torch.softmax(logits, dim=-1)
-        if stack.hard:
-            top = targets.argmax(dim=-1).index_select(0, self.label_of)[..., None]
-            return p.scatter_add_(-1, top, torch.full_like(p[..., :1], -1.0))
+        if stack.labels == "hard":
+            return _less_one(p, targets.argmax(dim=-1).index_select(0, self.label_of))
         return p.sub_(torch.softmax(targets, dim=-1).index_select(0, self.label_of))
+
+    def _drawn(self) -> torch.Tensor:
+        """Classes drawn from the teachers' probabilities, the same ones as the compiled engine's."""
+        x = self._x.index_select(0, self.label_stream).double()
+        reached = torch.softmax(torch.bmm(x, self.exact_teachers.mT), dim=-1).cumsum(dim=-1)
+        numbers = self._uniforms.index_select(0, self.label_stream)[..., None]
+        return (reached <= numbers * reached[..., -1:]).sum(dim=-1)
 
     def _step(self) -> None:
         """One step of all cases on the inputs and coefficients held."""
@@ -189,10 +209,9 @@ class TorchEngine:
             return difference.square().sum(-1) / (2 * n), difference / n
         log_p = torch.log_softmax(y, dim=-1)
         p = log_p.exp()
-        if self.stack.hard:
-            top = y_star.argmax(dim=-1, keepdim=True)
-            error = p.scatter_add(-1, top, torch.full_like(p[..., :1], -1.0))
-            return -log_p.gather(-1, top)[..., 0], error
+        if self.stack.labels == "hard":
+            top = y_star.argmax(dim=-1)
+            return -log_p.gather(-1, top[..., None])[..., 0], _less_one(p, top)
         log_q = torch.log_softmax(y_star, dim=-1)
         q = log_q.exp()
         return (q * (log_q - log_p)).sum(-1), p - q
