@@ -45,14 +45,23 @@ def _constants(problem: Problem[Adam | SignGD], force: Force) -> np.ndarray:
     optimizer, out = problem.optimizer, np.zeros(kernel.WEIGHT_CONSTANTS)
     out[kernel.WIDTH], out[kernel.PER_WEIGHT] = optimizer.width, 1.0 / (problem.n * optimizer.batch)
     out[kernel.DECAY] = problem.weight_decay
+    out[kernel.TILT] = _tilt(force.sensitivity, optimizer.width)
     if problem.sampled:
         out[kernel.DRAW] = force.label_noise
         beyond = force.label_sensitivity - force.sensitivity
-        out[kernel.UNEVEN] = force.label_noise * out[kernel.PER_WEIGHT] * beyond
+        drawn = force.label_noise * out[kernel.PER_WEIGHT]
+        out[kernel.UNEVEN] = drawn * beyond
+        out[kernel.DRAW_TILT] = drawn * (_tilt(force.label_sensitivity, optimizer.width) - out[kernel.TILT])
     if isinstance(optimizer, Adam):
         memories = optimizer.beta2, optimizer.beta1
         out[kernel.FORGET], out[kernel.TURN] = (math.log(b) if b > 0 else 0.0 for b in memories)
     return out
+
+
+def _tilt(sensitivity: float, width: float) -> float:
+    """Slope with ω² of a weight's gradient variance, relative to its mean (Eq. 27a); ⟨z²⟩ as in Eq. 41."""
+    level = 1.0 + sensitivity
+    return (level / (1.0 + (level / width) ** 2) - 1.0) / width
 
 
 def _plan(problem: Problem[Adam | SignGD]) -> np.ndarray:

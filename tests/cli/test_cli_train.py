@@ -63,12 +63,6 @@ def test_sampled_labels_and_their_cross_entropy(run):
     assert soft["cross_entropy"][0] == pytest.approx(np.log(12), rel=1e-9)
 
 
-def test_hard_labels_have_no_temperature(run):
-    result = run(*TINY, "--labels", "hard")
-    assert result.exit_code == 2
-    assert "labels: must be soft or sampled at a finite beta_star, got 'hard' at 100" in result.stderr
-
-
 def test_schedules_take_the_rate_as_their_peak(run):
     scheduled = run(*TINY, "--lr", "0.1,0.2", "--schedule", "cosine:warmup=4,final=0.01", "--json")
     values = json.loads(scheduled.stdout)
@@ -100,6 +94,7 @@ def test_files_and_figure(run, tmp_path):
     ("arguments", "message"),
     [
         (("--resume",), "resume: needs a checkpoint"),
+        (("--labels", "hard"), "labels: must be soft or sampled at a finite beta_star, got 'hard' at 100"),
         (("--lr", "fast"), "lr: must be numbers"),
         (("--lr", "1", "--schedule", "linear:peak=1"), "lr: must be left out"),
         (("--schedule", "cosine:speed=3"), "schedule: cosine takes"),

@@ -13,6 +13,7 @@ from peakedtheory.validation.experiments.language_models import experiment as la
 from peakedtheory.validation.experiments.numerics import experiment as numerics
 from peakedtheory.validation.experiments.other_energies import experiment as other_energies
 from peakedtheory.validation.experiments.residual import experiment as residual
+from peakedtheory.validation.experiments.sampled_labels import experiment as sampled_labels
 from peakedtheory.validation.experiments.scans import experiment as scans
 from peakedtheory.validation.experiments.schedules import experiment as schedules
 from peakedtheory.validation.experiments.starts import experiment as starts
@@ -32,6 +33,7 @@ _MODULES = (
     hard_labels,
     other_energies,
     schedules,
+    sampled_labels,
     controls,
 )
 
