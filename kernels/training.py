@@ -192,6 +192,14 @@ def _combine(out, a, x, b, y):
 
 
 @inner
+def _mix(average, w, share):
+    """Add a share of the weights to their average, where there is one."""
+    use_wide_vectors()
+    for i in range(average.size):
+        average[i] += share * (w[i] - average[i])
+
+
+@inner
 def _orthogonalise(x, rows, columns, scratch, square, quartic):
     """Replace x (rows, columns) by its orthogonal part, approximately: Newton-Schulz steps of order five."""
     total = np.float32(0.0)
@@ -231,6 +239,7 @@ def advance(
     weights,
     first,
     second,
+    averages,
     coefficients,
     betas,
     n,
@@ -246,7 +255,8 @@ def advance(
     uniforms : (steps, blocks LANES), float64, by which SAMPLED labels are drawn
     teacher : (rows, columns), exact_teacher the same in float64
     weights, first, second : (students, rows columns), the moments if any
-    coefficients : (steps, students, 3) kept fraction, step size, 1/sqrt(1 - beta2^t)
+    averages : (students, rows columns), averages of the weights, or (students, 0)
+    coefficients : (steps, students, 4) kept fraction, step size, 1/sqrt(1 - beta2^t), share of an average
     betas : (students, 2) memories of the moments
     """
     steps, blocks, m, _ = lanes.shape
@@ -296,7 +306,7 @@ def advance(
                 product(y, 0, LANES, 1, x, start, columns, g, 0, columns, rows, columns, LANES, b > 0)
         for c in range(students):
             w, g = weights[c], gradients[c * size : (c + 1) * size]
-            keep, rate, root = coefficients[s, c]
+            keep, rate, root, share = coefficients[s, c]
             if optimizer == ADAM:
                 _update_adam(
                     w, g, first[c], second[c], scale, keep, rate, root, betas[c, 0], betas[c, 1]
@@ -307,3 +317,4 @@ def advance(
                 )
             else:
                 _update_plain(w, g, scale, keep, rate, optimizer == SIGNGD)
+            _mix(averages[c], w, share)

@@ -19,7 +19,7 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
-from peakedtheory.cli._students import BATCHED, Labels, named_optimizer
+from peakedtheory.cli._students import BATCHED, AverageOption, Labels, named_average, named_optimizer
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.training.cases import Case
@@ -35,7 +35,7 @@ _SETTINGS = (
 _SYMBOLS = {"beta_star": "β*", "learning_rate": "η", "batch": "B", "weight_decay": "ω"}
 _RECORDED = (
     "tau", "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
-    "beta_weights", "weight_norm", "gradient_norm",
+    "beta_weights", "weight_norm", "gradient_norm", "efficiency",
 )  # fmt: skip
 _HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
 
@@ -68,6 +68,7 @@ def command(
         ),
     ] = None,
     labels: Labels = "soft",
+    average: AverageOption = None,
     loss: Annotated[str, typer.Option("--loss", help="kl, or mse of the logits.", metavar="NAME")] = "kl",
     vocab: Annotated[float, typer.Option("--vocab", "-n", help="Number of classes n.", metavar="N")] = 128,
     width: Annotated[float, typer.Option("--width", help="Number of inputs m.", metavar="M")] = 32,
@@ -124,7 +125,10 @@ def command(
         parse_grid("seed", seed).tolist(),
         _rates(learning_rate, schedule, steps),
     ]
-    cases = [_case(*values, width=width, labels=labels, loss=loss) for values in itertools.product(*scans)]
+    cases = [
+        _case(*values, width=width, labels=labels, loss=loss, average=named_average(average))
+        for values in itertools.product(*scans)
+    ]
     if weights and output is None:
         fail("weights", "need a file to be recorded in", "none", "name one with --output")
     wanted = {"hessian": hessian, "weights": weights, "cross_entropy": cross_entropy}
@@ -225,7 +229,7 @@ def _print(dataset: xarray.Dataset) -> None:
     count = dataset.sizes["case"]
     every = [_settings(dataset, i) for i in range(count)]
     varying = [n for n in _SETTINGS if n in ("beta_star", "learning_rate") or len({s[n] for s in every}) > 1]
-    shown = (
+    shown = [
         "tau",
         "loss",
         "loss_standard_error",
@@ -234,8 +238,11 @@ def _print(dataset: xarray.Dataset) -> None:
         "beta",
         "alignment",
         "residual",
-    )
+    ]
     columns = ["τ", "loss", "± s.e.", "radial", "tangential", "β", "D", "ρ"]
+    if "sampled" in dataset["labels"].values:
+        shown.append("efficiency")
+        columns.append("N-efficiency")
     rows = []
     for i, settings in enumerate(every):
         last = [float(dataset[name].values[i, -1]) for name in shown]

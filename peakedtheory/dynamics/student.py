@@ -29,9 +29,10 @@ from peakedtheory.dynamics.adaptive import adam_flow, sign_flow
 from peakedtheory.dynamics.finite_width import finite_width_flow
 from peakedtheory.dynamics.force import student_force
 from peakedtheory.dynamics.infinite_width import infinite_width_flow
-from peakedtheory.dynamics.labels import checked_labels
+from peakedtheory.dynamics.labels import checked_labels, data_efficiency
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
-from peakedtheory.dynamics.trajectory import Problem, Trajectory
+from peakedtheory.dynamics.trajectory import Problem, Trajectory, in_steps
+from peakedtheory.schedules.averages import Average
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import as_rates
 
@@ -62,6 +63,8 @@ class StudentFlow:
     coherent_residual : float or ndarray
         The part of ρ that is the same for every run of one teacher, from rows of unequal norm; the rest of
         ρ² is noise and what is left of the start. Zero at infinite width.
+    examples : float, ndarray or None
+        Examples seen by then; none under gradient flow.
     beta_star, n, optimizer, labels : float, float, Optimizer, str
         What was asked for; labels of a teacher at infinite β* are ``hard``.
     """
@@ -75,10 +78,26 @@ class StudentFlow:
     tangential_loss: Values
     local_exponent: Values
     coherent_residual: Values
+    examples: Values | None
     beta_star: float = field(repr=False)
     n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
     labels: str = field(repr=False)
+
+    @property
+    def efficiency(self) -> Values:
+        """Share of the examples that the loss has used, (n - 1)m/(2NL) (docs/dynamics.md, Eq. 55).
+
+        On sampled labels no unbiased method surpasses one; labels that are not drawn know no such limit.
+
+        Raises
+        ------
+        ValueError
+            For gradient flow, which counts no examples.
+        """
+        if self.examples is None:
+            fail("optimizer", "must draw examples", f"{self.optimizer}", "give an SGD, Adam or SignGD")
+        return data_efficiency(self.loss, self.examples, self.n, self.optimizer.width)
 
     @property
     def label_entropy(self) -> float:
@@ -101,8 +120,9 @@ class StudentFlow:
             "beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer), "labels": self.labels,
             "label_entropy": self.label_entropy,
         }  # fmt: skip
+        names = (*FIELDS, "examples", "efficiency") if self.examples is not None else FIELDS
         units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
-        return to_dataset(fields_of(self, *FIELDS), {"tau": np.asarray(self.tau)}, units, attributes)
+        return to_dataset(fields_of(self, *names), {"tau": np.asarray(self.tau)}, units, attributes)
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw L, β and the local exponent against τ."""
@@ -120,6 +140,7 @@ def student_flow(
     weight_decay: float = 0.0,
     schedule: Clock | str | Reals | None = None,
     labels: str = "soft",
+    average: Average | None = None,
 ) -> StudentFlow:
     """Return the predicted training run of a student with n Gaussian logits.
 
@@ -144,6 +165,9 @@ def student_flow(
         What each example tells of the teacher: ``soft``, its probabilities; ``sampled``, one class drawn from
         them, as in pre-training; ``hard``, its most likely class, which is what an infinite beta_star means,
         whatever the word. Gradient flow knows no difference between the first two.
+    average : MovingAverage or TailAverage, optional
+        Average of the weights along the run, which everything returned is then of; by SGD or Adam. A run at a
+        constant rate ends with the last τ.
 
     Returns
     -------
@@ -177,6 +201,9 @@ def student_flow(
     times = _times(tau, plan)
     beta_star, n = teacher_temperature(beta_star), float(single_number(n))
     labels = checked_labels(labels, beta_star)
+    if average is not None and not (isinstance(average, Average) and isinstance(optimizer, (SGD, Adam))):
+        shown = f"{average!r} by {type(optimizer).__name__}"
+        fail("average", "must be a MovingAverage or TailAverage, by SGD or Adam", shown, "leave it out")
     for name, value in (("alignment0", alignment0), ("residual0", residual0), ("weight_decay", weight_decay)):
         number = real_number(name, value)
         if not np.isfinite(number) or (number < 0 and name != "alignment0"):
@@ -187,13 +214,30 @@ def student_flow(
                 "correct it",
             )
     problem = Problem(
-        times.ravel(), beta_star, n, optimizer, plan, alignment0, residual0, weight_decay, labels == "sampled"
+        times.ravel(),
+        beta_star,
+        n,
+        optimizer,
+        plan,
+        alignment0,
+        residual0,
+        weight_decay,
+        labels == "sampled",
+        average,
     )
+    examples = None
+    if not isinstance(optimizer, GradientFlow):
+        examples = optimizer.batch * in_steps(problem, times.ravel())
     values = {name: _shaped(v, times.shape) for name, v in fields_of(solve(problem)).items()}
     return StudentFlow(
-        tau=_shaped(times.copy(), times.shape), **values, beta_star=beta_star, n=n, optimizer=optimizer,
+        tau=_shaped(times.copy(), times.shape),
+        **values,
+        examples=None if examples is None else _shaped(examples, times.shape),
+        beta_star=beta_star,
+        n=n,
+        optimizer=optimizer,
         labels=labels,
-    )  # fmt: skip
+    )
 
 
 def _solver(optimizer: Optimizer) -> Callable[[Problem[Any]], Trajectory]:

@@ -13,6 +13,8 @@ from peakedtheory.dynamics.noise import noise_variance
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, SignGD
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.exact.thermodynamics import thermodynamics
+from peakedtheory.schedules import MovingAverage, TailAverage
+from peakedtheory.validation import Case, train
 
 INF = math.inf
 
@@ -181,3 +183,64 @@ def test_sign_descent_on_drawn_labels_against_training():
     flow = student_flow(run.tau, 10.0, 128, optimizer=SignGD(0.003, 512, 32), labels="sampled")
     np.testing.assert_allclose(flow.beta, run.beta.mean(axis=1), rtol=0.05)
     np.testing.assert_allclose(flow.loss, run.loss.mean(axis=1), rtol=0.10)
+
+
+def test_efficiency_is_what_the_loss_has_used():
+    flow = student_flow([0.0, 100.0, 4000.0], 5.0, 128, optimizer=SGD(4.0, 64, 32), labels="sampled")
+    np.testing.assert_allclose(flow.examples, [0.0, 1600.0, 64000.0])
+    np.testing.assert_allclose(flow.efficiency[1:], 127 * 32 / (2 * flow.examples[1:] * flow.loss[1:]))
+    assert flow.efficiency[0] == INF
+    assert flow.to_xarray().efficiency.values[2] == flow.efficiency[2]
+    assert student_flow(1.0, 5.0, 128).examples is None
+    with pytest.raises(ValueError, match="optimizer: must draw examples, got GradientFlow"):
+        student_flow(1.0, 5.0, 128).efficiency  # noqa: B018
+
+
+def test_one_relaxation_rate_uses_every_example():
+    """η = 1/(kt) from near the teacher: L = nm/(2Bt), whose efficiency is 1 - 1/n, where rates are all alike (Eq. 55)."""
+    star, n, batch, steps = 5.0, 128, 1e6, 4000
+    k = student_force(star, float(n)).label_noise / n
+    rates = 1.0 / (k * (np.arange(1, steps + 1) + 100.0))
+    wide = 1e4
+    flow = student_flow(
+        [rates.sum()],
+        star,
+        n,
+        optimizer=SGD(1.0, batch, wide),
+        alignment0=star,
+        schedule=rates,
+        labels="sampled",
+    )
+    assert flow.efficiency[0] == pytest.approx(1.0, rel=0.08)
+
+
+@pytest.mark.parametrize("average", [MovingAverage(1.0), TailAverage(1e-9)])
+@pytest.mark.parametrize("optimizer", [SGD(4.0, 64, 32), Adam(0.02, 64, 32)])
+def test_averages_of_one_step_are_the_weights(average, optimizer):
+    tau = np.array([50.0, 200.0]) * optimizer.learning_rate
+    own, mean = (student_flow(tau, 5.0, 128, optimizer=optimizer, average=a) for a in (None, average))
+    for name in ("loss", "beta", "residual"):
+        np.testing.assert_allclose(getattr(mean, name), getattr(own, name), rtol=2e-4)
+    # An averaged run has an end, where the slope is taken on one side.
+    np.testing.assert_allclose(mean.local_exponent, own.local_exponent, rtol=5e-3)
+
+
+@pytest.mark.parametrize("average", [MovingAverage(60.0), TailAverage(0.5)])
+@pytest.mark.parametrize("optimizer", [SGD(4.0, 64, 32), Adam(0.02, 64, 32)])
+def test_averaged_weights_against_training(average, optimizer):
+    steps = np.array([100, 400])
+    cases = [Case(5.0, optimizer, labels="sampled", average=average, teacher=t, seed=t) for t in range(4)]
+    run = train(cases, 400, record=steps, test_samples=2048)
+    flow = student_flow(
+        steps * optimizer.learning_rate, 5.0, 128, optimizer=optimizer, labels="sampled", average=average
+    )
+    np.testing.assert_allclose(flow.beta, run.beta.mean("case"), rtol=0.05)
+    np.testing.assert_allclose(flow.loss, run.loss.mean("case"), rtol=0.10)
+
+
+def test_averages_need_steps_that_are_followed():
+    for optimizer in (GradientFlow(width=32), SignGD(0.01)):
+        with pytest.raises(
+            ValueError, match="average: must be a MovingAverage or TailAverage, by SGD or Adam"
+        ):
+            student_flow([1.0], 5.0, 128, optimizer=optimizer, average=TailAverage(0.5))

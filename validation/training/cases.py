@@ -17,6 +17,7 @@ import numpy as np
 from peakedtheory._common.checks import fail, real_number, whole_number
 from peakedtheory.dynamics.labels import checked_labels
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
+from peakedtheory.schedules.averages import Average
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
 from peakedtheory.schedules.reading import as_rates
@@ -54,6 +55,8 @@ class Case:
         What an example tells of the teacher: its probabilities (``soft``), one class drawn from them
         (``sampled``), or its most likely class (``hard``: what infinite beta_star means, whatever the word).
         The loss recorded is that of the probabilities, the excess over the labels' entropy.
+    average : MovingAverage or TailAverage, optional
+        Average of the weights, of which everything is then recorded.
     loss : str
         ``kl``: Σ q ln(q/p). ``mse``: Σ (y - y*)² / 2n, the same at high temperature, without a softmax.
 
@@ -76,6 +79,7 @@ class Case:
     teacher: int = 0
     seed: int = 0
     labels: str = "soft"
+    average: Average | None = None
     loss: str = "kl"
 
     def __post_init__(self) -> None:
@@ -91,6 +95,9 @@ class Case:
         whole_number("width", self.optimizer.width, 1, _LARGEST_WIDTH)
         for name in ("teacher", "seed"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 0, 2**63))
+        if self.average is not None and not isinstance(self.average, Average):
+            rule = "must be a MovingAverage or TailAverage"
+            fail("average", rule, repr(self.average)[:60], "build one or leave it out")
         self._consistent()
 
     def _number(self, name: str, *, positive: bool = False, infinite: bool = False) -> None:

@@ -32,6 +32,7 @@ class CompiledEngine:
         self.padded = start.shape[1:]
         self.weights = start.reshape(stack.size, -1)
         self.moments = [np.zeros_like(self.weights) for _ in range(stack.moments)]
+        self.averages = self.weights.copy() if stack.averaged else np.zeros((stack.size, 0), np.float32)
         self.teachers = padded(stack.teachers, np.float32)
         self.exact_teachers = padded(stack.teachers, float)
         self.kind = {"soft": kernel.SOFT, "hard": kernel.HARD, "sampled": kernel.SAMPLED}[stack.labels]
@@ -66,7 +67,7 @@ class CompiledEngine:
         none = np.zeros((stack.size, 0), np.float32)
 
         def run(members: np.ndarray) -> None:
-            arrays = [self.weights, *self.moments, none, none][:3]
+            arrays = [*[self.weights, *self.moments, none, none][:3], self.averages]
             mine = [a[members] for a in arrays]
             stream, teacher = stack.stream_of[members[0]], stack.teacher_of[members[0]]
             kernel.advance(
@@ -83,6 +84,8 @@ class CompiledEngine:
         """Return what resuming needs."""
         n, m = self.stack.shape
         arrays = {"weights": self.weights, **{f"moment{i}": a for i, a in enumerate(self.moments)}}
+        if self.stack.averaged:
+            arrays["average"] = self.averages
         return {name: a.reshape(-1, *self.padded)[:, :n, :m].copy() for name, a in arrays.items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -90,6 +93,8 @@ class CompiledEngine:
         self.weights[:] = padded(state["weights"], np.float32).reshape(self.weights.shape)
         for i, moment in enumerate(self.moments):
             moment[:] = padded(state[f"moment{i}"], np.float32).reshape(moment.shape)
+        if self.stack.averaged:
+            self.averages[:] = padded(state["average"], np.float32).reshape(self.averages.shape)
 
     def stop(self, cases: np.ndarray) -> None:
         """Train these cases no further."""
@@ -103,7 +108,7 @@ class CompiledEngine:
             drawn = stack.tests.draw(TEST, 0, 1, stack.test_samples, self.pool, self.padded[1])
             self._tests = drawn[0][:, 0].astype(float), drawn[1][:, 0].astype(float)
         lanes, rows = self._tests
-        weights = self.weights.astype(float)
+        weights = (self.averages if stack.averaged else self.weights).astype(float)
         teachers = self.exact_teachers
         ratios = np.sqrt((weights**2).sum(1) / (teachers**2).sum(axis=(1, 2))[stack.teacher_of])
         totals = np.full((stack.size, 4), np.nan)

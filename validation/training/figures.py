@@ -33,6 +33,7 @@ def predicted_flow(case: Case, tau: np.ndarray, n: int) -> StudentFlow | None:
         weight_decay=case.weight_decay,
         schedule=case.schedule,
         labels=case.labels,
+        average=case.average,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array, whole_number
+from peakedtheory.dynamics.labels import data_efficiency
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.stacks import DIVERGED, Stack
@@ -30,10 +31,12 @@ _COORDINATES = {
     "weight_decay": "decoupled weight decay",
     "teacher": "seed of the teacher",
     "seed": "seed of the data and of the start",
+    "average": "average of the weights that is recorded",
     "labels": "what examples tell of the teacher: soft, hard or sampled",
 }
 _LONG_NAMES = {
     "loss": "test loss (nats), the excess of the cross-entropy over the labels' entropy",
+    "efficiency": "share of the examples that the loss has used, (n - 1)m/(2NL)",
     "cross_entropy": "loss plus the entropy of the labels (nats)",
     "label_entropy": "mean entropy of the labels over the test inputs (nats)",
     "loss_standard_error": "standard error of the loss over the test inputs",
@@ -197,6 +200,8 @@ def to_dataset(
         "diverged": ("case", records.diverged, {"long_name": "weights are not finite or beyond 1e15"}),
     }
     values = dict(records.values)
+    seen = times * np.array([[case.batch] for case in cases])
+    values["efficiency"] = data_efficiency(values["loss"], seen, *stacks[0].shape)
     if entropies is not None:
         variables["label_entropy"] = ("case", entropies, {"long_name": _LONG_NAMES["label_entropy"]})
         values["cross_entropy"] = values["loss"] + entropies[:, None]
@@ -215,4 +220,6 @@ def to_dataset(
 def _setting(name: str, case: Case, clock: Clock) -> Any:
     if name == "learning_rate":
         return clock.peak
+    if name == "average":
+        return "none" if case.average is None else str(case.average)
     return getattr(case, "name" if name == "optimizer" else name)

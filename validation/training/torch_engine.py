@@ -59,6 +59,7 @@ class TorchEngine:
         self.pool = pool
         self.weights = self._tensor(stack.start).clone()
         self.moments = [torch.zeros_like(self.weights) for _ in range(stack.moments)]
+        self.average = self.weights.clone() if stack.averaged else None
         # cases with one teacher and one stream of inputs share their labels
         pairs, label_of = np.unique(
             np.stack([stack.teacher_of, stack.stream_of], axis=1), axis=0, return_inverse=True
@@ -77,20 +78,25 @@ class TorchEngine:
             (len(stack.inputs.keys), stack.batch, stack.shape[1]), dtype=self.dtype, device=self.device
         )
         self._uniforms = torch.zeros(self._x.shape[:2], dtype=torch.float64, device=self.device)
-        self._coefficients = torch.zeros((stack.size, 3), dtype=self.dtype, device=self.device)
+        self._coefficients = torch.zeros((stack.size, 4), dtype=self.dtype, device=self.device)
 
     def _tensor(self, array: np.ndarray, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Return an array on the device, in the precision of training or another one."""
         return on_device(array, self.device).to(dtype or self.dtype)
 
+    @property
+    def _trained(self) -> tuple[torch.Tensor, ...]:
+        """All that a step changes."""
+        return self.weights, *self.moments, *(() if self.average is None else (self.average,))
+
     def advance(self, first: int, stop: int) -> None:
         """Train steps first .. stop - 1; if memory is short, raise MemoryError and change nothing."""
         with torch.no_grad(), _memory_errors():
-            before = [tensor.clone() for tensor in (self.weights, *self.moments)]
+            before = [tensor.clone() for tensor in self._trained]
             try:
                 self._advance(first, stop)
             except RuntimeError:
-                for tensor, old in zip((self.weights, *self.moments), before, strict=True):
+                for tensor, old in zip(self._trained, before, strict=True):
                     tensor.copy_(old)
                 self._graph = None
                 raise
@@ -109,7 +115,7 @@ class TorchEngine:
                 self._uniforms.copy_(numbers[:, s])
             self._coefficients.copy_(coefficients[s])
             if self._capture and self._graph is None:
-                self._graph = captured(self._step, (self.weights, *self.moments), self.device)
+                self._graph = captured(self._step, self._trained, self.device)
                 self._capture = self._graph is not None
             if self._graph is None:
                 self._step()
@@ -140,7 +146,7 @@ class TorchEngine:
     def _step(self) -> None:
         """One step of all cases on the inputs and coefficients held."""
         stack = self.stack
-        keep, rate, root = self._coefficients.T[..., None, None]
+        keep, rate, root, share = self._coefficients.T[..., None, None]
         x = self._x.index_select(0, self.stream_of)
         gradient = torch.bmm(self._errors().mT, x).div_(stack.batch)
         if stack.optimizer in ("adam", "adamw"):
@@ -155,10 +161,14 @@ class TorchEngine:
             momentum.add_((1 - self.beta1) * (gradient - momentum))
             gradient = newton_schulz(gradient + self.beta1 * (momentum - gradient))
         self.weights.mul_(keep).sub_(rate * gradient)
+        if self.average is not None:
+            self.average.add_(share * (self.weights - self.average))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what resuming needs."""
         arrays = {"weights": self.weights, **{f"moment{i}": m for i, m in enumerate(self.moments)}}
+        if self.average is not None:
+            arrays["average"] = self.average
         return {name: a.detach().cpu().numpy().copy() for name, a in arrays.items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -166,6 +176,8 @@ class TorchEngine:
         self.weights.copy_(torch.as_tensor(state["weights"]))
         for i, moment in enumerate(self.moments):
             moment.copy_(torch.as_tensor(state[f"moment{i}"]))
+        if self.average is not None:
+            self.average.copy_(torch.as_tensor(state["average"]))
 
     def stop(self, cases: np.ndarray) -> None:
         """Diverged cases stay in the stack: batched operations keep them apart from the others."""
@@ -181,7 +193,7 @@ class TorchEngine:
             tests = drawn(stack.tests, TEST, 0, 1, stack.test_samples, self.pool, self.device)
             self._tests = tests[:, 0].to(double)
         test_of = torch.as_tensor(stack.test_of, device=self.device)
-        weights = self.weights.to(double)
+        weights = (self.weights if self.average is None else self.average).to(double)
         teachers = self._tensor(stack.teachers[stack.teacher_of], double)
         ratio = (weights.norm(dim=(1, 2)) / teachers.norm(dim=(1, 2)))[:, None, None]
         names = ("loss", "loss_squares", "radial_loss", "variance")

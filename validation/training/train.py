@@ -104,8 +104,8 @@ def train(
         test inputs `loss_standard_error`, `radial_loss` of the teacher rescaled to the student's norm and
         `tangential_loss` = loss - radial; `alignment` D and `residual` ρ of W = D Ŵ* + rest, less the common
         shift of all rows; `beta` from the logits' standard deviation and `beta_weights` = ‖W‖/√n;
-        `weight_norm`, `gradient_norm`; `step`, `tau` = Σ η; `diverged`. Settings are coordinates of the
-        cases.
+        `weight_norm`, `gradient_norm`; `efficiency` (n - 1)m/(2NL) after N examples, at most one on sampled
+        labels; `step`, `tau` = Σ η; `diverged`. Settings are coordinates of the cases.
 
     Raises
     ------

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
+from peakedtheory.schedules.averages import MovingAverage, TailAverage
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training.compiled_engine import CompiledEngine
 from peakedtheory.validation.training.hessian import Curvature, leading_eigenvalues
@@ -216,6 +217,37 @@ def test_the_numbers_that_draw_labels_belong_to_their_step_and_row():
     x = inputs.rows(TRAINING, 7, 3, 4096)
     for other in (u[0, 1], u[1, 0], x[0, 0, :, 0], x[0, 0, :, 31]):
         assert abs(np.corrcoef(u[0, 0], other)[0, 1]) < 4.0 / math.sqrt(4096)
+
+
+AVERAGES = [MovingAverage(5.0), TailAverage(0.6), TailAverage(1.0)]
+
+
+def test_averages_are_means_of_the_weights():
+    cases = [Case(3.0, Adam(0.1, BATCH, M), start_ratio=0.5, average=a) for a in AVERAGES]
+    plain = stack_of([replace(cases[0], average=None)])
+    engine, path = CompiledEngine(plain, Inline(), 1), []
+    for t in range(STEPS):
+        engine.advance(t, t + 1)
+        path.append(engine.state()["weights"][0].astype(float))
+    path = np.array(path)
+    old = (1.0 - 1.0 / 5.0) ** np.arange(STEPS)[::-1]
+    expected = [
+        np.tensordot(old / old.sum(), path, 1),
+        path[-round(0.6 * STEPS) :].mean(axis=0),
+        path.mean(axis=0),
+    ]
+    for trained in engines_of(stack_of(cases)).values():
+        trained.advance(0, STEPS)
+        np.testing.assert_allclose(trained.state()["average"], expected, rtol=1e-4, atol=2e-5)
+        np.testing.assert_allclose(trained.state()["weights"], [path[-1]] * 3, rtol=1e-4, atol=2e-5)
+        again = engines_of(stack_of(cases))["compiled" if isinstance(trained, CompiledEngine) else "torch"]
+        again.restore(trained.state())
+        np.testing.assert_array_equal(again.observe()["loss"], trained.observe()["loss"])
+    run = train(cases, STEPS, n=N, record=[0, STEPS], observe=["weights"], test_samples=100)
+    np.testing.assert_allclose(
+        run.beta_weights[:, 1] ** 2 * N, (run.weights[:, 1].values ** 2).sum((1, 2)), rtol=1e-6
+    )
+    assert run.average.values.tolist() == [str(a) for a in AVERAGES]
 
 
 def test_records_are_what_they_are_called():

@@ -16,6 +16,7 @@ import xarray
 
 from peakedtheory._common import resume
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon
+from peakedtheory.schedules.averages import TailAverage
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training import runs, train as training
 from peakedtheory.validation.training.observables import recorded_steps
@@ -31,7 +32,7 @@ CASES = [
     ),
     Case(optimizer=Muon(0.1, 24, 6), seed=1, start_ratio=0.4),
     Case(np.inf, SGD(batch=40, width=6), schedule="cosine:peak=0.4,steps=37,warmup=5"),
-    Case(5.0, SGD(2.0, 70, 6), labels="sampled", teacher=1, seed=2),
+    Case(5.0, SGD(2.0, 70, 6), labels="sampled", average=TailAverage(0.5), teacher=1, seed=2),
 ]
 STEPS = 37
 
@@ -217,6 +218,7 @@ def test_recorded_steps():
         ({"optimizer": GradientFlow()}, "optimizer: must be of SGD, Adam, SignGD, Muon"),
         ({"beta_star": 0}, "beta_star: must be one positive"),
         ({"labels": "hard"}, "labels: must be soft or sampled at a finite beta_star, got 'hard' at 100"),
+        ({"average": 0.5}, "average: must be a MovingAverage or TailAverage, got 0.5"),
         ({"labels": "random"}, "labels: must be soft, hard or sampled, got 'random'"),
         ({"labels": None}, "labels: must be soft, hard or sampled"),
         ({"labels": "sampled", "loss": "mse"}, "labels must be soft"),

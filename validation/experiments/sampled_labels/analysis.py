@@ -54,7 +54,7 @@ class Group:
     @property
     def settled(self) -> bool:
         """Whether the flow's loss at a constant rate no longer changes."""
-        before, last = self.predicted_loss[-3], self.predicted_loss[-1]
+        before, last = self.predicted_loss[-2:]
         return self.family == "constant" and abs(before / last - 1.0) < 0.02
 
     def efficiency(self, loss: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,9 +24,7 @@ def claims(data: xarray.Dataset, prediction: xarray.Dataset) -> list[Claim]:
     """Judge the flow at every time, then what it says of floors, cooldowns, cuts and examples."""
     every = list(groups(data, prediction))
     out = _everywhere(every)
-    constant = [g for g in every if g.optimizer == "sgd" and g.settled]
-    if constant:
-        out += _floors(constant)
+    out += [_floor(g) for g in every if g.optimizer == "sgd" and g.settled]
     for optimizer, name in _NAMES.items():
         mine = [g for g in every if g.optimizer == optimizer]
         falling = [g for g in mine if g.family == "wsd"]
@@ -62,22 +60,14 @@ def _everywhere(every: Sequence[Group]) -> list[Claim]:
     return out
 
 
-def _floors(settled: Sequence[Group]) -> list[Claim]:
-    """Judge settled losses beside the first order and beside the flow."""
-
-    def beside(expected: Callable[[Group], float]) -> tuple[float, float]:
-        return mean_and_error([g.loss[-1] / expected(g) for g in settled])
-
-    first, error = beside(lambda g: g.first_order)
-    flow, flow_error = beside(lambda g: float(g.predicted_loss[-1]))
-    theory = float(np.mean([g.predicted_loss[-1] / g.first_order for g in settled]))
-    return [
-        near(
-            f"SGD: settled loss over its first order (ηm/4B)Φ'(β*)/β* ({len(settled)} settings)",
-            first, error, theory, 0.05, "the flow's own ratio, ± 0.05", predicted=theory,
-        ),
-        near("SGD: settled loss over the flow's", flow, flow_error, 1.0, 0.05, "1 ± 0.05", predicted=1.0),
-    ]  # fmt: skip
+def _floor(group: Group) -> Claim:
+    """Judge a settled loss, in units of its first order, beside the flow's."""
+    value, error = mean_and_error(group.losses[:, -1] / group.first_order)
+    theory = float(group.predicted_loss[-1] / group.first_order)
+    return near(
+        f"SGD, β* = {group.beta_star:g}, ηm/B = {group.ratio:g}: settled loss over (ηm/4B)Φ'(β*)/β*",
+        value, error, theory, 0.05 * theory, "the flow's, ± 5 %", predicted=theory,
+    )  # fmt: skip
 
 
 def _drops(text: str, falling: Sequence[Group]) -> Claim:
