@@ -75,7 +75,16 @@ _AVERAGES: dict[str, type[MovingAverage | TailAverage]] = {"ema": MovingAverage,
 
 
 def parse_average(text: str) -> Average:
-    """Return the average that a text names: ``ema:steps=200`` or ``tail:share=0.5``.
+    """Return the average that a text names.
+
+    Parameters
+    ----------
+    text : str
+        ``ema:steps=200``, a moving average, or ``tail:share=0.5``, the mean of the last part of a run.
+
+    Returns
+    -------
+    MovingAverage or TailAverage
 
     Raises
     ------
