@@ -135,7 +135,7 @@ def finite_width_flow(problem: Problem[GradientFlow | SGD]) -> Trajectory:
         stiffness = force.forces(alignment, seen, amplitude, started)[2]
         falls = (1.0 + uneven * offset[:, None]) * stiffness / moving + decay
         certain = np.array([alignment, amplitude, np.sqrt(started), np.sqrt(still)])
-        (alignment, amplitude, *kept), noise_left = averaged(problem, certain, squares.T, falls)
+        (alignment, amplitude, *kept), noise_left = averaged(problem, certain, squares.T, falls)  # type: ignore[arg-type]
         started, still, squares, times = kept[0] ** 2, kept[1] ** 2, noise_left.T, around(problem)
     total = squares @ weight
     seen = np.maximum(total + force.spreads(alignment, total, amplitude) * (squares @ spectrum[2]), 0.0)

@@ -97,7 +97,8 @@ class StudentFlow:
         """
         if self.examples is None:
             fail("optimizer", "must draw examples", f"{self.optimizer}", "give an SGD, Adam or SignGD")
-        return data_efficiency(self.loss, self.examples, self.n, self.optimizer.width)
+        width: float = self.optimizer.width  # type: ignore[assignment]  # those that draw examples have one
+        return data_efficiency(self.loss, self.examples, self.n, width)
 
     @property
     def label_entropy(self) -> float:
@@ -227,7 +228,7 @@ def student_flow(
     )
     examples = None
     if not isinstance(optimizer, GradientFlow):
-        examples = optimizer.batch * in_steps(problem, times.ravel())
+        examples = optimizer.batch * in_steps(problem, times.ravel())  # type: ignore[arg-type]
     values = {name: _shaped(v, times.shape) for name, v in fields_of(solve(problem)).items()}
     return StudentFlow(
         tau=_shaped(times.copy(), times.shape),

@@ -201,7 +201,7 @@ def to_dataset(
     }
     values = dict(records.values)
     seen = times * np.array([[case.batch] for case in cases])
-    values["efficiency"] = data_efficiency(values["loss"], seen, *stacks[0].shape)
+    values["efficiency"] = np.asarray(data_efficiency(values["loss"], seen, *stacks[0].shape))
     if entropies is not None:
         variables["label_entropy"] = ("case", entropies, {"long_name": _LONG_NAMES["label_entropy"]})
         values["cross_entropy"] = values["loss"] + entropies[:, None]

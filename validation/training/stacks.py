@@ -171,7 +171,7 @@ def build_stacks(
                 batch=batch,
                 labels=labels,
                 rates=np.stack([c.clock(steps).rates for c in mine]),
-                mixing=np.stack([c.average.mixing(steps) for c in mine]) if averaged else None,
+                mixing=np.stack([c.average.mixing(steps) for c in mine if c.average]) if averaged else None,
                 decay=np.array([c.weight_decay for c in mine]),
                 beta1=np.array([getattr(c.optimizer, "beta1", 0.0) for c in mine]),
                 beta2=np.array([getattr(c.optimizer, "beta2", 0.0) for c in mine]),

@@ -77,7 +77,7 @@ def groups(data: xarray.Dataset, prediction: xarray.Dataset) -> Iterator[Group]:
     for key in dict.fromkeys(keys):
         cases = np.flatnonzero([other == key for other in keys])
         first = cases[0]
-        yield Group(
+        yield Group(  # type: ignore[call-arg]  # the key has the first seven
             *key, data["step"].values[first], data["loss"].values[cases].astype(float),
             data["beta"].values[cases].astype(float), prediction["loss"].values[first],
             prediction["beta"].values[first],
