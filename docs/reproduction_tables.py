@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from peakedtheory.validation.experiments.registry import experiment
-from peakedtheory.validation.report import number
+from peakedtheory.validation.report import claims_table
 
 ROOT = Path(__file__).resolve().parent
 PAGE = ROOT / "reproduction.md"
@@ -25,17 +25,9 @@ def section(match: re.Match, wanted: set[str]) -> str:
     if wanted and name not in wanted:
         return match[0]
     spec = experiment(name)
-    scale = next(s for s in ("paper", "quick") if (DATA / f"{name}-{s}.nc").exists())
+    scale = next(s for s in ("paper", "part", "quick") if (DATA / f"{name}-{s}.nc").exists())
     data = spec.load(DATA, scale)
-    rows = [["Claim", "Measured", "Theory", "Published", "Verdict"]]
-    for claim in spec.judge(data, spec.predict(data)):
-        measured, published = (
-            number(claim.measured, claim.error),
-            number(claim.published, claim.published_error),
-        )
-        rows.append([claim.text, measured, number(claim.predicted), published, claim.verdict])
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|" + "---|" * len(rows[0]))
+    lines = claims_table(spec.judge(data, spec.predict(data)))
     return f"### {match['title']} (`{name}`, {scale})\n\n" + "\n".join(lines) + "\n"
 
 

@@ -13,9 +13,10 @@ from peakedtheory.kernels.forces import forces, noise, spread
 from peakedtheory.kernels.lanes import inner
 from peakedtheory.kernels.rates import rate_at
 
-#: Constants of a descent: speed, weight decay, 1 - 1/n and how much of ρ² is there at τ = `SHIFT`.
-(SPEED, DECAY, MOVING, INITIAL, SHIFT) = range(5)
-DESCENT_CONSTANTS = 5
+#: Constants of a descent: speed, weight decay, 1 - 1/n and how much of ρ² is there at τ = `SHIFT`; what
+#: drawing the labels adds to V, and how unequally classes share it.
+(SPEED, DECAY, MOVING, INITIAL, SHIFT, DRAW, DRAW_SPREAD) = range(7)
+DESCENT_CONSTANTS = 7
 #: Rows of a spectrum of relaxation rates: their distance from the mean, their weights, and both multiplied.
 _OFFSET, _WEIGHT, _BIASED = range(3)
 
@@ -80,12 +81,13 @@ def noisy_rates(x, y, gains, spectrum, s, c, places, drives, cumulants, v, surfa
         y[0], y[1], max(y[2], 0.0), total, tilt, s, c, places, drives, cumulants
     )
     variance, missing = noise(y[0], math.sqrt(seen), v, surface)
-    up = t * ratio * gain * variance / s[MOVING]
+    up, drawn = t * ratio * gain * variance / s[MOVING], t * gain * s[DRAW] / s[MOVING]
     loss, lost = 2.0 * t * stiffness / s[MOVING], 2.0 * t * s[DECAY]
     out[0], out[1], out[2] = t * pull, t * push, -2.0 * t * (stiffness + s[DECAY]) * max(y[2], 0.0)
     for i in range(offset.size):
         square = y[3 + i]
         out[3 + i] = (1.0 + uneven * offset[i]) * (up - loss * square) - lost * square
+        out[3 + i] += (1.0 + s[DRAW_SPREAD] * offset[i]) * drawn
     return missing
 
 
@@ -123,7 +125,10 @@ def _differences(point, gain, s, c, places, drives, cumulants, v, surface, acts)
 
 @cached_njit(error_model="numpy", nogil=True)
 def noisy_jacobian(x, y, gains, spectrum, s, c, places, drives, cumulants, v, surface, out):
-    """Of `noisy_rates`, by differences in the five numbers through which variables act on each other."""
+    """Of `noisy_rates`, by differences in the five numbers through which variables act on each other.
+
+    The noise of drawing labels depends on none of them.
+    """
     t = math.exp(x)
     gain = rate_at(t - s[SHIFT], gains)
     offset, weight, biased = spectrum[_OFFSET], spectrum[_WEIGHT], spectrum[_BIASED]

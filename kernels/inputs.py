@@ -1,13 +1,15 @@
 """Inputs of the training experiments: normals, a fixed function of (key, stream, step, row, feature).
 
 The sample number of row r at step t is 2^32 t + r, and feature k is energy k of that sample (see `random`): a
-row does not depend on the batch size, on the cases trained, on threads, or on where a run was resumed.
+row does not depend on the batch size, on the cases trained, on threads, or on where a run was resumed. The
+uniform number by which the label of a row is drawn comes from a reserved block of the same sample.
 """
 
 import numpy as np
 
 from peakedtheory.kernels.cache import cached_njit
 from peakedtheory.kernels.lanes import LANES, aligned, inner, use_wide_vectors
+from peakedtheory.kernels.random import RESERVED_BLOCKS, uniform_pair
 from peakedtheory.kernels.sampling import BLOCKS, fill_normals
 
 
@@ -75,3 +77,12 @@ def fill_rows(key, stream, first_step, normalise, rows):
             for i in range(min(LANES, batch - first)):
                 for k in range(width):
                     rows[s, first + i, k] = x[k * LANES + i]
+
+
+@cached_njit(error_model="numpy", nogil=True)
+def fill_uniforms(key, stream, first_step, out):
+    """Fill the uniform numbers of consecutive steps, (steps, rows) in float64."""
+    for s in range(out.shape[0]):
+        for row in range(out.shape[1]):
+            sample = ((first_step + np.uint64(s)) << np.uint64(32)) + np.uint64(row)
+            out[s, row] = uniform_pair(key, stream, sample, np.uint64(RESERVED_BLOCKS))[0]

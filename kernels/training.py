@@ -16,6 +16,7 @@ from peakedtheory.kernels.lanes import LANES, aligned, exp2, inner, use_wide_vec
 from peakedtheory.kernels.products import product
 
 KL, MSE = 0, 1
+SOFT, HARD, SAMPLED = 0, 1, 2  # labels
 SGD, ADAM, SIGNGD, MUON = 0, 1, 2, 3
 ADAM_EPSILON = 1e-8  # added to the root of the second moment
 MUON_ITERATIONS = 5
@@ -69,10 +70,16 @@ def _divide(y, n, sums):
 
 
 @inner
-def softmax(y, n, largest, sums):
-    """Replace logits (n, LANES) by probabilities."""
+def softmax_sums(y, n, largest, sums):
+    """Replace logits (n, LANES) by probabilities times their sums."""
     maxima(y, n, largest)
     exponentials(y, n, largest, sums)
+
+
+@inner
+def softmax(y, n, largest, sums):
+    """Replace logits (n, LANES) by probabilities."""
+    softmax_sums(y, n, largest, sums)
     _divide(y, n, sums)
 
 
@@ -96,10 +103,32 @@ def one_hot(y, n, largest, places):
 
 
 @inner
+def _one_drawn(y, n, uniforms, first, largest, sums, places, labels):
+    """Set labels to one at a class drawn by the uniform number of each lane, zero elsewhere.
+
+    y holds the teacher's logits in double precision: a draw that rounding decides is one in 10^13.
+    """
+    use_wide_vectors()
+    softmax_sums(y, n, largest, sums)
+    for j in range(LANES):
+        sums[j] *= uniforms[first + j]
+        largest[j] = places[j] = 0.0
+    for i in range(n):
+        row = y[i * LANES : (i + 1) * LANES]
+        for j in range(LANES):
+            largest[j] += row[j]
+            places[j] += 1.0 if largest[j] <= sums[j] else 0.0
+    one, none = labels.dtype.type(1.0), labels.dtype.type(0.0)
+    for i in range(n):
+        row = labels[i * LANES : (i + 1) * LANES]
+        for j in range(LANES):
+            row[j] = one if places[j] == i else none
+
+
+@inner
 def _softmax_errors(y, q, n, largest, sums):
     """Replace logits by p - q."""
-    maxima(y, n, largest)
-    exponentials(y, n, largest, sums)
+    softmax_sums(y, n, largest, sums)
     scaled_difference(y, q, n, sums)
 
 
@@ -163,6 +192,14 @@ def _combine(out, a, x, b, y):
 
 
 @inner
+def _mix(average, w, share):
+    """Add a share of the weights to their average, where there is one."""
+    use_wide_vectors()
+    for i in range(average.size):
+        average[i] += share * (w[i] - average[i])
+
+
+@inner
 def _orthogonalise(x, rows, columns, scratch, square, quartic):
     """Replace x (rows, columns) by its orthogonal part, approximately: Newton-Schulz steps of order five."""
     total = np.float32(0.0)
@@ -194,14 +231,32 @@ def _update_muon(w, g, first, scale, keep, rate, beta1, rows, columns, scratch, 
 
 @cached_njit(error_model="numpy", nogil=True)
 def advance(
-    lanes, x_rows, teacher, weights, first, second, coefficients, betas, n, batch, loss, hard, optimizer
+    lanes,
+    x_rows,
+    uniforms,
+    teacher,
+    exact_teacher,
+    weights,
+    first,
+    second,
+    averages,
+    coefficients,
+    betas,
+    n,
+    batch,
+    loss,
+    kind,
+    optimizer,
 ):
     """Train a group of students on consecutive steps, in place.
 
     lanes : (steps, blocks, m, LANES), inputs as `fill_inputs` gives them
     x_rows : (steps, blocks LANES, columns), the same inputs as rows, padded
-    teacher : (rows, columns); weights, first, second : (students, rows columns), the moments if any
-    coefficients : (steps, students, 3) kept fraction, step size, 1/sqrt(1 - beta2^t)
+    uniforms : (steps, blocks LANES), float64, by which SAMPLED labels are drawn
+    teacher : (rows, columns), exact_teacher the same in float64
+    weights, first, second : (students, rows columns), the moments if any
+    averages : (students, rows columns), averages of the weights, or (students, 0)
+    coefficients : (steps, students, 4) kept fraction, step size, 1/sqrt(1 - beta2^t), share of an average
     betas : (students, 2) memories of the moments
     """
     steps, blocks, m, _ = lanes.shape
@@ -217,16 +272,26 @@ def advance(
     scratch = aligned(rows * columns if extra else 0, like)
     square, quartic = aligned(extra, like), aligned(extra, like)
     size = rows * columns
-    teacher = teacher.reshape(size)
+    teacher, exact_teacher = teacher.reshape(size), exact_teacher.reshape(size)
+    exact = np.empty(1)
+    drawn = kind == SAMPLED
+    logits, inputs = aligned(rows * LANES if drawn else 0, exact), aligned(m * LANES if drawn else 0, exact)
+    cumulated, thresholds, places = aligned(LANES, exact), aligned(LANES, exact), aligned(LANES, exact)
     for s in range(steps):
         for b in range(blocks):
             xt = lanes[s, b].reshape(m * LANES)
             x = x_rows[s].reshape(x_rows[s].size)
-            product(teacher, 0, columns, 1, xt, 0, LANES, labels, 0, LANES, rows, LANES, m, False)
-            if loss == KL:
-                if hard:
+            if drawn:
+                inputs[:] = xt
+                product(
+                    exact_teacher, 0, columns, 1, inputs, 0, LANES, logits, 0, LANES, rows, LANES, m, False
+                )
+                _one_drawn(logits, n, uniforms[s], b * LANES, cumulated, thresholds, places, labels)
+            else:
+                product(teacher, 0, columns, 1, xt, 0, LANES, labels, 0, LANES, rows, LANES, m, False)
+                if kind == HARD:
                     one_hot(labels, n, largest, sums)
-                else:
+                elif loss == KL:
                     softmax(labels, n, largest, sums)
             for c in range(students):
                 w, g = weights[c], gradients[c * size : (c + 1) * size]
@@ -241,7 +306,7 @@ def advance(
                 product(y, 0, LANES, 1, x, start, columns, g, 0, columns, rows, columns, LANES, b > 0)
         for c in range(students):
             w, g = weights[c], gradients[c * size : (c + 1) * size]
-            keep, rate, root = coefficients[s, c]
+            keep, rate, root, share = coefficients[s, c]
             if optimizer == ADAM:
                 _update_adam(
                     w, g, first[c], second[c], scale, keep, rate, root, betas[c, 0], betas[c, 1]
@@ -252,3 +317,4 @@ def advance(
                 )
             else:
                 _update_plain(w, g, scale, keep, rate, optimizer == SIGNGD)
+            _mix(averages[c], w, share)

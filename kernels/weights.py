@@ -14,9 +14,11 @@ from peakedtheory.kernels.forces import SENSITIVITY, biquintic, forces, noise, q
 from peakedtheory.kernels.lanes import inner
 from peakedtheory.kernels.rates import rate_at
 
-#: Constants of a descent: width, 1/(nB), weight decay, and ln β of the second and first moments, 0 for none.
-(WIDTH, PER_WEIGHT, DECAY, FORGET, TURN) = range(5)
-WEIGHT_CONSTANTS = 5
+#: Constants of a descent: width, 1/(nB), weight decay, and ln β of the second and first moments, 0 for none;
+#: what drawing the labels adds to V, and to the slope of a row's variance beyond what the rest would add; how
+#: variance tilts with ω² - 1, relative to its mean, and what drawing labels adds to that beyond the rest.
+(WIDTH, PER_WEIGHT, DECAY, FORGET, TURN, DRAW, UNEVEN, TILT, DRAW_TILT) = range(9)
+WEIGHT_CONSTANTS = 9
 #: Constants of the table of mean signs: step in ln(1 + D) and asinh ρ, largest D and ρ.
 (_STEP, _FARTHEST, _WIDEST) = range(3)
 #: Rows of `nodes`.
@@ -45,7 +47,7 @@ def _gradient(d, residual, a, w, c, places, drives, cumulants, v, surface):
     """dD/dτ, da/dτ, the rate k, the gradient variance of one weight (Eq. 27), and the missing cell."""
     pull, push, stiffness, ratio = forces(d, residual, a, 0.0, c, places, drives, cumulants)
     variance, missing = noise(d, math.sqrt(residual), v, surface)
-    return pull, push, stiffness, ratio * variance * w[PER_WEIGHT], missing
+    return pull, push, stiffness, (ratio * variance + w[DRAW]) * w[PER_WEIGHT], missing
 
 
 @cached_njit(error_model="numpy", nogil=True)
@@ -55,13 +57,14 @@ def adam_start(d, square, nodes, w, c, places, drives, cumulants, v, surface, ou
         d, square, 0.0, w, c, places, drives, cumulants, v, surface
     )
     m, count = w[WIDTH], nodes.shape[1]
-    slope = 0.0
+    slope, uneven = 0.0, variance * c[SENSITIVITY] + w[UNEVEN]
     for i in range(count):
         omega = nodes[_OMEGA, i]
         mean = pull * omega
-        second = (mean * mean + stiffness * stiffness * square) / m + variance + TINY
+        own = variance + (variance * w[TILT] + w[DRAW_TILT]) * (omega * omega - 1.0)
+        second = (mean * mean + stiffness * stiffness * square) / m + own + TINY
         out[i], out[count + 1 + i], out[2 * count + 1 + i] = d * omega, math.log(second), mean
-        slope += nodes[_ROW, i] * (2.0 / m * push * omega * mean + variance * c[SENSITIVITY]) / second
+        slope += nodes[_ROW, i] * (2.0 / m * push * omega * mean + uneven) / second
     last = 3 * count + 1
     out[count], out[last], out[last + 1], out[last + 2] = square, 0.0, slope, push
     return missing
@@ -89,8 +92,8 @@ def adam_rates(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface, o
     m, inertia = w[WIDTH], w[TURN] < 0.0
     pace, lost = t * eta, t * eta * w[DECAY]
     forget, turn = t * forget, t * turn
-    common = stiffness * stiffness * square / m + variance + TINY
-    uneven = variance * c[SENSITIVITY]
+    common = stiffness * stiffness * square / m + TINY
+    uneven, tilted = variance * c[SENSITIVITY] + w[UNEVEN], variance * w[TILT] + w[DRAW_TILT]
     damping = spent = moved = row_damping = gained = kept = 0.0
     for i in range(count):
         omega, weight, row = nodes[_OMEGA, i], nodes[_WEIGHT, i], nodes[_ROW, i]
@@ -102,15 +105,14 @@ def adam_rates(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface, o
         damping += weight * inverse
         row_damping += row * inverse
         inverse *= inverse
-        spent += weight * inverse
-        ratio = (mean * mean / m + common) * inverse
+        own = variance + tilted * (omega * omega - 1.0)
+        spent += weight * own * inverse
+        ratio = (mean * mean / m + common + own) * inverse
         out[count + 1 + i] = forget * (ratio - 1.0)
         gained += row * inverse * (2.0 * push / m * omega * mean + uneven)
         kept += row * ratio
         out[2 * count + 1 + i] = turn * (mean - firsts[i])
-    out[count] = (
-        pace * (eta * m * variance * spent - 2.0 * stiffness * damping * square) - 2.0 * lost * square
-    )
+    out[count] = pace * (eta * m * spent - 2.0 * stiffness * damping * square) - 2.0 * lost * square
     out[last] = pace * ((row_first if inertia else push) * row_damping - 0.5 * slope * moved) - lost * a
     out[last + 1] = forget * (gained - slope * kept)
     out[last + 2] = turn * (push - row_first)
@@ -172,11 +174,12 @@ def adam_jacobian(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface
 
     m, decay = w[WIDTH], w[DECAY]
     stiff = stiffness * stiffness / m
-    own, uneven = stiffness * square / m, variance * c[SENSITIVITY]
+    faded, uneven = stiffness * square / m, variance * c[SENSITIVITY] + w[UNEVEN]
+    tilted = variance * w[TILT] + w[DRAW_TILT]
     for i in range(size):
         for k in range(size):
             out[i, k] = 0.0
-    damping = spent = moved = row_damping = rows = kept = 0.0
+    damping = spent = moved = row_damping = rows = felt = kept = 0.0
     by_pull = by_push = by_stiffness = 0.0
     for i in range(count):
         omega, weight, row = nodes[_OMEGA, i], nodes[_WEIGHT, i], nodes[_ROW, i]
@@ -184,26 +187,27 @@ def adam_jacobian(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface
         mean = pull * omega - stiffness * across[i]
         inverse = math.exp(-0.5 * max(seconds[i], -_BOUND))
         over = inverse * inverse
-        ratio = ((mean * mean + stiffness * stiffness * square) / m + variance + TINY) * over
-        damping, spent = damping + weight * inverse, spent + weight * over
+        share, own = (1.0 + w[TILT] * (omega * omega - 1.0), variance + tilted * (omega * omega - 1.0))
+        ratio = ((mean * mean + stiffness * stiffness * square) / m + own + TINY) * over
+        damping, spent = damping + weight * inverse, spent + weight * share * over
         grown, seen = eta * weight * omega * inverse, forget * row * over
         moved, row_damping = moved + grown * firsts[i], row_damping + grown * omega
-        rows, kept = rows + seen, kept + forget * row * ratio
+        rows, felt, kept = rows + seen, felt + share * seen, kept + forget * row * ratio
         by_mean = 2.0 / m * forget * over * mean
         tilt = 2.0 / m * seen * (push * omega - slope * mean)
         by_pull, by_push = by_pull + tilt * omega, by_push + 2.0 / m * seen * mean * omega
-        by_stiffness -= tilt * across[i] + 2.0 * slope * seen * own
+        by_stiffness -= tilt * across[i] + 2.0 * slope * seen * faded
         for k in range(size):
             out[second, k] += (
                 by_mean * omega * reach[0, k]
-                + (2.0 * own * forget * over - by_mean * across[i]) * reach[2, k]
-                + forget * over * reach[3, k]
+                + (2.0 * faded * forget * over - by_mean * across[i]) * reach[2, k]
+                + forget * over * share * reach[3, k]
             )
             out[first, k] += turn * (omega * reach[0, k] - across[i] * reach[2, k])
         out[theta, theta] -= eta * decay
         out[theta, second] -= 0.5 * eta * firsts[i] * inverse
         out[theta, first] += eta * inverse
-        out[count, second] += eta * weight * (square * stiffness * inverse - eta * m * variance * over)
+        out[count, second] += eta * weight * (square * stiffness * inverse - eta * m * own * over)
         out[second, theta] -= stiffness * by_mean
         out[second, count] += forget * over * stiff
         out[second, second] -= forget * ratio
@@ -218,7 +222,7 @@ def adam_jacobian(x, y, plan, nodes, w, c, places, drives, cumulants, v, surface
     for k in range(size):
         out[count, k] += eta * (eta * m * spent * reach[3, k] - 2.0 * square * damping * reach[2, k])
         out[last + 1, k] += by_pull * reach[0, k] + by_push * reach[1, k] + by_stiffness * reach[2, k]
-        out[last + 1, k] += (c[SENSITIVITY] - slope) * rows * reach[3, k]
+        out[last + 1, k] += (c[SENSITIVITY] * rows - slope * felt) * reach[3, k]
         out[last + 2, k] += turn * reach[1, k]
     out[count, count] -= 2.0 * eta * (stiffness * damping + decay)
     out[last, last] -= eta * decay

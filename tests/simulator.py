@@ -1,7 +1,7 @@
 """Teacher-student training in plain NumPy: the experiment that the flows of `peakedtheory.dynamics` predict.
 
-Logits y = W x with x on the sphere |x|² = m, labels softmax(W* x) (or its argmax for hard labels), loss
-KL(label || student). Several teachers are trained side by side, stacked along the first axis.
+Logits y = W x with x on the sphere |x|² = m, labels softmax(W* x) (or its argmax for hard labels, or a draw from
+it for sampled ones), loss KL(label || student), of sampled labels that of their probabilities. Several teachers are trained side by side, stacked along the first axis.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ def labels(y, hard):
     return np.exp(log_softmax(y))
 
 
+def drawn_labels(y, rng):
+    """One class of each softmax, as one-hot vectors."""
+    return labels(y + rng.gumbel(size=y.shape), hard=True)
+
+
 def held_out_loss(w, w_star, hard, rng, samples=8192, chunk=1024):
     """Mean KL divergence on fresh inputs, (teachers,)."""
     total = 0.0
@@ -73,6 +78,7 @@ def train(
     batch,
     *,
     hard=False,
+    sampled=False,
     start=None,
     optimizer="sgd",
     beta2=0.999,
@@ -112,7 +118,9 @@ def train(
         observe()
     for t, rate in enumerate(np.asarray(rates), start=1):
         x = inputs(rng, count, batch, m)
-        error = np.exp(log_softmax(x @ np.swapaxes(w, 1, 2))) - labels(x @ np.swapaxes(w_star, 1, 2), hard)
+        y_star = x @ np.swapaxes(w_star, 1, 2)
+        target = drawn_labels(y_star, rng) if sampled else labels(y_star, hard)
+        error = (np.exp(log_softmax(x @ np.swapaxes(w, 1, 2))) - target).astype(np.float32)
         gradient = np.swapaxes(error, 1, 2) @ x / np.float32(batch)
         if optimizer == "adam":
             first += 0.1 * (gradient - first)

@@ -213,14 +213,17 @@ def as_markdown(sections: Sequence[Section], plot_format: str = "png") -> str:
             shown = "" if plot_format == "pdf" else "!"  # a page cannot show a PDF, but link to it
             lines += [f"{shown}[{title}]({file_name(key)}.{plot_format})", ""]
             lines += [f"**{_label(key)}. {title}.** {caption}", ""]
-        lines += ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
-        lines += [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in _row(claim)) + " |"
-            for claim in section.claims
-        ]
+        lines += claims_table(section.claims)
         made = ", ".join(f"{name} {value}" for name, value in _made(section).items())
         lines += ["", f"Made by: {made}.", ""]
     return "\n".join(lines)
+
+
+def claims_table(claims: Sequence[Claim]) -> list[str]:
+    """Return the lines of a Markdown table of claims and verdicts."""
+    rows = [[cell.replace("|", "\\|") for cell in _row(claim)] for claim in claims]
+    lines = ["| " + " | ".join(row) + " |" for row in (_COLUMNS, *rows)]
+    return [lines[0], "|" + "---|" * len(_COLUMNS), *lines[1:]]
 
 
 def _differences(section: Section) -> str:

@@ -11,6 +11,7 @@ import typer
 from peakedtheory._common.checks import fail
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon, SignGD
 from peakedtheory.exact.entropy import match_entropy
+from peakedtheory.schedules.averages import Average, parse_average
 
 BetaStar = Annotated[
     float | None,
@@ -24,6 +25,29 @@ EntropyOption = Annotated[
     float | None,
     typer.Option("--entropy", "-H", help="Teacher's entropy in nats, instead of --beta-star.", metavar="H"),
 ]
+
+
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        help="soft (probabilities), sampled (one class drawn from them); hard are those of β* = inf.",
+        metavar="KIND",
+    ),
+]
+
+
+AverageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--average", help="Average of the weights, ema:steps=200 or tail:share=0.5.", metavar="TEXT"
+    ),
+]
+
+
+def named_average(text: str | None) -> Average | None:
+    """Return the average that an option names, if any."""
+    return None if text is None else parse_average(text)
 
 
 def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:

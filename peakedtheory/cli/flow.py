@@ -19,7 +19,16 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
-from peakedtheory.cli._students import PREDICTED, BetaStar, EntropyOption, named_optimizer, teacher
+from peakedtheory.cli._students import (
+    PREDICTED,
+    AverageOption,
+    BetaStar,
+    EntropyOption,
+    Labels,
+    named_average,
+    named_optimizer,
+    teacher,
+)
 from peakedtheory.dynamics.student import FIELDS, student_flow
 from peakedtheory.figures.flows import draw_run
 
@@ -72,6 +81,8 @@ def command(
     weight_decay: Annotated[
         float, typer.Option("--weight-decay", help="Decoupled decay ω.", metavar="W")
     ] = 0.0,
+    labels: Labels = "soft",
+    average: AverageOption = None,
     json: JsonFlag = False,
     plot: PlotFile = None,
     output: OutputFile = None,
@@ -94,16 +105,31 @@ def command(
         residual0=residual0,
         weight_decay=weight_decay,
         schedule=schedule,
+        labels=labels,
+        average=named_average(average),
     )
     if json:
         values = {name: np.atleast_1d(getattr(flow, name)) for name in ("tau", *FIELDS)}
-        print_json({"n": int(vocab), "beta_star": star, "optimizer": str(flow.optimizer), **values})
+        values |= {"cross_entropy": np.atleast_1d(flow.cross_entropy)}
+        if flow.examples is not None:
+            values |= {name: np.atleast_1d(getattr(flow, name)) for name in ("examples", "efficiency")}
+        asked = {"n": int(vocab), "beta_star": star, "optimizer": str(flow.optimizer), "labels": flow.labels}
+        print_json({**asked, "label_entropy": flow.label_entropy, **values})
     else:
         count = np.size(flow.tau)
         shown = np.unique(np.linspace(0, count - 1, 16).astype(int))
         rows = [[f"{np.atleast_1d(getattr(flow, name))[i]:.5g}" for name in COLUMNS] for i in shown]
-        title = f"Run of n = {vocab:.0f} classes towards β* = {star:.6g} by {flow.optimizer}"
-        print_table(title, ["τ", "β", "D", "ρ", "loss", "tangential", "local exponent"], rows)
+        heads = ["τ", "β", "D", "ρ", "loss", "tangential", "local exponent"]
+        if flow.labels == "sampled" and flow.examples is not None:
+            heads.append("N-efficiency")
+            for row, i in zip(rows, shown, strict=True):
+                row.append(f"{np.atleast_1d(flow.efficiency)[i]:.4g}")
+        title = f"Run of n = {vocab:.0f} classes towards β* = {star:.6g} ({flow.labels} labels) by {rule}"
+        print_table(title, heads, rows)
+        if flow.label_entropy > 0.0:
+            typer.echo(
+                f"loss: the excess of the cross-entropy over the labels' {flow.label_entropy:.5g} nats"
+            )
     if output is not None:
         save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
     save_figure(plot, draw_run, flow)

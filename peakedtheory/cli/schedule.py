@@ -18,7 +18,7 @@ from peakedtheory.cli._common import (
     save_figure,
     save_results,
 )
-from peakedtheory.cli._students import TUNED, BetaStar, EntropyOption, named_optimizer, teacher
+from peakedtheory.cli._students import TUNED, BetaStar, EntropyOption, Labels, named_optimizer, teacher
 from peakedtheory.dynamics.tuning import optimal_schedule
 from peakedtheory.figures.flows import draw_schedule
 
@@ -35,6 +35,7 @@ def command(
     beta_star: BetaStar = None,
     entropy: EntropyOption = None,
     refine: Annotated[bool, typer.Option(help="Free the shape beyond the families.")] = False,
+    labels: Labels = "soft",
     json: JsonFlag = False,
     plot: PlotFile = None,
     output: OutputFile = None,
@@ -46,7 +47,7 @@ def command(
     star = teacher(beta_star, entropy, vocab)
     length: Any = steps  # checked there
     rule = named_optimizer(optimizer, TUNED, batch=batch, width=width)
-    best = optimal_schedule(length, star, vocab, optimizer=rule, refine=refine, progress=True)
+    best = optimal_schedule(length, star, vocab, optimizer=rule, labels=labels, refine=refine, progress=True)
     free = best.schedule is not best.families[0].schedule
     if json:
         families = [
@@ -67,6 +68,7 @@ def command(
                 "batch": batch,
                 "width": width,
                 "optimizer": optimizer,
+                "labels": best.flow.labels,
                 "loss": best.loss,
                 "peak": best.schedule.rates.max(),
                 "tangential_fraction": best.tangential_fraction,
@@ -97,7 +99,8 @@ def command(
                 ],
             )
         title = (
-            f"Schedules of {steps:.0f} steps for n = {vocab:.0f}, m = {width:g}, B = {batch:g} ({optimizer})"
+            f"Schedules of {steps:.0f} steps for n = {vocab:.0f}, m = {width:g}, B = {batch:g} "
+            f"({optimizer}, {best.flow.labels} labels)"
         )
         print_table(title, ["family", "best peak", "final loss", "L_t/L", "predicted α"], rows)
     if output is not None:

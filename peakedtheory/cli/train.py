@@ -19,7 +19,7 @@ from peakedtheory.cli._common import (
     print_table,
     save_figure,
 )
-from peakedtheory.cli._students import BATCHED, named_optimizer
+from peakedtheory.cli._students import BATCHED, AverageOption, Labels, named_average, named_optimizer
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import parse_schedule
 from peakedtheory.validation.training.cases import Case
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "beta_star", "learning_rate", "optimizer", "batch", "start_ratio", "weight_decay", "teacher", "seed",
-    "hard_labels",
+    "labels",
 )  # fmt: skip
 _SYMBOLS = {"beta_star": "β*", "learning_rate": "η", "batch": "B", "weight_decay": "ω"}
 _RECORDED = (
     "tau", "loss", "loss_standard_error", "radial_loss", "tangential_loss", "alignment", "residual", "beta",
-    "beta_weights", "weight_norm", "gradient_norm",
+    "beta_weights", "weight_norm", "gradient_norm", "efficiency",
 )  # fmt: skip
 _HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
 
@@ -67,9 +67,8 @@ def command(
             metavar="TEXT",
         ),
     ] = None,
-    hard_labels: Annotated[
-        bool, typer.Option("--hard-labels", help="Train on the teacher's most likely class.")
-    ] = False,
+    labels: Labels = "soft",
+    average: AverageOption = None,
     loss: Annotated[str, typer.Option("--loss", help="kl, or mse of the logits.", metavar="NAME")] = "kl",
     vocab: Annotated[float, typer.Option("--vocab", "-n", help="Number of classes n.", metavar="N")] = 128,
     width: Annotated[float, typer.Option("--width", help="Number of inputs m.", metavar="M")] = 32,
@@ -87,6 +86,9 @@ def command(
     ] = 8192,
     hessian: Annotated[bool, typer.Option("--hessian", help="Record leading Hessian eigenvalues.")] = False,
     weights: Annotated[bool, typer.Option("--weights", help="Record the weights (with --output).")] = False,
+    cross_entropy: Annotated[
+        bool, typer.Option("--cross-entropy", help="Record cross-entropy and the labels' entropy too.")
+    ] = False,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda (default: cuda if there is one).")
     ] = None,
@@ -124,12 +126,13 @@ def command(
         _rates(learning_rate, schedule, steps),
     ]
     cases = [
-        _case(*values, width=width, hard_labels=hard_labels, loss=loss)
+        _case(*values, width=width, labels=labels, loss=loss, average=named_average(average))
         for values in itertools.product(*scans)
     ]
     if weights and output is None:
         fail("weights", "need a file to be recorded in", "none", "name one with --output")
-    observe = [name for name, wanted in (("hessian", hessian), ("weights", weights)) if wanted]
+    wanted = {"hessian": hessian, "weights": weights, "cross_entropy": cross_entropy}
+    observe = [name for name, asked in wanted.items() if asked]
     dataset = _trained(
         cases,
         steps,
@@ -210,7 +213,7 @@ def _settings(dataset: xarray.Dataset, case: int) -> dict[str, Any]:
 
 
 def _values(dataset: xarray.Dataset) -> dict[str, Any]:
-    recorded = [name for name in (*_RECORDED, *_HESSIAN) if name in dataset]
+    recorded = [name for name in (*_RECORDED, *_HESSIAN, "label_entropy", "cross_entropy") if name in dataset]
     attributes = {name: dataset.attrs[name] for name in ("n", "width", "steps", "engine", "device")}
     cases = [
         _settings(dataset, i)
@@ -226,7 +229,7 @@ def _print(dataset: xarray.Dataset) -> None:
     count = dataset.sizes["case"]
     every = [_settings(dataset, i) for i in range(count)]
     varying = [n for n in _SETTINGS if n in ("beta_star", "learning_rate") or len({s[n] for s in every}) > 1]
-    shown = (
+    shown = [
         "tau",
         "loss",
         "loss_standard_error",
@@ -235,8 +238,11 @@ def _print(dataset: xarray.Dataset) -> None:
         "beta",
         "alignment",
         "residual",
-    )
+    ]
     columns = ["τ", "loss", "± s.e.", "radial", "tangential", "β", "D", "ρ"]
+    if "sampled" in dataset["labels"].values:
+        shown.append("efficiency")
+        columns.append("N-efficiency")
     rows = []
     for i, settings in enumerate(every):
         last = [float(dataset[name].values[i, -1]) for name in shown]

@@ -13,4 +13,10 @@ from .late_time import (
     annealing as annealing,
     annealing_limit as annealing_limit,
 )
+from .labels import LABELS as LABELS
+from .temperature import (
+    best_scale as best_scale,
+    best_scale_of_logits as best_scale_of_logits,
+    BestScale as BestScale,
+)
 from .tuning import best_of_family as best_of_family, FAMILIES as FAMILIES

@@ -18,7 +18,14 @@ from peakedtheory.dynamics.integration import Equations, integrate, integrate_im
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.noise import noise_table
 from peakedtheory.dynamics.optimizers import SGD, GradientFlow
-from peakedtheory.dynamics.trajectory import Problem, Trajectory, around, trajectory_within
+from peakedtheory.dynamics.trajectory import (
+    Problem,
+    Trajectory,
+    around,
+    averaged,
+    times_of,
+    trajectory_within,
+)
 from peakedtheory.kernels import descents as kernel
 
 #: Gauss nodes of the density of relaxation rates.
@@ -97,8 +104,10 @@ def finite_width_flow(problem: Problem[GradientFlow | SGD]) -> Trajectory:
     constants = np.empty(kernel.DESCENT_CONSTANTS)
     constants[kernel.SPEED], constants[kernel.DECAY] = speed, decay
     constants[kernel.MOVING], constants[kernel.INITIAL], constants[kernel.SHIFT] = moving, first, shift
+    constants[kernel.DRAW] = force.label_noise if problem.sampled else 0.0
+    constants[kernel.DRAW_SPREAD] = force.label_spread
     arguments = (spectrum, constants, *force.tables)
-    times = around(problem)
+    times = times_of(problem)
     still = np.exp(-2.0 * decay * times) * first
     grid, origin = np.log(times + shift), math.log(shift)
     if isinstance(optimizer, SGD):
@@ -118,7 +127,17 @@ def finite_width_flow(problem: Problem[GradientFlow | SGD]) -> Trajectory:
         y = integrate_implicitly(equations, start, grid, origin, rtol=_RTOL, atol=_ATOL)
         fallen = np.maximum(y[:, 2:3] + offset * y[:, 3:], 0.0)
         started, squares = still * np.exp(-2.0 * y[:, 2]), still[:, None] * np.exp(-2.0 / moving * fallen)
-    alignment, amplitude, total = y[:, 0], y[:, 1], squares @ weight
+    alignment, amplitude = y[:, 0], y[:, 1]
+    if problem.average is not None:
+        total = squares @ weight
+        uneven = force.spreads(alignment, total, amplitude)
+        seen = np.maximum(total + uneven * (squares @ spectrum[2]), 0.0)
+        stiffness = force.forces(alignment, seen, amplitude, started)[2]
+        falls = (1.0 + uneven * offset[:, None]) * stiffness / moving + decay
+        certain = np.array([alignment, amplitude, np.sqrt(started), np.sqrt(still)])
+        (alignment, amplitude, *kept), noise_left = averaged(problem, certain, squares.T, falls)  # type: ignore[arg-type]
+        started, still, squares, times = kept[0] ** 2, kept[1] ** 2, noise_left.T, around(problem)
+    total = squares @ weight
     seen = np.maximum(total + force.spreads(alignment, total, amplitude) * (squares @ spectrum[2]), 0.0)
     return trajectory_within(
         times,

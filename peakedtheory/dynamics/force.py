@@ -54,6 +54,35 @@ class Force:
         c[kernel.LAST : kernel.LAST_STEEPNESS + 1] = self.cumulant.ends
         return c
 
+    @property
+    def label_noise(self) -> float:
+        """1 - ⟨Σq²⟩ = n k(β*), what drawing each label from q adds to V; 0 for hard labels (Eq. 51)."""
+        if math.isinf(self.beta_star):
+            return 0.0
+        return self.n * float(self.forces(np.array([self.beta_star]), np.zeros(1))[2, 0])
+
+    @property
+    def label_spread(self) -> float:
+        """Heterogeneity of class rates of the teacher itself, in the units of `spreads`."""
+        if math.isinf(self.beta_star):
+            return 1.0
+        return float(self.spreads(np.array([self.beta_star]), np.zeros(1), np.zeros(1))[0])
+
+    @property
+    def label_sensitivity(self) -> float:
+        """γ(β*) of Eq. 37: d ln of the frequency of a label over d ln of the norm of its row."""
+        return 24.0 * self._star[0] / (self.table.slope - self._drive_star)
+
+    @property
+    def label_entropy(self) -> float:
+        """Mean entropy of the labels in nats, Φ(β*) - β*Φ'(β*), the cross-entropy of a perfect student."""
+        star = self.beta_star
+        if math.isinf(star):
+            return 0.0
+        x, fall = self._star
+        own = float(self.table.hard_loss(np.array(star))) + star * self._drive_star
+        return own + self.kurtosis * star * (x + fall - self.cumulant.limit)
+
     def forces(
         self,
         alignment: np.ndarray,

@@ -124,9 +124,12 @@ def _classes(n: int) -> _Classes:
 
 
 def mean_ratio(
-    alignment: float, residual: float, beta_star: float, n: int, batch: float
+    alignment: float, residual: float, beta_star: float, n: int, batch: float, sampled: bool = False
 ) -> tuple[float, float]:
-    """Return -⟨Σ e z/√(Σ e²)⟩ and ⟨Σ e w/√(Σ e²)⟩/ρ of one row over a batch (Eq. 47)."""
+    """Return -⟨Σ e z/√(Σ e²)⟩ and ⟨Σ e w/√(Σ e²)⟩/ρ of one row over a batch (Eq. 47).
+
+    e = p - q, or, where labels are sampled, p less one for the class that is drawn from q.
+    """
     residual = max(residual, _FAINT)
     second, uniform, z, w, multiplicity = _classes(int(n))
     beta = math.hypot(alignment, residual)
@@ -148,15 +151,19 @@ def mean_ratio(
         float(beta_star),
         float(n),
         float(batch),
+        sampled,
     )
     return -along, across / residual
 
 
 class SignTable:
-    """`mean_ratio` over (D, ρ) for one (n, β*, B), where a flow comes by: the first, and ln of the second."""
+    """`mean_ratio` over (D, ρ) for one (n, β*, B) and kind of labels, where a flow comes by.
 
-    def __init__(self, n: int, beta_star: float, batch: float) -> None:
-        self._problem = beta_star, n, batch
+    The first as it is, the second by its logarithm.
+    """
+
+    def __init__(self, n: int, beta_star: float, batch: float, sampled: bool) -> None:
+        self._problem = beta_star, n, batch, sampled
         limit = _FARTHEST if math.isinf(beta_star) else min(max(1.5 * beta_star, 10.0), _FARTHEST)
         rows, columns = (2 + int(end / _STEP) for end in (math.log1p(limit), math.asinh(_WIDEST)))
         self._surface = Surface(self._node, rows, columns, parts=2, seconds=_SECONDS)
@@ -170,7 +177,7 @@ class SignTable:
         if max(residual, _FAINT) < _FLAT * alignment:
             response = mean_ratio(alignment, _FLAT * alignment, *self._problem)[1]
         if response <= 0.0:
-            _, n, batch = self._problem
+            _, n, batch, _ = self._problem
             fail(
                 "batch",
                 "must leave a mean sign that stands out of its sampling noise",
@@ -193,6 +200,6 @@ class SignTable:
 
 
 @functools.lru_cache(maxsize=16)
-def sign_table(n: int, beta_star: float, batch: float) -> SignTable:
-    """Return the table for n classes, this teacher and this batch, kept as far as it has been computed."""
-    return SignTable(n, beta_star, batch)
+def sign_table(n: int, beta_star: float, batch: float, sampled: bool = False) -> SignTable:
+    """Return the table for n classes, this teacher, batch and labels, kept as far as it is computed."""
+    return SignTable(n, beta_star, batch, sampled)

@@ -8,6 +8,7 @@ loss that of Lee et al. 2026. Adam and sign descent are integrated by `dynamics.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,12 @@ from peakedtheory._common.results import describe, fields_of, scalar_or_array, t
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.dynamics.adaptive import adam_flow, sign_flow
 from peakedtheory.dynamics.finite_width import finite_width_flow
+from peakedtheory.dynamics.force import student_force
 from peakedtheory.dynamics.infinite_width import infinite_width_flow
+from peakedtheory.dynamics.labels import checked_labels, data_efficiency
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
-from peakedtheory.dynamics.trajectory import Problem, Trajectory
+from peakedtheory.dynamics.trajectory import Problem, Trajectory, in_steps
+from peakedtheory.schedules.averages import Average
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import as_rates
 
@@ -59,6 +63,10 @@ class StudentFlow:
     coherent_residual : float or ndarray
         The part of ρ that is the same for every run of one teacher, from rows of unequal norm; the rest of
         ρ² is noise and what is left of the start. Zero at infinite width.
+    examples : float, ndarray or None
+        Examples seen by then; none under gradient flow.
+    beta_star, n, optimizer, labels : float, float, Optimizer, str
+        What was asked for; labels of a teacher at infinite β* are ``hard``.
     """
 
     tau: Values
@@ -70,9 +78,38 @@ class StudentFlow:
     tangential_loss: Values
     local_exponent: Values
     coherent_residual: Values
+    examples: Values | None
     beta_star: float = field(repr=False)
     n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
+    labels: str = field(repr=False)
+
+    @property
+    def efficiency(self) -> Values:
+        """Share of the examples that the loss has used, (n - 1)m/(2NL) (docs/dynamics.md, Eq. 55).
+
+        On sampled labels no unbiased method surpasses one; labels that are not drawn know no such limit.
+
+        Raises
+        ------
+        ValueError
+            For gradient flow, which counts no examples.
+        """
+        if self.examples is None:
+            fail("optimizer", "must draw examples", f"{self.optimizer}", "give an SGD, Adam or SignGD")
+        width: float = self.optimizer.width  # type: ignore[assignment]  # those that draw examples have one
+        return data_efficiency(self.loss, self.examples, self.n, width)
+
+    @property
+    def label_entropy(self) -> float:
+        """Mean entropy of the labels in nats: zero of hard labels, S(β*) of others."""
+        width = getattr(self.optimizer, "width", None)
+        return student_force(self.beta_star, self.n, width or math.inf).label_entropy
+
+    @property
+    def cross_entropy(self) -> Values:
+        """Cross-entropy of the labels in nats, what a run reports: the loss plus the labels' entropy."""
+        return self.loss + self.label_entropy
 
     def __repr__(self) -> str:
         title = f"StudentFlow of n={self.n:g} classes to beta_star={self.beta_star:g} by {self.optimizer}"
@@ -80,9 +117,13 @@ class StudentFlow:
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the fields over `tau`."""
-        attributes = {"beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer)}
+        attributes = {
+            "beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer), "labels": self.labels,
+            "label_entropy": self.label_entropy,
+        }  # fmt: skip
+        names = (*FIELDS, "examples", "efficiency") if self.examples is not None else FIELDS
         units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
-        return to_dataset(fields_of(self, *FIELDS), {"tau": np.asarray(self.tau)}, units, attributes)
+        return to_dataset(fields_of(self, *names), {"tau": np.asarray(self.tau)}, units, attributes)
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """Draw L, β and the local exponent against τ."""
@@ -99,6 +140,8 @@ def student_flow(
     residual0: float = 0.0,
     weight_decay: float = 0.0,
     schedule: Clock | str | Reals | None = None,
+    labels: str = "soft",
+    average: Average | None = None,
 ) -> StudentFlow:
     """Return the predicted training run of a student with n Gaussian logits.
 
@@ -119,6 +162,13 @@ def student_flow(
     schedule : optional
         Learning rates, as `as_schedule` takes them; they replace the optimizer's constant rate. For gradient
         flow only its length in τ matters.
+    labels : str
+        What each example tells of the teacher: ``soft``, its probabilities; ``sampled``, one class drawn from
+        them, as in pre-training; ``hard``, its most likely class, which is what an infinite beta_star means,
+        whatever the word. Gradient flow knows no difference between the first two.
+    average : MovingAverage or TailAverage, optional
+        Average of the weights along the run, which everything returned is then of; by SGD or Adam. A run at a
+        constant rate ends with the last τ.
 
     Returns
     -------
@@ -127,16 +177,18 @@ def student_flow(
     Raises
     ------
     ValueError
-        For negative or decreasing τ, τ beyond the schedule's end, n < 2 and other impossible input, and where
-        the expansion in 1/width fails: in narrow models (width about 8) that start far from their teacher.
+        For negative or decreasing τ, τ beyond the schedule's end, n < 2, hard labels at a finite beta_star
+        and other impossible input, and where the expansion in 1/width fails: in narrow models (about 8)
+        that start far from their teacher.
 
     Notes
     -----
     dD/dτ = [Φ'(β*) - Φ'(β)D/β]/n - ωD and dρ²/dτ = -2Φ'(β)ρ²/(nβ) - 2ωρ² + ηmV(D, ρ, β*)/(nB), with V the
-    mean squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ. Where
-    a width m is given, three effects of order 1/m are added (Eqs. 34-45): the kurtosis of the logits, classes
-    of unequal frequency, and a spectrum of relaxation rates of ρ; Adam takes the first two (Eqs. 49-50), sign
-    descent the first.
+    mean squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ.
+    Sampled labels add Φ'(β*)/β* to V (Eq. 51); the loss is then what a run's cross-entropy has above the
+    entropy of its labels. Where a width m is given, three effects of order 1/m are added (Eqs. 34-45): the
+    kurtosis of the logits, classes of unequal frequency, and a spectrum of relaxation rates of ρ; Adam takes
+    the first two (Eqs. 49-50), sign descent the first.
 
     Examples
     --------
@@ -149,6 +201,10 @@ def student_flow(
     plan = None if schedule is None else as_rates(schedule)
     times = _times(tau, plan)
     beta_star, n = teacher_temperature(beta_star), float(single_number(n))
+    labels = checked_labels(labels, beta_star)
+    if average is not None and not (isinstance(average, Average) and isinstance(optimizer, (SGD, Adam))):
+        shown = f"{average!r} by {type(optimizer).__name__}"
+        fail("average", "must be a MovingAverage or TailAverage, by SGD or Adam", shown, "leave it out")
     for name, value in (("alignment0", alignment0), ("residual0", residual0), ("weight_decay", weight_decay)):
         number = real_number(name, value)
         if not np.isfinite(number) or (number < 0 and name != "alignment0"):
@@ -158,10 +214,30 @@ def student_flow(
                 f"{value}",
                 "correct it",
             )
-    problem = Problem(times.ravel(), beta_star, n, optimizer, plan, alignment0, residual0, weight_decay)
+    problem = Problem(
+        times.ravel(),
+        beta_star,
+        n,
+        optimizer,
+        plan,
+        alignment0,
+        residual0,
+        weight_decay,
+        labels == "sampled",
+        average,
+    )
+    examples = None
+    if not isinstance(optimizer, GradientFlow):
+        examples = optimizer.batch * in_steps(problem, times.ravel())  # type: ignore[arg-type]
     values = {name: _shaped(v, times.shape) for name, v in fields_of(solve(problem)).items()}
     return StudentFlow(
-        tau=_shaped(times.copy(), times.shape), **values, beta_star=beta_star, n=n, optimizer=optimizer
+        tau=_shaped(times.copy(), times.shape),
+        **values,
+        examples=None if examples is None else _shaped(examples, times.shape),
+        beta_star=beta_star,
+        n=n,
+        optimizer=optimizer,
+        labels=labels,
     )
 
 

@@ -9,7 +9,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from peakedtheory.dynamics.optimizers import Optimizer, Tunable
+from peakedtheory.kernels.averages import fill_averages
+from peakedtheory.schedules.averages import Average
 from peakedtheory.schedules.clock import Clock
+from peakedtheory.schedules.families import constant
 
 Kind = TypeVar("Kind", bound=Optimizer, covariant=True)
 
@@ -21,7 +24,8 @@ _NEAR = 1e-3
 class Problem(Generic[Kind]):
     """One run: the times asked for, the teacher, how the student is trained and where it starts.
 
-    The rates of the clock, where there is one, replace the optimizer's own.
+    The rates of the clock, where there is one, replace the optimizer's own. `sampled` labels are drawn from
+    the teacher's probabilities.
     """
 
     tau: np.ndarray
@@ -32,6 +36,8 @@ class Problem(Generic[Kind]):
     alignment0: float
     residual0: float
     weight_decay: float
+    sampled: bool
+    average: Average | None
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,48 @@ def trajectory(
 
 def around(problem: Problem) -> np.ndarray:
     """Return times shortly before those asked for, these, and times shortly after, none beyond the end."""
-    tau, end = problem.tau, math.inf if problem.clock is None else float(problem.clock.tau[-1])
+    tau, endless = problem.tau, problem.clock is None and problem.average is None
+    end = math.inf if endless else float(run_clock(problem).tau[-1])
     return np.concatenate([tau * (1.0 - _NEAR), tau, np.minimum(tau * (1.0 + _NEAR), np.maximum(tau, end))])
+
+
+def times_of(problem: Problem) -> np.ndarray:
+    """Return the times at which a solver needs its states: those of `around`, or all steps to be averaged."""
+    return around(problem) if problem.average is None else run_clock(problem).tau
+
+
+def run_clock(problem: Problem[Tunable]) -> Clock:
+    """Return the rates of the whole run, which ends with the last time asked for where they are constant."""
+    if problem.clock is not None:
+        return problem.clock
+    rate = problem.optimizer.learning_rate
+    return constant(rate, max(1, math.ceil(float(problem.tau.max()) / rate - 1e-9)))
+
+
+def averaged(
+    problem: Problem[Tunable], paths: np.ndarray, squares: np.ndarray, falls: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the average of the weights has, at the times of `around`.
+
+    Parameters
+    ----------
+    paths : ndarray, shape (variables, steps + 1)
+        What is certain, at every step of the run.
+    squares : ndarray, shape (groups, steps + 1)
+        Mean squares of independent noise.
+    falls : ndarray, shape (groups, steps + 1)
+        Rates per unit τ at which the noise itself falls.
+    """
+    clock, average = run_clock(problem), problem.average
+    assert average is not None
+    falls = -np.expm1(-clock.rates * falls[:, :-1])
+    out = np.empty_like(paths), np.empty_like(squares)
+    given = map(np.ascontiguousarray, (paths, squares, falls))
+    fill_averages(average.mixing(clock.steps), *given, *out)
+    step = clock.step_at(around(problem))
+    steps = np.arange(clock.steps + 1)
+    path, square = (np.array([np.interp(step, steps, row) for row in rows]) for rows in out)
+    return path, square
 
 
 def in_steps(problem: Problem[Tunable], tau: np.ndarray) -> np.ndarray:

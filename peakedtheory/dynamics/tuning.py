@@ -170,6 +170,7 @@ def optimal_learning_rate(
     n: float,
     *,
     optimizer: Tunable = _SGD,
+    labels: str = "soft",
 ) -> OptimalRate:
     """Return the constant learning rate with the lowest loss after `steps` steps from zero.
 
@@ -183,6 +184,8 @@ def optimal_learning_rate(
         Number of classes.
     optimizer : SGD, Adam or SignGD
         Its learning rate does not count.
+    labels : str
+        As in `student_flow`.
 
     Returns
     -------
@@ -209,7 +212,8 @@ def optimal_learning_rate(
     length = number_of_steps(steps)
 
     def run(rate: float) -> StudentFlow:
-        return student_flow([rate * length], beta_star, n, optimizer=_at_rate(optimizer, rate))
+        rule = _at_rate(optimizer, rate)
+        return student_flow([rate * length], beta_star, n, optimizer=rule, labels=labels)
 
     best = _minimise(lambda rate: _last(run(rate).loss), _usual_rate(optimizer, n, length))
     flow = run(best)
@@ -236,6 +240,7 @@ def best_of_family(
     n: float,
     *,
     optimizer: Tunable = _SGD,
+    labels: str = "soft",
 ) -> FamilyOptimum:
     """Return the member of one of `FAMILIES` whose peak gives the lowest predicted final loss.
 
@@ -243,7 +248,7 @@ def best_of_family(
     ----------
     name : str
         Key in `FAMILIES`.
-    steps, beta_star, n, optimizer
+    steps, beta_star, n, optimizer, labels
         As in `optimal_schedule`, which also says what is refused.
 
     Returns
@@ -258,7 +263,7 @@ def best_of_family(
         build = functools.partial(annealing, optimizer=optimizer)
 
     def run(peak: float) -> StudentFlow:
-        return _final(build(peak, steps), beta_star, n, optimizer)
+        return _final(build(peak, steps), beta_star, n, optimizer, labels)
 
     guess = _usual_rate(optimizer, n, steps)
     growth = 2.0 * min(power, 4.0) / (3.0 * (min(power, 4.0) + 1.0))
@@ -280,9 +285,9 @@ def _last(values: Values) -> float:
     return float(np.ravel(values)[-1])
 
 
-def _final(plan: Clock, beta_star: float, n: float, optimizer: Tunable) -> StudentFlow:
+def _final(plan: Clock, beta_star: float, n: float, optimizer: Tunable, labels: str) -> StudentFlow:
     rule = _at_rate(optimizer, plan.peak)
-    return student_flow([plan.tau[-1]], beta_star, n, optimizer=rule, schedule=plan)
+    return student_flow([plan.tau[-1]], beta_star, n, optimizer=rule, schedule=plan, labels=labels)
 
 
 def optimal_schedule(
@@ -291,6 +296,7 @@ def optimal_schedule(
     n: float,
     *,
     optimizer: Tunable = _SGD,
+    labels: str = "soft",
     families: tuple[str, ...] = tuple(FAMILIES),
     refine: bool = True,
     progress: bool | Report = False,
@@ -307,6 +313,8 @@ def optimal_schedule(
         Number of classes.
     optimizer : SGD, Adam or SignGD
         Its learning rate does not count.
+    labels : str
+        As in `student_flow`.
     families : tuple of str
         Families whose best members are compared.
     refine : bool
@@ -342,22 +350,25 @@ def optimal_schedule(
     with reporter(progress, "tuning schedules") as report:
         optima = []
         for done, name in enumerate(families, start=1):
-            optima.append(best_of_family(name, steps, beta_star, n, optimizer=optimizer))
+            optima.append(best_of_family(name, steps, beta_star, n, optimizer=optimizer, labels=labels))
             report(done, planned)
         optima.sort(key=lambda f: f.loss)
         plan = optima[0].schedule
         if refine:
-            plan = _free_shape(plan, optima[0].loss, beta_star, n, optimizer)
+            plan = _free_shape(plan, optima[0].loss, beta_star, n, optimizer, labels)
             report(planned, planned)
     times = plan.tau[np.unique(np.round(np.geomspace(1, steps, 200)).astype(int))]
-    flow = student_flow(times, beta_star, n, optimizer=_at_rate(optimizer, plan.peak), schedule=plan)
+    rule = _at_rate(optimizer, plan.peak)
+    flow = student_flow(times, beta_star, n, optimizer=rule, schedule=plan, labels=labels)
     exponent = optima[0].exponent
     if exponent is not None and plan is not optima[0].schedule:
         exponent = 1.0
     return OptimalSchedule(plan, _last(flow.loss), exponent, tuple(optima), flow)
 
 
-def _free_shape(plan: Clock, loss: float, beta_star: float, n: float, optimizer: Tunable) -> Clock:
+def _free_shape(
+    plan: Clock, loss: float, beta_star: float, n: float, optimizer: Tunable, labels: str
+) -> Clock:
     steps = plan.steps
     u = (np.arange(steps) + 0.5) / steps
     margin = min(0.5, 3.0 / steps)
@@ -370,7 +381,7 @@ def _free_shape(plan: Clock, loss: float, beta_star: float, n: float, optimizer:
         return Clock(rates, "free")
 
     def cost(y: np.ndarray) -> float:
-        loss = _last(_final(build(y), beta_star, n, optimizer).loss)
+        loss = _last(_final(build(y), beta_star, n, optimizer, labels).loss)
         return math.log(max(loss, _REACHED))
 
     highest = math.log(n) + 2.0 if isinstance(optimizer, SGD) else math.inf

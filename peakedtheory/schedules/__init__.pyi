@@ -9,4 +9,9 @@ from .families import (
     step_list as step_list,
     BUILDERS as BUILDERS,
 )
+from .averages import (
+    MovingAverage as MovingAverage,
+    TailAverage as TailAverage,
+    parse_average as parse_average,
+)
 from .reading import as_schedule as as_schedule

@@ -10,6 +10,7 @@ from peakedtheory.cli import application
 from peakedtheory.dynamics.optimizers import SGD
 from peakedtheory.dynamics.student import student_flow
 from peakedtheory.exact.entropy import match_entropy
+from peakedtheory.schedules import TailAverage
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,43 @@ def test_flow_is_the_library(run, tmp_path):
     assert isinstance(values["n"], int)
 
 
+def test_flow_on_sampled_labels_and_its_average(run):
+    asked = (
+        "flow",
+        "-n",
+        128,
+        "--beta-star",
+        5,
+        "--labels",
+        "sampled",
+        "--optimizer",
+        "sgd",
+        "--lr",
+        2,
+        "--batch",
+        64,
+    )
+    result = run(*asked, "--tau", "10,1000", "--average", "tail:share=0.5", "--json")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    expected = student_flow(
+        [10.0, 1000.0], 5.0, 128, optimizer=SGD(2.0, 64, 32), labels="sampled", average=TailAverage(0.5)
+    )
+    for name in ("loss", "cross_entropy", "efficiency", "examples"):
+        np.testing.assert_allclose(values[name], getattr(expected, name))
+    assert values["label_entropy"] == pytest.approx(expected.label_entropy)
+    table = run(*asked, "--tau", "10,1000")
+    assert "N-efficiency" in table.stdout
+    assert "over the labels' 1.23" in table.stdout
+
+
+def test_schedule_for_sampled_labels(run):
+    settings = ("schedule", "-n", 128, "--steps", 40, "--beta-star", 5, "--batch", 64, "--json")
+    soft, drawn = (json.loads(run(*settings, "--labels", kind).stdout) for kind in ("soft", "sampled"))
+    assert drawn["labels"] == "sampled"
+    assert drawn["loss"] > soft["loss"]
+
+
 def test_flow_follows_a_schedule(run):
     result = run(
         "flow", "-n", 128, "--optimizer", "adam", "--batch", 64, "--schedule", "cosine:peak=0.1,steps=200"
@@ -87,6 +125,12 @@ def test_schedule_towards_the_teacher_of_an_entropy(run, tmp_path):
     ("arguments", "message"),
     [
         (("flow", "-n", 128, "--optimizer", "lion"), "optimizer"),
+        (("flow", "-n", 128, "--beta-star", 5, "--labels", "hard"), "labels: must be soft or sampled"),
+        (("flow", "-n", 128, "--average", "mean"), "average: must be ema or tail"),
+        (
+            ("flow", "-n", 128, "--average", "tail:share=1"),
+            "average: must be a MovingAverage or TailAverage, by",
+        ),
         (("flow", "-n", 128, "--beta-star", 5, "--entropy", 1), "at most one"),
         (("flow", "-n", 128, "--lr", 2), "lr: must be left out for gradient flow"),
         (

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from peakedtheory import SGD, Adam
 from peakedtheory.cli import application
-from peakedtheory.validation import grid, train
+from peakedtheory.validation import Case, grid, train
 
 TINY = ("--vocab", 12, "--width", 6, "--batch", 16, "--steps", 20, "--test-samples", 100, "--record", 4)
 LIBRARY = {"n": 12, "test_samples": 100, "record": 4}
@@ -49,6 +49,20 @@ def test_table_names_what_differs(run):
     assert "optimizer" not in result.stdout
 
 
+def test_sampled_labels_and_their_cross_entropy(run):
+    result = run(*TINY, "--beta-star", "4,inf", "--labels", "sampled", "--cross-entropy", "--json")
+    assert result.exit_code == 0, result.output
+    soft, hard = json.loads(result.stdout)["cases"]
+    assert (soft["labels"], hard["labels"], hard["label_entropy"]) == ("sampled", "hard", 0.0)
+    assert hard["cross_entropy"] == hard["loss"]
+    case = Case(4.0, SGD(0.1, 16, 6), labels="sampled")
+    expected = train(case, 20, observe=["cross_entropy"], **LIBRARY)
+    np.testing.assert_allclose(soft["cross_entropy"], expected.cross_entropy[0])
+    np.testing.assert_allclose(soft["cross_entropy"], np.array(soft["loss"]) + soft["label_entropy"])
+    # At the start all classes are equally likely, so that the cross-entropy is ln n.
+    assert soft["cross_entropy"][0] == pytest.approx(np.log(12), rel=1e-9)
+
+
 def test_schedules_take_the_rate_as_their_peak(run):
     scheduled = run(*TINY, "--lr", "0.1,0.2", "--schedule", "cosine:warmup=4,final=0.01", "--json")
     values = json.loads(scheduled.stdout)
@@ -80,6 +94,7 @@ def test_files_and_figure(run, tmp_path):
     ("arguments", "message"),
     [
         (("--resume",), "resume: needs a checkpoint"),
+        (("--labels", "hard"), "labels: must be soft or sampled at a finite beta_star, got 'hard' at 100"),
         (("--lr", "fast"), "lr: must be numbers"),
         (("--lr", "1", "--schedule", "linear:peak=1"), "lr: must be left out"),
         (("--schedule", "cosine:speed=3"), "schedule: cosine takes"),

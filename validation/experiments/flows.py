@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray
 
 FIELDS = ("loss", "radial_loss", "tangential_loss", "beta", "alignment", "residual", "local_exponent")
-_ASKED = ("learning_rate", "beta_star", "optimizer", "batch", "start_ratio", "weight_decay", "hard_labels")
+_ASKED = ("learning_rate", "beta_star", "optimizer", "batch", "start_ratio", "weight_decay")
 
 
 def logspace(start: float, stop: float, count: int) -> list[float]:
@@ -70,25 +70,33 @@ def predict_cases(data: xarray.Dataset, schedule_of: Callable[[int], Any] | None
     tau = np.asarray(data["tau"], dtype=float)
     out = {name: np.full(tau.shape, np.nan) for name in FIELDS}
     known: dict[Any, Any] = {}
-    columns = {name: data[name].values for name in _ASKED}
+    columns = {name: data[name].values for name in _ASKED} | {"labels": _labels(data)}
     for i in range(data.sizes["case"]):
-        rate, star, kind, batch, ratio, decay, hard = (columns[name][i] for name in _ASKED)
+        rate, star, kind, batch, ratio, decay, labels = (column[i] for column in columns.values())
         plan = None if schedule_of is None else schedule_of(i)
-        key = (rate, star, kind, batch, ratio, decay, hard, None if plan is None else plan.name)
+        key = (rate, star, kind, batch, ratio, decay, labels, None if plan is None else plan.name)
         if key not in known:
             peak = float(rate) if plan is None else float(plan.rates.max())
             known[key] = student_flow(
                 np.minimum(tau[i], plan.tau[-1]) if plan is not None else tau[i],
-                math.inf if hard else float(star),
+                math.inf if labels == "hard" else float(star),
                 CLASSES,
                 optimizer=optimizer_of(str(kind), peak, float(batch)),
                 residual0=float(ratio) * float(star) if ratio else 0.0,
                 weight_decay=float(decay),
                 schedule=plan,
+                labels=str(labels),
             )
         for name in FIELDS:
             out[name][i] = getattr(known[key], name)
     return xarray.Dataset({name: (("case", "time"), values) for name, values in out.items()})
+
+
+def _labels(data: xarray.Dataset) -> np.ndarray:
+    """Return the labels of each case; older results, without sampled ones, say whether they are hard."""
+    if "labels" in data:
+        return data["labels"].values
+    return np.where(data["hard_labels"].values, "hard", "soft")
 
 
 @dataclass(frozen=True)

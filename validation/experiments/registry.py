@@ -15,6 +15,7 @@ from peakedtheory.validation.experiments.numerics import experiment as numerics
 from peakedtheory.validation.experiments.other_energies import experiment as other_energies
 from peakedtheory.validation.experiments.pythia import experiment as pythia
 from peakedtheory.validation.experiments.residual import experiment as residual
+from peakedtheory.validation.experiments.sampled_labels import experiment as sampled_labels
 from peakedtheory.validation.experiments.scans import experiment as scans
 from peakedtheory.validation.experiments.schedules import experiment as schedules
 from peakedtheory.validation.experiments.spectrum import experiment as spectrum
@@ -37,6 +38,7 @@ _MODULES = (
     hard_labels,
     other_energies,
     schedules,
+    sampled_labels,
     controls,
 )
 

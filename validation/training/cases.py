@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array, real_number, whole_number
+from peakedtheory.dynamics.labels import checked_labels
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
+from peakedtheory.schedules.averages import Average
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
 from peakedtheory.schedules.reading import as_rates
@@ -35,7 +37,7 @@ class Case:
     Attributes
     ----------
     beta_star : float
-        Teacher's inverse temperature β*; infinite only with hard labels, where it stands for its argmax.
+        Teacher's inverse temperature β*; infinite for hard labels, its most likely class.
     optimizer : SGD, Adam, SignGD or Muon
         How the student is trained: constant rate η, batch B, width m and memories; by default SGD(0.1).
     schedule : optional
@@ -52,8 +54,12 @@ class Case:
         as inputs, or the exponent a >= 0 of i^-a. None leaves W* as it is drawn.
     seed : int
         Seed of the inputs and of the student's start.
-    hard_labels : bool
-        Train on the teacher's most likely class instead of its probabilities.
+    labels : str
+        What an example tells of the teacher: its probabilities (``soft``), one class drawn from them
+        (``sampled``), or its most likely class (``hard``: what infinite beta_star means, whatever the word).
+        The loss recorded is that of the probabilities, the excess over the labels' entropy.
+    average : MovingAverage or TailAverage, optional
+        Average of the weights, of which everything is then recorded.
     loss : str
         ``kl``: Σ q ln(q/p). ``mse``: Σ (y - y*)² / 2n, the same at high temperature, without a softmax.
 
@@ -75,7 +81,8 @@ class Case:
     weight_decay: float = 0.0
     teacher: int = 0
     seed: int = 0
-    hard_labels: bool = False
+    labels: str = "soft"
+    average: Average | None = None
     loss: str = "kl"
     spectrum: float | Sequence[float] | None = None
 
@@ -94,6 +101,9 @@ class Case:
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 0, 2**63))
         if self.spectrum is not None:
             self._check_spectrum()
+        if self.average is not None and not isinstance(self.average, Average):
+            rule = "must be a MovingAverage or TailAverage"
+            fail("average", rule, repr(self.average)[:60], "build one or leave it out")
         self._consistent()
 
     def _number(self, name: str, *, positive: bool = False, infinite: bool = False) -> None:
@@ -119,14 +129,11 @@ class Case:
         object.__setattr__(self, "spectrum", tuple(values.tolist()))
 
     def _consistent(self) -> None:
-        if np.isinf(self.beta_star) and not self.hard_labels:
-            fail("beta_star", "must be finite for soft labels", "inf", "set hard_labels=True")
+        object.__setattr__(self, "labels", checked_labels(self.labels, self.beta_star))
         if np.isinf(self.beta_star) and self.start_ratio:
             fail("start_ratio", "needs a finite beta_star", f"{self.start_ratio:g}", "give beta_star a value")
-        if self.hard_labels and self.loss == "mse":
-            fail(
-                "loss", "mse compares logits, so labels must be soft", "hard labels", "set hard_labels=False"
-            )
+        if self.labels != "soft" and self.loss == "mse":
+            fail("loss", "mse compares logits, so labels must be soft", f"{self.labels} labels", "use kl")
 
     @property
     def batch(self) -> int:

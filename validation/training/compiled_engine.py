@@ -32,7 +32,10 @@ class CompiledEngine:
         self.padded = start.shape[1:]
         self.weights = start.reshape(stack.size, -1)
         self.moments = [np.zeros_like(self.weights) for _ in range(stack.moments)]
+        self.averages = self.weights.copy() if stack.averaged else np.zeros((stack.size, 0), np.float32)
         self.teachers = padded(stack.teachers, np.float32)
+        self.exact_teachers = padded(stack.teachers, float)
+        self.kind = {"soft": kernel.SOFT, "hard": kernel.HARD, "sampled": kernel.SAMPLED}[stack.labels]
         self.betas = np.stack([stack.beta1, stack.beta2], axis=1).astype(np.float32)
         self.optimizer = {
             "sgd": kernel.SGD, "adam": kernel.ADAM, "adamw": kernel.ADAM, "signgd": kernel.SIGNGD,
@@ -57,17 +60,20 @@ class CompiledEngine:
         """Train steps first .. stop - 1."""
         stack = self.stack
         lanes, rows = stack.inputs.draw(TRAINING, first, stop - first, stack.batch, self.pool, self.padded[1])
+        drawn = stack.inputs.uniforms(
+            TRAINING, first, stop - first, stack.batch if self.kind == kernel.SAMPLED else 0
+        )
         coefficients = stack.coefficients(first, stop)
         none = np.zeros((stack.size, 0), np.float32)
 
         def run(members: np.ndarray) -> None:
-            arrays = [self.weights, *self.moments, none, none][:3]
+            arrays = [*[self.weights, *self.moments, none, none][:3], self.averages]
             mine = [a[members] for a in arrays]
             stream, teacher = stack.stream_of[members[0]], stack.teacher_of[members[0]]
             kernel.advance(
-                lanes[stream], rows[stream], self.teachers[teacher], *mine,
-                np.ascontiguousarray(coefficients[:, members]), self.betas[members], stack.shape[0],
-                stack.batch, self.loss, stack.hard, self.optimizer,
+                lanes[stream], rows[stream], drawn[stream], self.teachers[teacher],
+                self.exact_teachers[teacher], *mine, np.ascontiguousarray(coefficients[:, members]),
+                self.betas[members], stack.shape[0], stack.batch, self.loss, self.kind, self.optimizer,
             )  # fmt: skip
             for array, value in zip(arrays, mine, strict=True):
                 array[members] = value
@@ -78,6 +84,8 @@ class CompiledEngine:
         """Return what resuming needs."""
         n, m = self.stack.shape
         arrays = {"weights": self.weights, **{f"moment{i}": a for i, a in enumerate(self.moments)}}
+        if self.stack.averaged:
+            arrays["average"] = self.averages
         return {name: a.reshape(-1, *self.padded)[:, :n, :m].copy() for name, a in arrays.items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -85,6 +93,8 @@ class CompiledEngine:
         self.weights[:] = padded(state["weights"], np.float32).reshape(self.weights.shape)
         for i, moment in enumerate(self.moments):
             moment[:] = padded(state[f"moment{i}"], np.float32).reshape(moment.shape)
+        if self.stack.averaged:
+            self.averages[:] = padded(state["average"], np.float32).reshape(self.averages.shape)
 
     def stop(self, cases: np.ndarray) -> None:
         """Train these cases no further."""
@@ -98,8 +108,8 @@ class CompiledEngine:
             drawn = stack.tests.draw(TEST, 0, 1, stack.test_samples, self.pool, self.padded[1])
             self._tests = drawn[0][:, 0].astype(float), drawn[1][:, 0].astype(float)
         lanes, rows = self._tests
-        weights = self.weights.astype(float)
-        teachers = padded(stack.teachers, float)
+        weights = (self.averages if stack.averaged else self.weights).astype(float)
+        teachers = self.exact_teachers
         ratios = np.sqrt((weights**2).sum(1) / (teachers**2).sum(axis=(1, 2))[stack.teacher_of])
         totals = np.full((stack.size, 4), np.nan)
         gradients = np.full_like(weights, np.nan)
@@ -109,7 +119,7 @@ class CompiledEngine:
             sums, gradient = np.empty((members.size, 4)), np.empty((members.size, weights.shape[1]))
             evaluate(
                 lanes[test], rows[test], teachers[teacher], weights[members], ratios[members], n,
-                stack.test_samples, self.loss, stack.hard, sums, gradient,
+                stack.test_samples, self.loss, self.kind == kernel.HARD, sums, gradient,
             )  # fmt: skip
             totals[members], gradients[members] = sums, gradient
 

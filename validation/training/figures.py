@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,12 +26,14 @@ def predicted_flow(case: Case, tau: np.ndarray, n: int) -> StudentFlow | None:
         return None
     return student_flow(
         tau,
-        math.inf if case.hard_labels else case.beta_star,
+        case.beta_star,
         n,
         optimizer=case.optimizer,
         residual0=0.0 if case.start_ratio == 0.0 else case.start_ratio * case.beta_star,
         weight_decay=case.weight_decay,
         schedule=case.schedule,
+        labels=case.labels,
+        average=case.average,
     )
 
 
@@ -74,8 +75,8 @@ def draw_training(dataset: xarray.Dataset, cases: Sequence[Case]) -> Figure:
     if flows:
         name = "predicted flow" + ("" if flows == count else f" ({flows} of {count} cases)")
         left.plot([], [], color=GUIDE, lw=1.6, ls="--", label=name)
-    first = True
-    for star in np.unique(dataset["beta_star"].values[~dataset["hard_labels"].values]):
+    stars, first = dataset["beta_star"].values, True
+    for star in np.unique(stars[np.isfinite(stars)]):
         right.axhline(star, color=GUIDE, lw=0.8, ls=":", label="β* of a teacher" if first else None)
         first = False
     left.set(xlabel="dynamic time τ = Σ η", ylabel="test loss (nats)", title="Loss")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peakedtheory.kernels.inputs import fill_inputs, fill_rows
+from peakedtheory.kernels.inputs import fill_inputs, fill_rows, fill_uniforms
 from peakedtheory.kernels.lanes import LANES
 
 TRAINING, TEST = 0, 1  # streams
@@ -100,6 +100,13 @@ class Inputs:
 
         self._share(fill, steps, batch, pool)
         return rows
+
+    def uniforms(self, stream: int, first: int, steps: int, batch: int) -> np.ndarray:
+        """Return what each row's label is drawn by, shape (streams, steps, whole blocks of rows)."""
+        out = np.empty((len(self.keys), steps, -(-batch // LANES) * LANES))
+        for key, numbers in zip(self.keys, out, strict=True):
+            fill_uniforms(np.uint64(key), np.uint64(stream), np.uint64(first), numbers)
+        return out
 
     def _share(
         self, fill: Callable[[int, slice], None], steps: int, batch: int, pool: Executor | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peakedtheory._common.checks import fail, real_array, whole_number
+from peakedtheory.dynamics.labels import data_efficiency
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.validation.training.cases import Case
 from peakedtheory.validation.training.stacks import DIVERGED, Stack
@@ -20,7 +21,7 @@ SCALARS = (
     "beta_weights", "weight_norm", "gradient_norm",
 )  # fmt: skip
 HESSIAN = ("hessian_eigenvalue", "hessian_error", "hessian_trace", "hessian_trace_standard_error")
-OBSERVABLES = ("weights", "hessian")
+OBSERVABLES = ("weights", "hessian", "cross_entropy")
 _COORDINATES = {
     "beta_star": "teacher's inverse temperature",
     "learning_rate": "learning rate η, the largest of a schedule",
@@ -30,10 +31,14 @@ _COORDINATES = {
     "weight_decay": "decoupled weight decay",
     "teacher": "seed of the teacher",
     "seed": "seed of the data and of the start",
-    "hard_labels": "labels are the teacher's argmax",
+    "average": "average of the weights that is recorded",
+    "labels": "what examples tell of the teacher: soft, hard or sampled",
 }
 _LONG_NAMES = {
-    "loss": "test loss (nats)",
+    "loss": "test loss (nats), the excess of the cross-entropy over the labels' entropy",
+    "efficiency": "share of the examples that the loss has used, (n - 1)m/(2NL)",
+    "cross_entropy": "loss plus the entropy of the labels (nats)",
+    "label_entropy": "mean entropy of the labels over the test inputs (nats)",
     "loss_standard_error": "standard error of the loss over the test inputs",
     "radial_loss": "loss of the teacher rescaled to the student's norm",
     "tangential_loss": "loss minus radial loss",
@@ -173,8 +178,9 @@ def to_dataset(
     records: Recorder,
     stacks: Sequence[Stack],
     attributes: dict[str, Any],
+    entropies: np.ndarray | None = None,
 ) -> xarray.Dataset:
-    """Return the records as a dataset."""
+    """Return the records as a dataset, with cross-entropies where the labels' entropies are given."""
     import xarray
 
     times = records.times
@@ -193,7 +199,13 @@ def to_dataset(
         "tau": (("case", "time"), tau, {"long_name": "dynamic time τ = Σ η"}),
         "diverged": ("case", records.diverged, {"long_name": "weights are not finite or beyond 1e15"}),
     }
-    for name, value in records.values.items():
+    values = dict(records.values)
+    seen = times * np.array([[case.batch] for case in cases])
+    values["efficiency"] = np.asarray(data_efficiency(values["loss"], seen, *stacks[0].shape))
+    if entropies is not None:
+        variables["label_entropy"] = ("case", entropies, {"long_name": _LONG_NAMES["label_entropy"]})
+        values["cross_entropy"] = values["loss"] + entropies[:, None]
+    for name, value in values.items():
         long_name = {"long_name": _LONG_NAMES[name]} if name in _LONG_NAMES else {}
         variables[name] = (dims.get(name, ("case", "time")), value, long_name)
     if "weights" in records.values:
@@ -208,4 +220,6 @@ def to_dataset(
 def _setting(name: str, case: Case, clock: Clock) -> Any:
     if name == "learning_rate":
         return clock.peak
+    if name == "average":
+        return "none" if case.average is None else str(case.average)
     return getattr(case, "name" if name == "optimizer" else name)

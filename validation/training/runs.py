@@ -28,7 +28,7 @@ from peakedtheory.validation.training.stacks import Stack, build_stacks
 _CHUNK_STEPS = 256
 _CHUNK_NUMBERS = 1 << 23  # of inputs drawn at a time
 _CHUNK_CASE_STEPS = 1 << 15
-_STATE = ("weights", "moment0", "moment1")
+_STATE = ("weights", "moment0", "moment1", "average")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ class TrainingRun:
             if not self._fits(i, look):
                 continue
             engine = self.engines[i]
-            weights = engine.state()["weights"]
+            state = engine.state()
+            weights = state.get("average", state["weights"])
             if "hessian" in self.plan.observe:
                 seen |= self._curvature(engine.stack).measure(weights)
             self.records.add(index, engine.stack, weights, seen)

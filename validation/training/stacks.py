@@ -27,10 +27,12 @@ class Stack:
         As in `Case`.
     batch : int
         Examples per step.
-    hard : bool
-        Whether labels are the teacher's argmax.
+    labels : str
+        As in `Case`.
     rates : ndarray, shape (C, steps)
         Learning rates.
+    mixing : ndarray, shape (C, steps), or None
+        Share of each step in the average of the weights, where one is kept.
     decay, beta1, beta2 : ndarray, shape (C,)
         Weight decay and moments' memories, zero for optimizers without.
     teachers : ndarray, shape (L, n, m)
@@ -49,8 +51,9 @@ class Stack:
     optimizer: str
     loss: str
     batch: int
-    hard: bool
+    labels: str
     rates: np.ndarray
+    mixing: np.ndarray | None
     decay: np.ndarray
     beta1: np.ndarray
     beta2: np.ndarray
@@ -74,15 +77,20 @@ class Stack:
         return self.start.shape[1], self.start.shape[2]
 
     @property
+    def averaged(self) -> bool:
+        """Whether averages of the weights are kept, and observed in their place."""
+        return self.mixing is not None
+
+    @property
     def moments(self) -> int:
         """How many arrays of the weights' shape the optimizer remembers."""
         return {"adam": 2, "adamw": 2, "muon": 1}.get(self.optimizer, 0)
 
     def coefficients(self, first: int, stop: int) -> np.ndarray:
-        """Return what the updates of steps first .. stop - 1 multiply by, (stop - first, C, 3), float32.
+        """Return what the updates of steps first .. stop - 1 multiply by, (stop - first, C, 4), float32.
 
-        Kept fraction of the weights 1 - ηω; step size η (divided by 1 - beta1^t for Adam); and
-        1/√(1 - beta2^t), which corrects the root of Adam's second moment.
+        Kept fraction of the weights 1 - ηω; step size η (divided by 1 - beta1^t for Adam); 1/√(1 - beta2^t),
+        which corrects the root of Adam's second moment; and the share of the weights in their average.
         """
         rate = self.rates[:, first:stop].T
         step = rate
@@ -94,7 +102,8 @@ class Stack:
         elif self.optimizer == "muon":
             n, m = self.shape
             step = rate * np.sqrt(max(1.0, n / m))
-        return np.stack([1.0 - rate * self.decay, step, root], axis=2).astype(np.float32)
+        share = np.ones_like(rate) if self.mixing is None else self.mixing[:, first:stop].T
+        return np.stack([1.0 - rate * self.decay, step, root, share], axis=2).astype(np.float32)
 
     def select(self, which: np.ndarray) -> Stack:
         """Return the stack of some of these cases."""
@@ -109,6 +118,7 @@ class Stack:
             self,
             members=self.members[which],
             rates=self.rates[which],
+            mixing=None if self.mixing is None else self.mixing[which],
             decay=self.decay[which],
             beta1=self.beta1[which],
             beta2=self.beta2[which],
@@ -140,9 +150,10 @@ def build_stacks(
     """
     kinds: dict[tuple, list[int]] = {}
     for i, case in enumerate(cases):
-        kinds.setdefault((case.name, case.batch, case.loss, case.hard_labels), []).append(i)
+        kind = case.name, case.batch, case.loss, case.labels, case.average is not None
+        kinds.setdefault(kind, []).append(i)
     stacks = []
-    for (optimizer, batch, loss, hard), members in kinds.items():
+    for (optimizer, batch, loss, labels, averaged), members in kinds.items():
         mine = [cases[i] for i in members]
         streams = [
             (seed, c.seed, *(() if common_inputs else (places[i],)))
@@ -158,8 +169,9 @@ def build_stacks(
                 optimizer=optimizer,
                 loss=loss,
                 batch=batch,
-                hard=hard,
+                labels=labels,
                 rates=np.stack([c.clock(steps).rates for c in mine]),
+                mixing=np.stack([c.average.mixing(steps) for c in mine if c.average]) if averaged else None,
                 decay=np.array([c.weight_decay for c in mine]),
                 beta1=np.array([getattr(c.optimizer, "beta1", 0.0) for c in mine]),
                 beta2=np.array([getattr(c.optimizer, "beta2", 0.0) for c in mine]),

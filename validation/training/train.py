@@ -19,6 +19,7 @@ from peakedtheory._common.output import check_target, provenance, save_dataset
 from peakedtheory._common.progress import reporter
 from peakedtheory.schedules.reading import as_schedule
 from peakedtheory.validation.training.cases import Case
+from peakedtheory.validation.training.label_entropy import label_entropies
 from peakedtheory.validation.training.observables import OBSERVABLES, Recorder, recorded_steps, to_dataset
 from peakedtheory.validation.training.runs import Plan, TrainingRun, run_part
 
@@ -73,7 +74,7 @@ def train(
         Held-out inputs of the loss, the same at all times.
     observe : sequence of str
         ``weights`` adds the weights at all times; ``hessian`` the three leading eigenvalues and the trace of
-        the Hessian over the first 2,048 test inputs.
+        the Hessian over the first 2,048 test inputs; ``cross_entropy`` the loss plus the labels' entropy.
     device : str, optional
         ``cpu``, ``cuda`` or ``cuda:1``; by default CUDA if there is such a device, else the processor.
     engine : str
@@ -98,12 +99,13 @@ def train(
     Returns
     -------
     xarray.Dataset
-        Dimensions case, time (and n, m, eigenvalue). Losses in nats: `loss` with its standard error over the
+        Dimensions case, time (and n, m, eigenvalue). Losses in nats: `loss`, of the labels' probabilities
+        (what a cross-entropy has above the entropy of its labels), with its standard error over the
         test inputs `loss_standard_error`, `radial_loss` of the teacher rescaled to the student's norm and
         `tangential_loss` = loss - radial; `alignment` D and `residual` ρ of W = D Ŵ* + rest, less the common
         shift of all rows; `beta` from the logits' standard deviation and `beta_weights` = ‖W‖/√n;
-        `weight_norm`, `gradient_norm`; `step`, `tau` = Σ η; `diverged`. Settings are coordinates of the
-        cases.
+        `weight_norm`, `gradient_norm`; `efficiency` (n - 1)m/(2NL) after N examples, at most one on sampled
+        labels; `step`, `tau` = Σ η; `diverged`. Settings are coordinates of the cases.
 
     Raises
     ------
@@ -154,7 +156,9 @@ def train(
         "device": plan.device, "dtype": plan.dtype, "normalise": int(plan.normalise),
         "common_inputs": int(plan.common_inputs), "test_samples": plan.test_samples,
     }  # fmt: skip
-    dataset = to_dataset(plan.cases, records, plan.stacks(), {**provenance(options), **options})
+    stacks = plan.stacks()
+    entropies = label_entropies(stacks) if "cross_entropy" in plan.observe else None
+    dataset = to_dataset(plan.cases, records, stacks, {**provenance(options), **options}, entropies)
     if target is not None:
         save_dataset(dataset, target, options)
     return dataset
@@ -171,7 +175,7 @@ def _resolve(cases: Case | Sequence[Case], steps: int, **given: Any) -> Plan:
     observe = (given["observe"],) if isinstance(given["observe"], str) else tuple(given["observe"])
     for name in observe:
         if name not in OBSERVABLES:
-            fail("observe", f"knows {' and '.join(OBSERVABLES)}", repr(name), "name these")
+            fail("observe", f"knows {', '.join(OBSERVABLES)}", repr(name), "name these")
     if "hessian" in observe and n * width < 3:
         fail("observe", "hessian needs three weights", f"n = {n}, width = {width}", "enlarge one of them")
     for name, known in (("engine", ENGINES), ("dtype", DTYPES)):

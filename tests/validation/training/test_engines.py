@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from peakedtheory.dynamics.optimizers import SGD, Adam, Muon, SignGD
+from peakedtheory.schedules.averages import MovingAverage, TailAverage
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training.compiled_engine import CompiledEngine
 from peakedtheory.validation.training.hessian import Curvature, leading_eigenvalues
@@ -48,18 +49,27 @@ def torch_loss(case, w, x, teacher):
     y, y_star = x @ w.T, x @ torch.as_tensor(teacher, dtype=w.dtype).T
     if case.loss == "mse":
         return (y - y_star).square().sum(1).mean() / (2 * y.shape[1])
-    if case.hard_labels:
+    if case.labels == "hard":
         return torch.nn.functional.cross_entropy(y, y_star.argmax(1))
     return torch.nn.functional.kl_div(y.log_softmax(1), y_star.softmax(1), reduction="batchmean")
 
 
-LOSSES = [{}, {"hard_labels": True}, {"loss": "mse"}, {"beta_star": 500.0}, {"beta_star": 0.3}]
+LOSSES = [
+    {"start_ratio": 0.7},
+    {"beta_star": np.inf},
+    {"loss": "mse", "start_ratio": 0.7},
+    {"beta_star": 500.0, "start_ratio": 0.7},
+    {"beta_star": 0.3, "start_ratio": 0.7},
+    {"beta_star": 5.0, "labels": "sampled", "start_ratio": 0.7},
+]
 
 
 @pytest.mark.parametrize("settings", LOSSES)
 def test_loss_and_gradient_are_those_of_autograd(settings):
-    case = Case(optimizer=SGD(0.1, BATCH, M), start_ratio=0.7, **settings)
+    case = Case(optimizer=SGD(0.1, BATCH, M), **settings)
     stack = stack_of([case])
+    if not stack.start.any():
+        stack = replace(stack, start=np.random.default_rng(6).standard_normal(stack.start.shape))
     w = torch.tensor(stack.start[0].astype(np.float32).astype(float), requires_grad=True)
     x = torch.tensor(stack.tests.rows(TEST, 0, 1, stack.test_samples)[0, 0], dtype=torch.float64)
     loss = torch_loss(case, w, x, stack.teachers[0])
@@ -147,7 +157,15 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize("settings", [{}, {"hard_labels": True}, {"loss": "mse", "learning_rate": 0.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"beta_star": np.inf, "start_ratio": 0.0},
+        {"labels": "sampled"},
+        {"loss": "mse", "learning_rate": 0.5},
+    ],
+)
 @pytest.mark.parametrize("kind", [SGD, Adam, SignGD])
 def test_engines_agree_step_by_step(settings, kind):
     settings = dict(settings)
@@ -168,6 +186,68 @@ def test_engines_agree_step_by_step(settings, kind):
     seen = [engine.observe() for engine in engines.values()]
     for name in seen[0]:
         np.testing.assert_allclose(seen[0][name], seen[1][name], rtol=1e-9, atol=1e-11)
+
+
+def test_labels_are_drawn_from_the_teachers_probabilities():
+    """Counts of classes, and their sums over inputs, lie within what draws scatter: chi-squared over all of them."""
+    batch, n = 60_000, 12
+    case = Case(beta_star=4.0, optimizer=SGD(1.0, batch, M), labels="sampled", teacher=3)
+    stack = stack_of([case], n=n, steps=1)
+    x = stack.inputs.rows(TRAINING, 0, 1, batch)[0, 0].astype(float)
+    q = torch.softmax(torch.tensor(x @ stack.teachers[0].T), dim=1).numpy()
+    for engine in engines_of(stack).values():
+        engine.advance(0, 1)
+        # From W = 0 at rate 1 the weights are the mean of (e - p) x.
+        moments = batch * engine.state()["weights"][0] + (1.0 / n) * x.sum(axis=0) - q.T @ x
+        variance = (q * (1.0 - q)).T @ x**2
+        ratio = (moments**2 / variance).ravel()
+        assert abs(ratio.mean() - 1.0) < 4.0 * ratio.std() / math.sqrt(ratio.size) + 1.0 / n
+
+
+def test_the_numbers_that_draw_labels_belong_to_their_step_and_row():
+    inputs = Inputs((stream_key(0, 1), stream_key(0, 2)), 32, True)
+    u = inputs.uniforms(TRAINING, 7, 3, 4096)
+    assert u.shape == (2, 3, 4096)
+    np.testing.assert_array_equal(inputs.uniforms(TRAINING, 8, 1, 70)[:, 0, :70], u[:, 1, :70])
+    flat = u.ravel()
+    assert 0.0 < flat.min() < flat.max() < 1.0
+    for power in (1, 2, 3):
+        error = flat.size**-0.5
+        assert abs((flat**power).mean() - 1.0 / (power + 1)) < 4.0 * error
+    x = inputs.rows(TRAINING, 7, 3, 4096)
+    for other in (u[0, 1], u[1, 0], x[0, 0, :, 0], x[0, 0, :, 31]):
+        assert abs(np.corrcoef(u[0, 0], other)[0, 1]) < 4.0 / math.sqrt(4096)
+
+
+AVERAGES = [MovingAverage(5.0), TailAverage(0.6), TailAverage(1.0)]
+
+
+def test_averages_are_means_of_the_weights():
+    cases = [Case(3.0, Adam(0.1, BATCH, M), start_ratio=0.5, average=a) for a in AVERAGES]
+    plain = stack_of([replace(cases[0], average=None)])
+    engine, path = CompiledEngine(plain, Inline(), 1), []
+    for t in range(STEPS):
+        engine.advance(t, t + 1)
+        path.append(engine.state()["weights"][0].astype(float))
+    path = np.array(path)
+    old = (1.0 - 1.0 / 5.0) ** np.arange(STEPS)[::-1]
+    expected = [
+        np.tensordot(old / old.sum(), path, 1),
+        path[-round(0.6 * STEPS) :].mean(axis=0),
+        path.mean(axis=0),
+    ]
+    for trained in engines_of(stack_of(cases)).values():
+        trained.advance(0, STEPS)
+        np.testing.assert_allclose(trained.state()["average"], expected, rtol=1e-4, atol=2e-5)
+        np.testing.assert_allclose(trained.state()["weights"], [path[-1]] * 3, rtol=1e-4, atol=2e-5)
+        again = engines_of(stack_of(cases))["compiled" if isinstance(trained, CompiledEngine) else "torch"]
+        again.restore(trained.state())
+        np.testing.assert_array_equal(again.observe()["loss"], trained.observe()["loss"])
+    run = train(cases, STEPS, n=N, record=[0, STEPS], observe=["weights"], test_samples=100)
+    np.testing.assert_allclose(
+        run.beta_weights[:, 1] ** 2 * N, (run.weights[:, 1].values ** 2).sum((1, 2)), rtol=1e-6
+    )
+    assert run.average.values.tolist() == [str(a) for a in AVERAGES]
 
 
 def test_records_are_what_they_are_called():

@@ -25,8 +25,10 @@ def test_a_predicted_flow_has_the_settings_of_its_case(monkeypatch):
     predicted_flow(Case(7, adam, schedule=schedule, weight_decay=0.1, start_ratio=0.5), np.array([1.0]), 12)
     assert asked["optimizer"] == adam
     assert (asked["beta_star"], asked["n"], asked["residual0"]) == (7, 12, 3.5)
-    assert (asked["weight_decay"], asked["schedule"]) == (0.1, schedule)
-    predicted_flow(Case(hard_labels=True, beta_star=np.inf), np.array([1.0]), 12)
+    assert (asked["weight_decay"], asked["schedule"], asked["labels"]) == (0.1, schedule, "soft")
+    predicted_flow(Case(labels="sampled"), np.array([1.0]), 12)
+    assert asked["labels"] == "sampled"
+    predicted_flow(Case(beta_star=np.inf), np.array([1.0]), 12)
     assert asked["beta_star"] == math.inf
     assert asked["residual0"] == 0.0
 
@@ -42,7 +44,7 @@ def trained(cases):
     tau = np.arange(5) * rates[:, None]
     with np.errstate(divide="ignore"):
         loss = tau**-0.5
-    fields = ("beta_star", "batch", "hard_labels", "weight_decay")
+    fields = ("beta_star", "batch", "labels", "weight_decay")
     return xarray.Dataset(
         {name: (("case", "time"), values) for name, values in (("tau", tau), ("loss", loss), ("beta", tau))},
         coords={name: ("case", [getattr(case, name) for case in cases]) for name in fields}

@@ -148,7 +148,8 @@ STEPS = 11
 KINDS = {
     "adam": [Case(optimizer=Adam(0.1, 24, 6), seed=s, start_ratio=0.3) for s in (0, 1)],
     "sgd": grid(beta_star=[3, 60], optimizer=[SGD(r, 24, 6) for r in (0.5, 2.0)], teacher=[0, 1]),
-    "signgd": [Case(optimizer=SignGD(0.01, 24, 6), hard_labels=True)],
+    "signgd": [Case(optimizer=SignGD(0.01, 24, 6), beta_star=np.inf)],
+    "sampled": [Case(6.0, SGD(1.0, 24, 6), labels="sampled", teacher=t) for t in (0, 1)],
     "muon": [Case(optimizer=Muon(0.1, 24, 6), schedule=f"linear:peak=0.2,steps={STEPS}")],
     "mse": [Case(loss="mse", optimizer=SGD(1.0, 24, 6))],
 }

@@ -16,6 +16,7 @@ import xarray
 
 from peakedtheory._common import resume
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon
+from peakedtheory.schedules.averages import TailAverage
 from peakedtheory.validation import Case, grid, train
 from peakedtheory.validation.training import runs, train as training
 from peakedtheory.validation.training.observables import recorded_steps
@@ -30,7 +31,8 @@ CASES = [
         for rate in (0.05, 0.5)
     ),
     Case(optimizer=Muon(0.1, 24, 6), seed=1, start_ratio=0.4),
-    Case(np.inf, SGD(batch=40, width=6), hard_labels=True, schedule="cosine:peak=0.4,steps=37,warmup=5"),
+    Case(np.inf, SGD(batch=40, width=6), schedule="cosine:peak=0.4,steps=37,warmup=5"),
+    Case(5.0, SGD(2.0, 70, 6), labels="sampled", average=TailAverage(0.5), teacher=1, seed=2),
 ]
 STEPS = 37
 
@@ -52,7 +54,7 @@ def whole():
 
 
 def test_bits_do_not_depend_on_the_stack(whole):
-    for i in (0, 3, 7, 8, 9):
+    for i in (0, 3, 7, 8, 9, 10):
         same(train(CASES[i], STEPS, record=9, observe=["weights"], **SMALL), whole, slice(i, i + 1))
     backwards = train(CASES[::-1], STEPS, record=9, observe=["weights"], **SMALL)
     same(backwards, whole, slice(None, None, -1))
@@ -196,9 +198,10 @@ def test_file(tmp_path, whole):
     run = train(CASES, STEPS, record=9, observe=["weights"], output=tmp_path / "run.nc", **SMALL)
     with xarray.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as stored:
         same(run, stored)
-        assert stored.optimizer.values.tolist() == ["adam"] * 4 + ["sgd"] * 4 + ["muon", "sgd"]
+        assert stored.optimizer.values.tolist() == ["adam"] * 4 + ["sgd"] * 4 + ["muon", "sgd", "sgd"]
+        assert stored.labels.values.tolist() == ["soft"] * 9 + ["hard", "sampled"]
         assert stored.attrs["option_steps"] == "37"
-        assert stored.learning_rate.values[-1] == pytest.approx(0.4)
+        assert stored.learning_rate.values[-2] == pytest.approx(0.4)
 
 
 def test_recorded_steps():
@@ -214,14 +217,18 @@ def test_recorded_steps():
         ({"optimizer": "sgd"}, "optimizer: must be of SGD, Adam, SignGD, Muon, got 'sgd'"),
         ({"optimizer": GradientFlow()}, "optimizer: must be of SGD, Adam, SignGD, Muon"),
         ({"beta_star": 0}, "beta_star: must be one positive"),
-        ({"beta_star": np.inf}, "set hard_labels"),
+        ({"labels": "hard"}, "labels: must be soft or sampled at a finite beta_star, got 'hard' at 100"),
+        ({"average": 0.5}, "average: must be a MovingAverage or TailAverage, got 0.5"),
+        ({"labels": "random"}, "labels: must be soft, hard or sampled, got 'random'"),
+        ({"labels": None}, "labels: must be soft, hard or sampled"),
+        ({"labels": "sampled", "loss": "mse"}, "labels must be soft"),
         ({"beta_star": [1, 2]}, "beta_star: must be one number"),
         ({"optimizer": SGD(batch=1.5)}, "batch: must be a whole number"),
         ({"optimizer": SGD(width=6.5)}, "width: must be a whole number"),
         ({"teacher": -1}, "teacher: must be a whole number"),
         ({"weight_decay": -0.1}, "weight_decay: must be one nonnegative"),
-        ({"hard_labels": True, "loss": "mse"}, "labels must be soft"),
-        ({"hard_labels": True, "beta_star": np.inf, "start_ratio": 0.1}, "start_ratio: needs a finite"),
+        ({"beta_star": np.inf, "loss": "mse"}, "labels must be soft"),
+        ({"beta_star": np.inf, "start_ratio": 0.1}, "start_ratio: needs a finite"),
     ],
 )
 def test_impossible_cases(settings, message):
@@ -240,7 +247,7 @@ def test_impossible_cases(settings, message):
         ({"record": "daily"}, "record: must read linear:every"),
         ({"record": [0, 99]}, "record: must be whole steps from 0 to 4"),
         ({"record": 1}, "record: must be a whole number >= 2"),
-        ({"observe": ["loss"]}, "observe: knows weights and hessian"),
+        ({"observe": ["loss"]}, "observe: knows weights, hessian, cross_entropy"),
         ({"device": "tpu"}, "device: must be cpu, cuda"),
         ({"device": "cuda:99"}, "device: must be present"),
         ({"engine": "jax"}, "engine: must be auto, torch, compiled"),

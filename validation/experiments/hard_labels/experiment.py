@@ -36,7 +36,6 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
     cases = [
         Case(
             beta_star=math.inf,
-            hard_labels=True,
             optimizer=optimizer_of(optimizer, middle_rate(optimizer, batch, steps) * 2.0**shift, batch),
             teacher=teacher,
             seed=teacher,

@@ -124,7 +124,6 @@ def simulate(settings: Settings, context: RunContext) -> xarray.Dataset:
         cases = [
             Case(
                 beta_star=p["beta_star"],
-                hard_labels=math.isinf(p["beta_star"]),
                 optimizer=optimizer_of(p["optimizer"], p["height"], settings["batch"]),
                 schedule=p["schedule"],
                 teacher=teacher,

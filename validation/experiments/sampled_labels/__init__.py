@@ -1,0 +1,1 @@
+"""Students on labels that are drawn from their teachers, as in pre-training."""
