@@ -18,9 +18,9 @@ from peakedtheory._common.threads import share
 from peakedtheory._common.types import RNG, Executor, Reals, Values
 from peakedtheory.sampling.arguments import resolve_seed
 from peakedtheory.sampling.blocks import BlockRun
+from peakedtheory.sampling.estimates import Estimate
 from peakedtheory.sampling.goals import Goal, Outcome, pursue
 from peakedtheory.sampling.moments import Moments
-from peakedtheory.sampling.results import Estimate
 from peakedtheory.sampling.samplers import Sampler, Seed
 
 if TYPE_CHECKING:

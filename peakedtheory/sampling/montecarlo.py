@@ -48,7 +48,7 @@ from peakedtheory.sampling.sources import (
 #: 2.4e-7 and S by 4.6e-7 (normal energies, n = 128 and 50304, β from 0.1 to 1000, the same logits in both).
 PRECISIONS = {"single": 3e-7, "double": 4e-15}
 _MOST_KEPT = 1 << 24
-_VERSION = 1
+_VERSION = 2
 
 
 def estimate(
@@ -159,7 +159,7 @@ def estimate(
     if keep_samples:
         _check_kept(sampler, goal, layout)
     made = Provenance(
-        method=_method_of(sampler),
+        method=sampler.method,
         precision="double" if isinstance(sampler, OrderStatisticsSampler) else precision,
         seeds=(request.seed,),
         identity=_identity(
@@ -332,12 +332,6 @@ class _Problem:
             )
 
 
-def _method_of(sampler: EnergySampler) -> str:
-    if isinstance(sampler, ScrambledSampler):
-        return "qmc"
-    return "order-statistics" if isinstance(sampler, OrderStatisticsSampler) else "plain"
-
-
 def _identity(
     sampler: EnergySampler, layout: Layout, source: str, name: str, precision: str
 ) -> dict[str, Any]:
@@ -346,7 +340,7 @@ def _identity(
         "version": _VERSION,
         "energies": name,
         "n": sampler.n,
-        "method": _method_of(sampler),
+        "method": sampler.method,
         "source": source,
         "beta": [float(b) for b in layout.beta],
         "pairs": layout.pairs.tolist(),
@@ -359,11 +353,11 @@ def _identity(
 
 
 def _check_kept(sampler: EnergySampler, goal: Goal, layout: Layout) -> None:
-    if isinstance(sampler, OrderStatisticsSampler):
+    if sampler.method != "plain":
         fail(
             "keep_samples",
             "needs the plain method, as others average within a sample",
-            _method_of(sampler),
+            sampler.method,
             "use method='plain'",
         )
     if goal.by_tolerance:

@@ -11,6 +11,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -114,6 +115,8 @@ class EnergySampler(Sampler):
 
     Attributes
     ----------
+    method : str
+        What results call this way of sampling.
     layout : Layout
         Inverse temperatures and pairs.
     joint : bool
@@ -122,6 +125,7 @@ class EnergySampler(Sampler):
         Whether ln Z of each sample is returned.
     """
 
+    method: ClassVar[str] = "plain"
     layout: Layout
     joint: bool = False
     keep: bool = False
