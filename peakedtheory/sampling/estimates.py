@@ -8,7 +8,7 @@ import numpy as np
 
 from peakedtheory._common.results import scalar_or_array
 from peakedtheory._common.types import Values
-from peakedtheory.sampling.moments import Layout, Moments
+from peakedtheory.sampling.moments import DIGITS, Layout, Moments
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,6 +90,9 @@ def estimates_by_name(
         return make(at_beta(value), size * at_beta(error[name]), size * at_beta(bound[name]))
 
     beta = layout.beta[beta_index] / scale
+    moved = DIGITS * abs(location)  # rounding, where the location is large
+    bound["ln_z"] = bound["ln_z"] + layout.beta / scale * moved
+    bound["mean"], bound["maximum"] = (bound[name] + moved / scale for name in ("mean", "maximum"))
     log_partition = at_beta(mean["ln_z"]) - beta * location
     hot = beta == 0.0
     safe = np.where(hot, 1.0, beta)

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from peakedtheory.sampling.importance import favour_rare, weigh, weights_of
-from peakedtheory.sampling.samplers import AtomsSampler, GivenSampler, Seed, Span
+from peakedtheory.sampling.samplers import FARTHEST_IN_SINGLE, AtomsSampler, Drawn, GivenSampler, Seed, Span
 
 _PILOT = (1 << 32) - 1  # number of a block that no run reaches
 _PILOT_SAMPLES = 64
@@ -50,7 +50,7 @@ class LowestAtomsSampler(AtomsSampler):
 
     method: ClassVar[str] = "order-statistics"
 
-    def draw(self, first: int, count: int) -> np.ndarray:
+    def draw(self, first: int, count: int) -> Drawn:
         exponentials, others = _spacings(self, first, count)
         levels = _levels(exponentials, self.n)
         ends = np.cumsum(self.weights)
@@ -64,7 +64,7 @@ class LowestAtomsSampler(AtomsSampler):
         numbers = others.multinomial(self.n - levels.shape[1], chances)
         for column in where.T:
             numbers[np.arange(count), column] += 1
-        return numbers
+        return numbers, self.level(count)
 
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
@@ -95,14 +95,14 @@ class LowestValuesSampler(GivenSampler):
     method: ClassVar[str] = "order-statistics"
     values: np.ndarray
 
-    def draw(self, first: int, count: int) -> np.ndarray:
+    def draw(self, first: int, count: int) -> Drawn:
         exponentials, others = _spacings(self, first, count)
         lowest = _levels(exponentials, self.n)
         floor = lowest[:, -1:]
         levels = np.concatenate(
             [lowest, floor + (1.0 - floor) * others.random((count, self.n - lowest.shape[1]))], axis=1
         )
-        return self._energies_at(levels)
+        return self.relative(self._x_at(levels))
 
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
@@ -111,17 +111,23 @@ class LowestValuesSampler(GivenSampler):
         exponentials, _ = _spacings(self, first, len(drawn))
         weigh(weights_of(exponentials[slice(*span)]), *self._typical, out, maximum)
 
-    def _energies_at(self, levels: np.ndarray) -> np.ndarray:
+    def relative(self, x: np.ndarray) -> Drawn:
+        """Return x relative to the largest value there is: a typical sample is one of all blocks."""
+        x += self.values[0]
+        far = self.values[-1] - self.values[0] > FARTHEST_IN_SINGLE
+        level = np.full(len(x), -self.values[0])
+        return (x if far else x.astype(self.table.dtype, copy=False)), level
+
+    def _x_at(self, levels: np.ndarray) -> np.ndarray:
         """Return x = -ε at levels u."""
         size = self.values.size
-        index = np.minimum((levels * size).astype(np.int64), size - 1)
-        return -self.values[index].astype(self.table.dtype)
+        return -self.values[np.minimum((levels * size).astype(np.int64), size - 1)]
 
     @functools.cached_property
     def _typical(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean outputs and largest x of a few samples as they are."""
         out, maximum = np.empty((self.layout.beta.size, 4, _PILOT_SAMPLES)), np.empty(_PILOT_SAMPLES)
-        drawn = self._energies_at(self.seed.block(_PILOT).random((_PILOT_SAMPLES, self.n)))
+        drawn, _ = self.relative(self._x_at(self.seed.block(_PILOT).random((_PILOT_SAMPLES, self.n))))
         super().evaluate(drawn, 0, (0, _PILOT_SAMPLES), out, maximum)
         return _means(out, maximum)
 

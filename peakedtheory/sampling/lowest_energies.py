@@ -13,7 +13,7 @@ from peakedtheory._common.threads import share
 from peakedtheory.sampling.importance import favour_rare, weigh, weights_of
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.qmc import favour_ends, scramblings, sobol_exponentials
-from peakedtheory.sampling.samplers import CACHED, BetaGrid, EnergySampler, Span
+from peakedtheory.sampling.samplers import CACHED, BetaGrid, Drawn, EnergySampler, Span
 from peakedtheory.sampling.tails import OrderStatisticsTables
 
 _PILOT = (1 << 32) - 1  # number of a block that no run reaches
@@ -40,10 +40,10 @@ class OrderStatisticsSampler(EnergySampler):
     def held(self) -> int:
         return max(2 * self.tables.k, 8 * self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> np.ndarray:
+    def draw(self, first: int, count: int) -> Drawn:
         drawn = self.seed.block(first // self.block).standard_exponential((count, self.tables.k))
         favour_rare(drawn)
-        return drawn
+        return drawn, None
 
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray

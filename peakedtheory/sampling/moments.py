@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+#: Relative spacing of numbers in double precision.
+DIGITS = 2.0**-52
 _NO_WEIGHTS = np.empty(0)
 #: What a standard error is enlarged by for each unit of γ²/N, and at most.
 _ENLARGED, _MOST_ENLARGED = 2.0, 0.2
@@ -31,6 +33,13 @@ class Layout:
         """Number of quantities of a sample."""
         return 5 * self.beta.size + 1 + 2 * len(self.pairs)
 
+    @property
+    def rises(self) -> np.ndarray:
+        """Which quantities rise with x: ln Z, <x> and max x."""
+        yes = ("ln_z", "mean", "maximum")
+        parts = self.split(np.empty(self.size)).items()
+        return np.concatenate([np.full(part.size, name in yes) for name, part in parts])
+
     def reduce(
         self,
         count: int,
@@ -50,7 +59,7 @@ class Layout:
         """Return a row of bounds on what rounding adds to each quantity.
 
         With weights that err by `unit` in relative terms, ln Z errs by as much, and an average over
-        distances d = max x - x by that times their mean.
+        distances d = max x - x by that times their mean. What rises with x has the digits of its size.
         """
         seen = self.split(mean)
         distance = np.maximum(seen["maximum"][0] - seen["mean"], 0.0)
@@ -66,7 +75,7 @@ class Layout:
             2.0 + gap * distance[teacher],
             distance[student] + distance[teacher],
         )
-        return unit * np.concatenate(row)
+        return unit * np.concatenate(row) + np.where(self.rises, 2.0 * DIGITS * np.abs(mean), 0.0)
 
     def split(self, row: np.ndarray) -> dict[str, np.ndarray]:
         """Return the parts of a row by name."""
@@ -97,16 +106,34 @@ class Moments:
     products: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
-    def of(cls, layout: Layout, count: int, out: np.ndarray, maximum: np.ndarray, joint: int = 0) -> Moments:
+    def of(
+        cls,
+        layout: Layout,
+        count: int,
+        out: np.ndarray,
+        maximum: np.ndarray,
+        joint: int = 0,
+        level: np.ndarray | None = None,
+    ) -> Moments:
         """Return the moments of the first `count` samples of a kernel's outputs (K, 4, .) and maxima.
 
-        Products are those of the first `joint` quantities ln Z.
+        Products are those of the first `joint` quantities ln Z. Where x is given relative to a `level` of
+        each sample, outputs are raised to it, but what no level changes is formed without it: differences of
+        large numbers would lose their digits.
         """
-        mean, squares, cubes = np.empty((3, layout.size))
-        layout.reduce(count, out, maximum, _NO_WEIGHTS, mean, squares, cubes)
-        rows = out[:joint, 0, :count] - mean[:joint, None]
+        rows = np.empty((3, layout.size))
+        layout.reduce(count, out, maximum, _NO_WEIGHTS, *rows)
+        if level is not None:
+            out[:, 0, :count] += layout.beta[:, None] * level
+            out[:, 1, :count] += level
+            maximum[:count] += level
+            raised = np.empty_like(rows)
+            layout.reduce(count, out, maximum, _NO_WEIGHTS, *raised)
+            rows = np.where(layout.rises, raised, rows)
+        mean, squares, cubes = rows
+        deviations = out[:joint, 0, :count] - mean[:joint, None]
         # einsum and not a matrix product, whose order of summation may depend on the number of threads
-        return cls(count, mean, squares, cubes, np.einsum("ji,ki->jk", rows, rows))
+        return cls(count, mean, squares, cubes, np.einsum("ji,ki->jk", deviations, deviations))
 
     @classmethod
     def of_rows(cls, rows: np.ndarray) -> Moments:
