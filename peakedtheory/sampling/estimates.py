@@ -52,6 +52,8 @@ def with_error(mean: float, error: float) -> str:
     if not (np.isfinite(error) and np.isfinite(mean) and error > 0):
         return f"{mean:.10g} ± {error:.2g}"
     places = 1 - int(np.floor(np.log10(error)))
+    if places < -15:
+        return f"{mean:.10g} ± {error:.1e}"
     if places < 0:
         return f"{mean:.0f} ± {error:.0f}"
     if places > 15:

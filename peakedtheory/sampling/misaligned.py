@@ -6,12 +6,11 @@ import functools
 import operator
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, inverse_temperature, real_array, single_number
+from peakedtheory._common.checks import fail, inverse_temperature, path_of, real_array, single_number
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import scalar_or_array, to_dataset
 from peakedtheory._common.threads import share
@@ -222,7 +221,7 @@ def estimate_misaligned(
         "block": sampler.block,
         "seed": [str(sampler.seed.entropy), list(sampler.seed.spawn_key)],
     }
-    run = BlockRun(sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
+    run = BlockRun(sampler, identity, executor, path_of("checkpoint", checkpoint))
 
     def result(outcome: Outcome) -> MisalignedEstimates:
         moments = outcome.moments

@@ -180,9 +180,9 @@ class Moments:
     @property
     def skew(self) -> np.ndarray:
         """γ²/N, squared skewness over the number of rows, less what it is by chance: an error's own error."""
-        squares = np.where(self.squares > 0.0, self.squares, 1.0)
-        share = (self.cubes / squares) ** 2 / squares
-        return np.where(self.squares > 0.0, np.maximum(share - 6.0 / self.count**2, 0.0), 0.0)
+        with np.errstate(all="ignore"):  # cubes may overflow where squares do not
+            share = (self.cubes / self.squares) ** 2 / self.squares
+        return np.where(np.isfinite(share), np.maximum(share - 6.0 / self.count**2, 0.0), 0.0)
 
     @property
     def covariance(self) -> np.ndarray:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, single_number
+from peakedtheory._common.checks import fail, path_of, single_number
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import scalar_or_array
 from peakedtheory._common.types import RNG, Executor, Reals
@@ -192,7 +191,7 @@ def estimate_from_logits(
     ----------
     logits : array_like, shape (samples, n), or path
         Logits y = -ε, or a .npy file (read in pieces, never as a whole) or an .npz file with one array.
-        Minus infinity rules a class out.
+        Minus infinity, and what lies 1e29 below the largest of its row, rules a class out; so does a mask.
     beta : array_like, optional
         Factors on the logits; 1 for the logits as they are.
     beta_star, precision, executor, progress, covariance, keep_samples : optional
@@ -216,7 +215,7 @@ def estimate_from_logits(
     """
     one_of("precision", precision, tuple(PRECISIONS))
     rows, name = open_logits(logits)
-    source = str(logits) if isinstance(rows, np.memmap) else rows
+    source = str(logits) if isinstance(logits, (str, os.PathLike)) and isinstance(rows, np.memmap) else rows
     beta_array, star, layout, index, pair_shape = layout_of(beta, beta_star, 1.0)
     seed = Seed(int.from_bytes(digest(rows[: 1 + 1000000 // rows.shape[1]]).encode()[:8], "big"))
     request = Request(
@@ -285,7 +284,12 @@ class _Problem:
         """Run blocks until the goal is reached, and assemble the result."""
         made = self.made
         identity = made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]}
-        run = BlockRun(self.sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
+        run = BlockRun(
+            self.sampler,
+            identity,
+            executor,
+            path_of("checkpoint", checkpoint),
+        )
         with reporter(progress) as report:
             return pursue(
                 run,

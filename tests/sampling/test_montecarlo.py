@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from peakedtheory import Mixture, thermodynamics
+from peakedtheory import Mixture, Sample, thermodynamics
 from peakedtheory.sampling.estimates import Estimate
 from peakedtheory.sampling.montecarlo import estimate, estimate_from_logits
 
@@ -447,3 +447,13 @@ def test_masked_logits_in_single_precision_carry_no_weight():
     result = estimate_from_logits([[0.0, 0.0, -1e9], [1.0, 1.0, -1e9]], precision="single")
     assert result.energy_variance.mean < 1e-100
     assert result.entropy.mean == pytest.approx(np.log(2), rel=1e-6)
+
+
+def test_memory_maps_are_arrays_and_masks_rule_classes_out(tmp_path):
+    y = np.random.default_rng(2).normal(size=(40, 5))
+    np.save(tmp_path / "y.npy", y)
+    expected = estimate_from_logits(tmp_path / "y.npy").entropy.mean
+    assert estimate_from_logits(np.load(tmp_path / "y.npy", mmap_mode="r")).entropy.mean == expected
+    masked = np.ma.array(y, mask=np.arange(5) >= 3)
+    assert estimate_from_logits(masked).entropy.mean == estimate_from_logits(y[:, :3]).entropy.mean
+    assert Sample(np.ma.array([1.0, 9.0, 2.0], mask=[0, 1, 0])).values.tolist() == [1.0, 2.0]
