@@ -21,7 +21,9 @@ from peakedtheory import dynamics, exact, schedules, testing
 SECONDS = 20
 _LONGEST = 900
 
-CURVE = pt.LossCurve(np.arange(1.0, 200.0), 2.0 + np.arange(1.0, 200.0) ** -0.4, rates="constant:peak=1e-3,steps=200")
+CURVE = pt.LossCurve(
+    np.arange(1.0, 200.0), 2.0 + np.arange(1.0, 200.0) ** -0.4, rates="constant:peak=1e-3,steps=200"
+)
 GRID = pt.estimate(np.linspace(20.0, 60.0, 6), 64, samples=300, rng=1, covariance=True)
 
 BETA = [0.0, 0.5, 3.0, 40.0, 1e4, [0.5, 2.0], [[1.0], [5.0]]]
@@ -31,7 +33,12 @@ ENERGIES = [
     None, "laplace", "t:df=5", "expon", "uniform", "atoms:0=0.3,1=0.7", "finite-width:m=8", "poisson:mu=3", "normal:loc=1e6,scale=2",
     [0.0, 0.3, 2.0], {0.0: 1.0, 5.0: 2.0}, pt.Mixture([(0.3, "normal"), (0.7, "laplace")]), stats.gumbel_l(),
 ]  # fmt: skip
-SCHEDULE = ["constant:peak=1e-3,steps=40", "cosine:peak=0.1,steps=50,warmup=5", np.full(30, 0.01), "wsd:peak=1,steps=64"]
+SCHEDULE = [
+    "constant:peak=1e-3,steps=40",
+    "cosine:peak=0.1,steps=50,warmup=5",
+    np.full(30, 0.01),
+    "wsd:peak=1,steps=64",
+]
 OPTIMIZER = [pt.SGD(0.1, 32, 4), pt.Adam(0.01, 16), pt.SignGD(0.01, 512), pt.Muon(0.01, 4), pt.GradientFlow()]
 RATE = [1e-3, 0.1, 1.0]
 SEED = [0, 7, None]
@@ -51,14 +58,22 @@ def _catalogue():
     thermal = {"beta": BETA, "n": COUNT, "energies": ENERGIES}
     student = {"beta": BETA, "beta_star": STAR[:3], "n": COUNT, "energies": ENERGIES}
     run = {"steps": [10, 40], "beta_star": STAR, "n": [16, 128]}
-    fitted = {"window": ["auto", (2.0, 150.0)], "origin": ["auto", "fit"], "loss": ["huber", "squares"], "delta": [1e-3, 0.1]}
+    fitted = {
+        "window": ["auto", (2.0, 150.0)],
+        "origin": ["auto", "fit"],
+        "loss": ["huber", "squares"],
+        "delta": [1e-3, 0.1],
+    }
     clock = {"peak": RATE, "steps": [1, 30], "warmup": [0, 3], "final": [0.0, 1e-4]}
     sampled = {"samples": [200, 2], "rtol": [None], "atol": [None], "rng": SEED}
     yield pt.thermodynamics, thermal | {"rtol": [None, 1e-3]}
     yield pt.loss, student
     yield pt.loss_gradient, student
     yield pt.loss_with_error, student
-    yield pt.misaligned_loss, {"alignment": [1.0, -2.0], "residual": [0.0, 1.0], "beta_star": STAR, "n": COUNT}
+    yield (
+        pt.misaligned_loss,
+        {"alignment": [1.0, -2.0], "residual": [0.0, 1.0], "beta_star": STAR, "n": COUNT},
+    )
     yield pt.match_entropy, {"entropy": [0.3, 0.69, [0.1, 0.2]], "n": COUNT, "energies": ENERGIES}
     yield pt.low_temperature_expansion, {"n": COUNT, "energies": ENERGIES, "order": [2, 4]}
     yield pt.high_temperature_expansion, {"n": COUNT, "energies": ENERGIES, "order": [2, 6]}
@@ -76,8 +91,21 @@ def _catalogue():
         "covariance": [False], "keep_samples": [False], "progress": [None],
     }  # fmt: skip
     logits = [np.ones((2, 3)), np.arange(12.0).reshape(4, 3)]
-    yield pt.estimate_from_logits, {"logits": logits, "beta": BETA, "beta_star": [None, 1.0], "precision": ["single", "double"]}
-    yield pt.estimate_misaligned, sampled | {"alignment": [1.0, [1.0, 2.0]], "residual": [0.0, 1.0], "beta_star": STAR, "n": [5, 80], "samples": [50]}
+    yield (
+        pt.estimate_from_logits,
+        {"logits": logits, "beta": BETA, "beta_star": [None, 1.0], "precision": ["single", "double"]},
+    )
+    yield (
+        pt.estimate_misaligned,
+        sampled
+        | {
+            "alignment": [1.0, [1.0, 2.0]],
+            "residual": [0.0, 1.0],
+            "beta_star": STAR,
+            "n": [5, 80],
+            "samples": [50],
+        },
+    )
     yield pt.fit_low_temperature, {"estimates": [GRID], "order": [1, 2]}
     yield pt.fit_high_temperature, {"estimates": [GRID], "order": [1, 2]}
     yield pt.Clock, {"rates": [[0.1, 0.2]], "name": ["mine"]}
@@ -90,13 +118,34 @@ def _catalogue():
     yield schedules.one_minus_sqrt, clock | {"decay": [0.2]}
     yield schedules.hyperbolic, {"peak": RATE, "steps": [10], "half": [0.01]}
     yield schedules.step_list, {"boundaries": [[(0, 1.0), (5, 0.1)]], "steps": [10]}
-    yield pt.regime, {"beta_star": STAR, "n": COUNT[:4], "energies": ENERGIES[:6], "entropy": [None], "beta": [None, 0.5], "tau": [None]}
-    yield pt.phase_diagram, {"beta_star": [[10.0, 100.0]], "n": [16, 128], "energies": ENERGIES[:5], "fraction": [None, [0.1, 0.5]]}
+    yield (
+        pt.regime,
+        {
+            "beta_star": STAR,
+            "n": COUNT[:4],
+            "energies": ENERGIES[:6],
+            "entropy": [None],
+            "beta": [None, 0.5],
+            "tau": [None],
+        },
+    )
+    yield (
+        pt.phase_diagram,
+        {
+            "beta_star": [[10.0, 100.0]],
+            "n": [16, 128],
+            "energies": ENERGIES[:5],
+            "fraction": [None, [0.1, 0.5]],
+        },
+    )
     yield pt.student_flow, {
         "tau": [[1.0, 50.0], np.geomspace(1.0, 1e4, 5)], "beta_star": STAR, "n": [16, 128], "optimizer": [None, OPTIMIZER[-1]], "weight_decay": [0.0, 0.01]
     }  # fmt: skip
     yield pt.optimal_learning_rate, run | {"optimizer": OPTIMIZER[:2]}
-    yield pt.optimal_schedule, run | {"optimizer": OPTIMIZER[:1], "refine": [False], "families": [("cosine",)]}
+    yield (
+        pt.optimal_schedule,
+        run | {"optimizer": OPTIMIZER[:1], "refine": [False], "families": [("cosine",)]},
+    )
     yield dynamics.best_of_family, run | {"name": ["cosine"], "optimizer": OPTIMIZER[:1]}
     for kind in (pt.SGD, pt.SignGD, pt.Adam, pt.Muon):
         yield kind, {"learning_rate": RATE, "batch": [1, 64.0], "width": [4]}
@@ -109,15 +158,34 @@ def _catalogue():
     yield dynamics.annealing, {"cap": [0.1, 1.0], "steps": [20], "optimizer": OPTIMIZER[:1]}
     yield dynamics.exponent_of_gap, {"gap_exponent": [0.0, 1.0]}
     yield dynamics.exponent_of_edge, {"edge_exponent": [0.3, 2.0]}
-    yield pt.LossCurve, {"step": [np.arange(1.0, 9.0)], "loss": [1.0 / np.arange(1.0, 9.0)], "rates": [None, "constant:peak=1,steps=20"]}
-    yield pt.fit_loss_curve, {"curves": [CURVE, [CURVE]], "law": ["power"], "bootstrap": [0], "rng": SEED} | fitted
+    yield (
+        pt.LossCurve,
+        {
+            "step": [np.arange(1.0, 9.0)],
+            "loss": [1.0 / np.arange(1.0, 9.0)],
+            "rates": [None, "constant:peak=1,steps=20"],
+        },
+    )
+    yield (
+        pt.fit_loss_curve,
+        {"curves": [CURVE, [CURVE]], "law": ["power"], "bootstrap": [0], "rng": SEED} | fitted,
+    )
     yield pt.compare_laws, {"curves": [CURVE], "laws": [["power"]], "held_out": [0.5]} | fitted
-    yield pt.forecast, {"source": [CURVE], "steps": [[300, 400]], "law": ["power"], "level": [0.95], "schedule": [None]}
+    yield (
+        pt.forecast,
+        {"source": [CURVE], "steps": [[300, 400]], "law": ["power"], "level": [0.95], "schedule": [None]},
+    )
     yield pt.curve_regime, {"curve": [CURVE], "n": [128, 50304], "entropy": [None, 1.69], "energies": [None]}
     yield pt.measure_collapse, {"curves": [[CURVE, CURVE]], "against": ["tau", "step"], "rng": [0]}
     yield pt.compare_collapse, {"curves": [[CURVE, CURVE]], "rng": [0]}
-    yield testing.violation, {"name": list(testing.IDENTITIES)[:3], "beta": [0.5, 3.0], "n": [2, 16], "energies": ENERGIES[:4]}
-    yield exact.longest_expansion, {"expansion": [pt.low_temperature_expansion], "n": [16], "energies": ENERGIES, "order": [2]}
+    yield (
+        testing.violation,
+        {"name": list(testing.IDENTITIES)[:3], "beta": [0.5, 3.0], "n": [2, 16], "energies": ENERGIES[:4]},
+    )
+    yield (
+        exact.longest_expansion,
+        {"expansion": [pt.low_temperature_expansion], "n": [16], "energies": ENERGIES, "order": [2]},
+    )
 
 
 CATALOGUE = list(_catalogue())
@@ -139,7 +207,9 @@ def calls(seed, count):
     for _ in range(count):
         function, lawful = CATALOGUE[rng.integers(len(CATALOGUE))]
         required = {
-            name for name, p in inspect.signature(function).parameters.items() if p.default is inspect.Parameter.empty
+            name
+            for name, p in inspect.signature(function).parameters.items()
+            if p.default is inspect.Parameter.empty
         }
         arguments = {
             name: values[rng.integers(len(values))]
@@ -179,7 +249,12 @@ def fault(call):
             text = repr(result)
     except ValueError as error:
         message = str(error)
-        if isinstance(error, UnicodeError) or ":" not in message or not message.isprintable() or len(message) > _LONGEST:
+        if (
+            isinstance(error, UnicodeError)
+            or ":" not in message
+            or not message.isprintable()
+            or len(message) > _LONGEST
+        ):
             return f"a message that is not ours: {message[:300]!r}"
         return ""
     except TooLong:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, shown
 from peakedtheory._common.drawing import draw
 from peakedtheory.curves.choices import LossFunction, Options, OriginChoice, WindowChoice
 from peakedtheory.curves.curve import LossCurve, as_curves
@@ -189,6 +189,8 @@ def compare_laws(
     'power'
     """
     runs = as_curves(curves)
+    if laws is not None and not isinstance(laws, (list, tuple)):
+        fail("laws", "must be a list of laws", shown(laws), f"choose from {', '.join(LAWS)}")
     wanted = [parse_law(law) for law in (LAWS if laws is None else laws)]
     if not wanted:
         fail("laws", "must name at least one law", "none", f"choose from {', '.join(LAWS)}")

@@ -241,7 +241,7 @@ def best_of_family(
     -------
     FamilyOptimum
     """
-    optimizer = of_batches(optimizer)
+    optimizer, steps = of_batches(optimizer), number_of_steps(steps)
     if not isinstance(name, str) or name not in FAMILIES:
         fail("family", f"must be one of {', '.join(FAMILIES)}", shown(name), "name a family")
     build, power = FAMILIES[name]

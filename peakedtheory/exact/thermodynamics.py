@@ -183,7 +183,7 @@ def _evaluate(beta: np.ndarray, n: np.ndarray, energies: Energies) -> tuple[np.n
         raw[:, columns], error[:, columns] = v[:, back], e[:, back]
     phi, slope, curvature, entropy = raw
     d_phi, d_slope, d_curvature, d_entropy = error
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         free = np.where(beta > 0, -phi / beta, np.where(n > 1, -np.inf, -slope))
         d_free = np.where(beta > 0, d_phi / beta, np.where(n > 1, 0.0, d_slope))
     values = np.stack([phi, free, -slope, entropy, curvature])
