@@ -87,6 +87,14 @@ def text_of(argument: str, value: Any) -> str:
     return value
 
 
+def confidence(level: Any) -> float:
+    """Return the share of cases that an interval holds."""
+    number = real_number("level", level)
+    if not 0.0 < number < 1.0:
+        fail("level", "must lie between 0 and 1", f"{number:g}", "0.95 is common")
+    return number
+
+
 def generator_of(argument: str, value: Any) -> np.random.Generator:
     """Return the generator that an integer, a seed sequence or a generator stands for."""
     try:

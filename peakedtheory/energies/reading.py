@@ -177,7 +177,8 @@ def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
         )
     try:
         frozen = family(**pairs)
-        valid = bool(np.isfinite(frozen.ppf(0.5)))
+        with np.errstate(all="ignore"):
+            valid = bool(np.isfinite(frozen.ppf(0.5)))
     except TypeError as error:
         valid, reason = False, str(error).replace("_parse_args() ", "")
     else:
@@ -200,7 +201,9 @@ def _from_frozen(frozen: Any, name: str | None = None) -> Energies:
     label = frozen.dist.name
     arguments = [f"{k}={v:g}" for k, v in zip((frozen.dist.shapes or "").split(","), shapes, strict=False)]
     core_name = f"{label}:{','.join(a.strip() for a in arguments)}" if arguments else label
-    if not (math.isfinite(location) and scale > 0 and np.isfinite(frozen.ppf(0.5))):
+    with np.errstate(all="ignore"):
+        middle = frozen.ppf(0.5)
+    if not (math.isfinite(location) and 0 < scale < math.inf and np.isfinite(middle)):
         fail("energies", "must have valid parameters", core_name, "correct shapes, loc and scale")
     if label == "norm":
         return Gaussian(location, scale) if (location, scale) != (0.0, 1.0) else STANDARD_NORMAL
