@@ -112,7 +112,12 @@ def shortfalls(setting, seeds, deviations=3.0):
 @pytest.mark.nightly
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_errors_hold_in_settings_of_every_kind(setting):
-    assert not shortfalls(setting, range(10_000, 10_300))
+    """Of some six hundred fractions one or two miss three deviations by chance: these are counted afresh."""
+    wrong = shortfalls(setting, range(10_000, 10_300))
+    if wrong:
+        again = shortfalls(setting, range(11_000, 12_200))
+        wrong = [miss for miss in again if miss[:2] in {miss[:2] for miss in wrong}]
+    assert not wrong
 
 
 @pytest.mark.parametrize("setting", [SETTINGS[i] for i in (2, 8, 14, 25, 28)], ids=str)
