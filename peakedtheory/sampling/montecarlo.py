@@ -91,8 +91,9 @@ def estimate(
         same bits with any number of threads and any executor.
     method : {"auto", "plain", "order-statistics", "qmc"}, optional
         "plain" draws all energies; "order-statistics" draws the lowest 16 and averages over the others,
-        at a cost that hardly depends on n; "qmc" does so at scrambled Sobol points. "auto" takes order
-        statistics for smooth distributions and n > 64.
+        at a cost that hardly depends on n, and the first two by importance, so that errors hold where
+        rare samples decide; "qmc" does so at scrambled Sobol points. "auto" takes order statistics for
+        finitely many energies, and for smooth distributions where n > 64, tails are heavy or β > 50.
     executor : optional
         Anything with ``submit(function, *arguments)`` that returns something with result(): an executor of
         concurrent.futures (start processes by the spawn method), or dask's Client.get_executor().
@@ -111,7 +112,8 @@ def estimate(
     Returns
     -------
     MonteCarloResult
-        After Ctrl-C: what is known by then, with `interrupted` true. The `variance` of an estimate is what
+        After Ctrl-C: what is known by then, with `interrupted` true. Its `cautions` say where errors may be
+        too small. The `variance` of an estimate is what
         one sample of the method contributes to it: with "plain" that of ln Z (or U, S, ...) itself; with
         "order-statistics" and "qmc", which average over most of the energies, far less than that.
 
