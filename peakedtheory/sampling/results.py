@@ -130,7 +130,7 @@ class MonteCarloResult:
     def cautions(self) -> tuple[str, ...]:
         """Why standard errors may be too small: a line for each reason, none where nothing speaks for it."""
         made = self.provenance
-        return cautions(made.method, made.layout, self.moments, self.energies, self.n)
+        return cautions(made.method, made.layout, self.moments, self.energies, self.n, made.points)
 
     def estimates(self) -> dict[str, Estimate]:
         """Return all estimates by name."""
