@@ -12,7 +12,7 @@ from typing import Unpack
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import confidence, fail
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.choices import Options
 from peakedtheory.curves.curve import LossCurve, Times, ahead, as_curves
@@ -83,8 +83,7 @@ def forecast(
     >>> bool(ahead.lower[0] < 2.0 + 3.0 * 40**-0.5 < ahead.upper[0])
     True
     """
-    if not 0.0 < level < 1.0:
-        fail("level", "must lie between 0 and 1", f"{level:g}", "0.95 is common")
+    level = confidence(level)
     curves = source.curves if isinstance(source, LossCurveFit) else as_curves(source)
     times, continued = _target(curves[0], steps, schedule)
     if isinstance(source, LossCurveFit):
