@@ -23,6 +23,10 @@ from peakedtheory.energies.components import Atoms, Density
 from peakedtheory.energies.reading import EnergiesLike, as_energies
 
 
+#: Distances, in widths of the law, at which the power of a divergence is looked for.
+_CLOSEST = (1e-270, 1e-180, 1e-90, 1e-45, 1e-22, 1e-8)
+
+
 @dataclass(frozen=True, repr=False)
 class Exponent:
     """Asymptotic power law of the loss against hard labels.
@@ -301,15 +305,20 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: 
 
 
 def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:
-    """Return k and A of the density A δ^(k-1) at distance δ to one side of x0; k = ∞ where there is none."""
-    delta = part.width * 10.0 ** np.array([-8.0, -7.0, -6.0])
-    delta = np.maximum(delta, np.array([1.0, 10.0, 100.0]) * 1e-9 * abs(x0))
-    with np.errstate(all="ignore"):
-        f = part.pdf(x0 + sign * delta)
-    if not (np.isfinite(f).all() and (f > 0).all()):
-        return math.inf, 0.0
-    slopes = np.diff(np.log(f)) / np.diff(np.log(delta))
-    if abs(slopes[1] - slopes[0]) > 1e-3:
-        return math.inf, 0.0
-    k = round(1.0 + float(slopes[0]), 5)
-    return k, float(f[0] * delta[0] ** (1.0 - k))
+    """Return k and A of the density A δ^(k-1) at distance δ to one side of x0; k = ∞ where there is none.
+
+    Corrections may fade as slowly as δ^k: the closer to x0 the better, as far as numbers tell it from δ.
+    """
+    for closest in _CLOSEST:
+        delta = part.width * closest * np.array([1.0, 10.0, 100.0])
+        if delta[0] < 1e-9 * abs(x0):
+            delta = 1e-9 * abs(x0) * np.array([1.0, 10.0, 100.0])
+        with np.errstate(all="ignore"):
+            f = part.pdf(x0 + sign * delta)
+        if not (np.isfinite(f).all() and (f > 0).all()):
+            continue
+        slopes = np.diff(np.log(f)) / np.diff(np.log(delta))
+        if abs(slopes[1] - slopes[0]) < 1e-3:
+            exponent = float(slopes[0])
+            return round(1.0 + exponent, 5), float(f[0] * delta[0] ** -exponent)
+    return math.inf, 0.0

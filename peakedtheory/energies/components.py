@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from peakedtheory._common.panels import NODES, ORDER, TO_LEGENDRE, WEIGHTS
+from peakedtheory.energies.doubt import NO_DOUBT, Doubt
 from peakedtheory.energies.gumbel import V_MAX
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -110,6 +111,8 @@ class Density:
         Median and interquartile range, from which the panels grow geometrically.
     candidates : sequence of float
         Points where the density may have a kink; panels start there.
+    doubt : Doubt
+        How far the density and the tails are known to be wrong.
     """
 
     def __init__(
@@ -122,8 +125,9 @@ class Density:
         centre: float,
         width: float,
         candidates: tuple[float, ...] = (),
+        doubt: Doubt = NO_DOUBT,
     ) -> None:
-        self.pdf, self._above, self._below = pdf, above, below
+        self.pdf, self._above, self._below, self.doubt = pdf, above, below, doubt
         self.lower, self.upper = lower, upper
         self.centre, self.width = centre, width
         right = _geometric_edges(centre, width, upper, self.above)
@@ -353,43 +357,3 @@ def _geometric_edges(centre: float, width: float, end: float, tail: Function) ->
     if gone.size:
         return edges[: gone[0] + 1]
     return np.append(edges, end) if np.isfinite(end) else edges
-
-
-def moved(part: Atoms | Density, location: float, scale: float) -> Atoms | Density:
-    """Return the distribution of x when the energies become location + scale ε."""
-    if isinstance(part, Atoms):
-        return Atoms(scale * part.x - location, part.weight)
-    law = _Moved(part, location, scale)
-    return Density(
-        law.pdf,
-        law.above,
-        law.below,
-        scale * part.lower - location,
-        scale * part.upper - location,
-        scale * part.centre - location,
-        scale * part.width,
-        tuple(scale * part.edges[(part.edges > part.lower) & (part.edges < part.upper)] - location)
-        if part.edges.size < 200
-        else (),
-    )
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """Density and tails of scale x - location."""
-
-    part: Density
-    location: float
-    scale: float
-
-    def _back(self, x: np.ndarray) -> np.ndarray:
-        return (x + self.location) / self.scale
-
-    def pdf(self, x: np.ndarray) -> np.ndarray:
-        return self.part.pdf(self._back(x)) / self.scale
-
-    def above(self, x: np.ndarray) -> np.ndarray:
-        return self.part.above(self._back(x))
-
-    def below(self, x: np.ndarray) -> np.ndarray:
-        return self.part.below(self._back(x))

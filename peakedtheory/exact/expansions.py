@@ -102,7 +102,7 @@ def high_temperature_expansion(
     Raises
     ------
     ValueError
-        If a moment up to `order` does not exist.
+        If ⟨max(-ε)⟩ does not exist, or a moment up to `order`: coefficient k needs moment k.
 
     Examples
     --------
@@ -112,15 +112,14 @@ def high_temperature_expansion(
     count = float(single_number(n))
     order = _checked_order(order, cumulants.MAX_ORDER)
     distribution = as_energies(energies)
+    distribution.require_maximum(count)
     law = distribution.core.unscaled
-    moments = law.central_moments(max(order, 1))
-    if not np.isfinite(moments).all():
-        finite = int(np.argmin(np.isfinite(moments))) - 1
-        fail(
-            "order",
-            f"at most {max(finite, 0)} moments of {distribution.name} exist",
-            str(order),
-            "lower the order",
+    moments = law.central_moments(order)
+    finite = np.isfinite(moments)
+    if order and not finite.all():
+        existing = int(np.argmin(finite)) - 1 if finite[0] else 0
+        _require_order(
+            order, max(existing, 0), distribution, "coefficient k needs moment k, which is infinite"
         )
     relative = 1e-16 if law is STANDARD_NORMAL else 1e-13
     pairs = [(math.log(count), 2e-16 * math.log(count)), (-moments[0], relative * abs(moments[0]))][

@@ -20,12 +20,15 @@ import numpy as np
 
 from peakedtheory._common.panels import NODES, TO_LEGENDRE, WEIGHTS, integrate
 from peakedtheory.energies.components import Atoms, Component, Density, Function
+from peakedtheory.exact.wide_panels import joined
 
 #: (x, j) -> j-th derivative of the density.
 Derivatives = Callable[[np.ndarray, int], np.ndarray]
 
 #: Largest order of the low-temperature series.
 MAX_ORDER = 8
+#: Distances from an end at zero, in widths, between which its power is taken.
+_NEAR = np.array([1e-250, 1e-240])
 
 
 def partitions(total: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
@@ -80,7 +83,12 @@ class LowestLevels:
         for _, part in components:
             edges.append(part.x if isinstance(part, Atoms) else part.refined(2e-13))
         self.edges = np.unique(np.concatenate(edges))
+        if derivatives is None and not any(isinstance(part, Atoms) for _, part in components):
+            self.edges = joined(self.edges, self._pdf)
         self._derivatives = derivatives
+
+    def _pdf(self, x: np.ndarray) -> np.ndarray:
+        return sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
 
     def above(self, x: np.ndarray) -> np.ndarray:
         """P(X > x)."""
@@ -183,7 +191,7 @@ class LowestLevels:
         half = 0.5 * np.diff(self.edges)
         x = (self.edges[:-1] + half)[:, None] + half[:, None] * NODES
         with np.errstate(all="ignore"):
-            values = sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
+            values = self._pdf(x)
         return np.where(np.isfinite(values), values, 0.0) @ TO_LEGENDRE.T
 
     def coefficient(self, order: int) -> tuple[float, float]:
@@ -273,9 +281,9 @@ def _mirrored(function: Function) -> Function:
 
 def edge_exponent(above: Function, upper: float, width: float) -> float:
     """Return k of P(X > x) ~ (upper - x)^k at a finite upper end of x."""
-    distance = np.array([1e-12, 1e-10]) * width
+    distance = _NEAR * width
     if upper != 0.0:
-        distance = np.maximum(distance, np.array([1e-9, 1e-7]) * max(abs(upper), width))
+        distance = np.maximum(1e-12 * width, 1e-9 * max(abs(upper), width)) * np.array([1.0, 100.0])
     with np.errstate(all="ignore"):
         mass = np.log(above(upper - distance))
     if not np.isfinite(mass).all():

@@ -15,6 +15,7 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory.energies.components import Atoms, Component, Density, Nodes
 from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
+from peakedtheory.exact.doubts import doubtful, relative_doubt
 from peakedtheory.exact.interpolatory import resolved_averages
 from peakedtheory.exact.lattice import Lattice
 from peakedtheory.exact.levels import are_apart, separate_levels
@@ -66,6 +67,8 @@ _MISSED = 1e-6
 _NOTHING_KNOWN, _ALL = 0.5, 1e3
 #: Entropies and values of β²Φ'' below this, as those of gapped spectra, count as zero.
 _ZERO = 1e-28
+#: Share of the spread of energies of which U keeps the relative accuracy: averages of x carry its rounding.
+_LEVEL = 0.03
 
 
 class Averages:
@@ -266,9 +269,9 @@ def _integrated(
         return np.stack(columns, axis=1)
 
     nothing = _ZERO * min(unit, 1.0 / beta) ** 2
-    floor = np.array([1e-3, 1e-12 * unit, nothing, _ZERO, 1.0])[:, None]
+    floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0])[:, None]
     # v = s + βx carries the rounding of its two terms, both about as large as Φ.
-    inner = _INNER + 2.2e-16 * np.abs(transitions).max()
+    inner = _INNER + 2.2e-16 * np.abs(transitions).max() + relative_doubt(components, n).max()
     values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
@@ -284,6 +287,7 @@ def _integrated(
     errors[0] += 1e-15 * abs(centre)
     errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(np.maximum(values[2], 0.0))
     values[1] += reference
+    errors += doubtful(components, beta, n, values)
     rounding = min(float(np.abs(transitions).max()), _ALL * beta * averages.width)
     return values, errors, float(defect.max()) - 1e-13 * rounding
 
