@@ -22,7 +22,6 @@ from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Density
 from peakedtheory.energies.reading import EnergiesLike, as_energies
 
-
 #: Distances, in widths of the law, at which the power of a divergence is looked for.
 _CLOSEST = (1e-270, 1e-180, 1e-90, 1e-45, 1e-22, 1e-8)
 
@@ -309,10 +308,9 @@ def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:
 
     Corrections may fade as slowly as δ^k: the closer to x0 the better, as far as numbers tell it from δ.
     """
+    least = max(1e-9 * abs(x0), _blur(part, x0))
     for closest in _CLOSEST:
-        delta = part.width * closest * np.array([1.0, 10.0, 100.0])
-        if delta[0] < 1e-9 * abs(x0):
-            delta = 1e-9 * abs(x0) * np.array([1.0, 10.0, 100.0])
+        delta = max(part.width * closest, least) * np.array([1.0, 10.0, 100.0])
         with np.errstate(all="ignore"):
             f = part.pdf(x0 + sign * delta)
         if not (np.isfinite(f).all() and (f > 0).all()):
@@ -322,3 +320,12 @@ def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:
             exponent = float(slopes[0])
             return round(1.0 + exponent, 5), float(f[0] * delta[0] ** -exponent)
     return math.inf, 0.0
+
+
+def _blur(part: Density, x0: float) -> float:
+    """Return ten times the size of the panels between which a divergence at an inner edge lies."""
+    i = int(np.searchsorted(part.edges, x0))
+    if not 0 < i < part.edges.size - 1:
+        return 0.0
+    pair = float(part.edges[i + 1] - part.edges[i - 1])
+    return 10.0 * pair if pair < 1e-10 * part.width else 0.0

@@ -29,6 +29,8 @@ _SMALLEST = float(np.finfo(float).tiny)
 _SMALLEST_TAIL = 1e-34
 #: Room that the rounding of x asks for at an end of the support, relative to it.
 _COARSE_X = 2e-15
+#: Panels shorter than this, relative to x, have nodes whose rounding shows in their sums.
+_SHORT = 1e-3
 #: And the kernel's, relative to its width.
 _MARGIN = 1e-13
 _HUGE = 1e290
@@ -261,7 +263,7 @@ class Density:
             weight = self.pdf(x) * (0.5 * (b - a)[:, None] * WEIGHTS)
         weight = np.where(np.isfinite(weight), weight, 0.0)
         found, size = weight.sum(axis=1), np.abs(a)
-        rounded = np.nonzero(((b - a) < 1e-5 * size) & (found * size > b - a))[0]
+        rounded = np.nonzero(((b - a) < _SHORT * size) & (found * size > b - a))[0]
         weight[rounded] *= (self._mass(a[rounded], b[rounded]) / found[rounded])[:, None]
         return weight
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from peakedtheory.energies.central_moments import beyond
-from peakedtheory.energies.components import Atoms, Component, Density
+from peakedtheory.energies.components import Component, Density
 
 #: Factor by which averages may change more than the probabilities that they are taken with.
 _AMPLIFIED = 4.0
@@ -16,9 +16,15 @@ _SMALLEST = 1e-150
 
 
 def relative_doubt(components: tuple[Component, ...], n: np.ndarray) -> np.ndarray:
-    """Return the relative error of the tails that n energies see, shape of n."""
+    """Return the relative error that doubts about the tails which n energies see bring, shape of n."""
     doubts = [part.doubt.of(n, weight) for weight, part in components if isinstance(part, Density)]
-    return np.max(doubts, axis=0) if doubts else np.zeros(n.size)
+    return _AMPLIFIED * np.max(doubts, axis=0) if doubts else np.zeros(n.size)
+
+
+def extent(components: tuple[Component, ...]) -> tuple[float, float]:
+    """Return a centre and a width of a law."""
+    centre = components[0][1].centre
+    return centre, max(part.width + abs(part.centre - centre) for _, part in components)
 
 
 def doubtful(components: tuple[Component, ...], beta: float, n: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -27,9 +33,8 @@ def doubtful(components: tuple[Component, ...], beta: float, n: np.ndarray, valu
     Tails that err by ε in relative terms move the quantiles that decide by a share ε of the law's width or of
     their distance from its centre, and the density of gaps by a few ε.
     """
-    doubt = _AMPLIFIED * relative_doubt(components, n)
-    centre = components[0][1].centre
-    width = max(_reach(part, centre) for _, part in components)
+    doubt = relative_doubt(components, n)
+    centre, width = extent(components)
     moved = width + np.abs(values[1] - centre)
     errors = doubt * np.stack([beta * moved, moved, np.abs(values[2]), np.abs(values[3])])
     errors[2] += _cut_off(components, beta)
@@ -45,7 +50,3 @@ def _cut_off(components: tuple[Component, ...], beta: float) -> float:
             most = (_SEEN / max(beta, _SMALLEST)) ** 2
             left += weight * float(np.minimum(beyond(part, 2), most)[seen].sum())
     return left
-
-
-def _reach(part: Atoms | Density, centre: float) -> float:
-    return part.width + abs(part.centre - centre)

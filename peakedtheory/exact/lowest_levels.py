@@ -20,6 +20,7 @@ import numpy as np
 
 from peakedtheory._common.panels import NODES, TO_LEGENDRE, WEIGHTS, integrate
 from peakedtheory.energies.components import Atoms, Component, Density, Function
+from peakedtheory.exact.doubts import extent, relative_doubt
 from peakedtheory.exact.wide_panels import joined
 
 #: (x, j) -> j-th derivative of the density.
@@ -86,6 +87,7 @@ class LowestLevels:
         if derivatives is None and not any(isinstance(part, Atoms) for _, part in components):
             self.edges = joined(self.edges, self._pdf)
         self._derivatives = derivatives
+        self._doubt = float(relative_doubt(components, np.array([n]))[0])
 
     def _pdf(self, x: np.ndarray) -> np.ndarray:
         return sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
@@ -144,7 +146,9 @@ class LowestLevels:
         pivot = edges[np.argmin(np.abs(self.n * self.log_cdf(edges) + math.log(2.0)))]
         integrand = np.where(y > pivot, -np.expm1(log_power), -np.exp(log_power))
         total, error = integrate(integrand, weight)
-        return float(pivot + total), error + 4e-15 * float(abs(pivot) + np.abs(integrand * weight).sum())
+        error += 4e-15 * float(abs(pivot) + np.abs(integrand * weight).sum())
+        centre, width = extent(self.components)
+        return float(pivot + total), error + self._doubt * (width + abs(pivot + total - centre))
 
     def mean_log_multiplicity(self) -> float:
         """⟨ln(number of values that equal the largest)⟩, zero without atoms.
@@ -197,7 +201,7 @@ class LowestLevels:
     def coefficient(self, order: int) -> tuple[float, float]:
         """Return c_k for k >= 2 and its error."""
         value = self._coefficient(order, 0)
-        rounding = value[2] + 1e-13 * value[1]
+        rounding = value[2] + (1e-13 + order * self._doubt) * value[1]
         if self._derivatives is not None:
             return value[0], value[2] + 1e-14 * value[1]
         # Derivatives amplify the rounding of the highest Legendre coefficients: leave some out and compare.

@@ -44,6 +44,8 @@ _HALF[1::2] = np.concatenate([_GAUSS_WEIGHTS[:-1], _GAUSS_WEIGHTS[::-1]])
 _TOLERANCE = 2e-13
 #: Relative accuracy of the inner averages: rounding, and densities resolved to this level.
 _INNER = 4e-14
+#: Rounding of v = s + βx in units of s.
+_ROUNDED = 4e-16
 _NEGLIGIBLE = 42.0
 _NODES_AT_ONCE = 40_000
 _MAX_ROUNDS = 60
@@ -266,16 +268,19 @@ def _integrated(
         # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
         transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
         columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
+        columns += [np.abs(s)[:, None] * column for column in columns[2:4]]
         return np.stack(columns, axis=1)
 
     nothing = _ZERO * min(unit, 1.0 / beta) ** 2
-    floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0])[:, None]
+    floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0, np.inf, np.inf])[:, None]
     # v = s + βx carries the rounding of its two terms, both about as large as Φ.
     inner = _INNER + 2.2e-16 * np.abs(transitions).max() + relative_doubt(components, n).max()
     values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
+    rounded = _ROUNDED * np.abs(values[5:])  # far from all others few energies may hold all there is of these
     values, errors = values[:4], errors[:4]
+    errors[2:] += rounded
     values[0] -= centre + np.euler_gamma
     errors += (defect + inner) * np.abs(values)
     for weight, part in components:
