@@ -271,6 +271,9 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: 
     lowest = min(part.edges[0] for _, part in parts)
     for weight, part in parts:
         for x0 in part.landmarks:
+            from_ends = np.abs(part.edges[[0, -1]] - x0)
+            if ((from_ends > 0.0) & (from_ends < 1e-9 * part.width)).any():
+                continue  # the end itself is a landmark too
             sides = [_side(part, x0, sign) for sign in (-1.0, 1.0)]
             k = min((s[0] for s in sides), default=1.0)
             if k > 0.5 + 1e-3:
