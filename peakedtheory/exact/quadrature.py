@@ -15,6 +15,7 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory.energies.components import Atoms, Component, Density, Nodes
 from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
+from peakedtheory.exact.doubts import doubtful, relative_doubt
 from peakedtheory.exact.interpolatory import resolved_averages
 from peakedtheory.exact.lattice import Lattice
 from peakedtheory.exact.levels import are_apart, separate_levels
@@ -43,6 +44,8 @@ _HALF[1::2] = np.concatenate([_GAUSS_WEIGHTS[:-1], _GAUSS_WEIGHTS[::-1]])
 _TOLERANCE = 2e-13
 #: Relative accuracy of the inner averages: rounding, and densities resolved to this level.
 _INNER = 4e-14
+#: Rounding of v = s + βx in units of s.
+_ROUNDED = 4e-16
 _NEGLIGIBLE = 42.0
 _NODES_AT_ONCE = 40_000
 _MAX_ROUNDS = 60
@@ -66,6 +69,8 @@ _MISSED = 1e-6
 _NOTHING_KNOWN, _ALL = 0.5, 1e3
 #: Entropies and values of β²Φ'' below this, as those of gapped spectra, count as zero.
 _ZERO = 1e-28
+#: Share of the spread of energies of which U keeps the relative accuracy: averages of x carry its rounding.
+_LEVEL = 0.03
 
 
 class Averages:
@@ -263,16 +268,19 @@ def _integrated(
         # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
         transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
         columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
+        columns += [np.abs(s)[:, None] * column for column in columns[2:4]]
         return np.stack(columns, axis=1)
 
     nothing = _ZERO * min(unit, 1.0 / beta) ** 2
-    floor = np.array([1e-3, 1e-12 * unit, nothing, _ZERO, 1.0])[:, None]
+    floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0, np.inf, np.inf])[:, None]
     # v = s + βx carries the rounding of its two terms, both about as large as Φ.
-    inner = _INNER + 2.2e-16 * np.abs(transitions).max()
+    inner = _INNER + 2.2e-16 * np.abs(transitions).max() + relative_doubt(components, n).max()
     values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
+    rounded = _ROUNDED * np.abs(values[5:])  # far from all others few energies may hold all there is of these
     values, errors = values[:4], errors[:4]
+    errors[2:] += rounded
     values[0] -= centre + np.euler_gamma
     errors += (defect + inner) * np.abs(values)
     for weight, part in components:
@@ -284,6 +292,7 @@ def _integrated(
     errors[0] += 1e-15 * abs(centre)
     errors[1] += (defect + 1e-15) * abs(reference) + 1e-14 * np.sqrt(np.maximum(values[2], 0.0))
     values[1] += reference
+    errors += doubtful(components, beta, n, values)
     rounding = min(float(np.abs(transitions).max()), _ALL * beta * averages.width)
     return values, errors, float(defect.max()) - 1e-13 * rounding
 

@@ -207,6 +207,40 @@ def test_an_edge_flatter_than_any_power_does_no_harm():
     assert series.coefficients[2] == pytest.approx(np.pi**2 / 12 * n * (n - 1) * gap_density, rel=1e-9)
 
 
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize(
+    "energies", ["t:df=2", "t:df=1.5", "pareto:b=1.5", "laplace", "weibull_max:c=0.5", "expon"]
+)
+def test_short_high_temperature_series_know_where_they_end(energies, order):
+    """Of infinite variance or not: what ln n - β⟨ε⟩ leaves open is below its estimate at any temperature."""
+    n = 100
+    series = high_temperature_expansion(n, energies, order)
+    beta = np.geomspace(1e-3, 30.0, 9)
+    exact = thermodynamics(beta, n, energies)
+    error = np.abs(series.log_partition(beta) - exact.log_partition)
+    assert (error <= series.truncation_error(beta) + exact.error.log_partition).all()
+    assert 1e-3 < series.valid_range[1] < 1.0
+
+
+def test_an_infinite_moment_leaves_a_broken_power():
+    for energies, order in (("t:df=2.5", 2), ("t:df=3.5", 3), ("t:df=4.5", 4)):
+        series = high_temperature_expansion(100, energies, order)
+        beta = np.geomspace(1e-3, 1.0, 5)
+        error = np.abs(series.log_partition(beta) - thermodynamics(beta, 100, energies).log_partition)
+        assert (error <= series.truncation_error(beta) + 1e-12).all()
+    assert high_temperature_expansion(100, "pareto:b=0.7", 0).coefficients == pytest.approx([math.log(100)])
+    with pytest.raises(ValueError, match=r"order: at most 0 for pareto:b=0\.7"):
+        high_temperature_expansion(100, "pareto:b=0.7", 1)
+
+
+def test_coefficients_of_two_exponential_energies_keep_their_digits():
+    """Their gap is exponential too: c_k = (-1)^k η(k), and the last ones have digits."""
+    series = low_temperature_expansion(2, "expon", 8)
+    right = [(-1) ** k * (1.0 - 2.0 ** (1 - k)) * zeta(k) for k in range(2, 9)]
+    assert (np.abs(series.coefficients[2:] - right) <= series.error[2:]).all()
+    assert (series.error[2:] < [1e-11, 1e-10, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2]).all()
+
+
 def test_edges_limit_the_order():
     """A density d^(k-1) at the lower edge of energies puts β^(-2k) into Φ: orders beyond 2k do not exist."""
     assert longest_expansion(low_temperature_expansion, 100, "gamma:a=1.5", 8).order == 3
@@ -274,7 +308,18 @@ def test_loss_of_the_series():
         (lambda: low_temperature_expansion([2, 3]), "n: must be one number"),
         (lambda: low_temperature_expansion(5, order=9), "order: must be a whole number from 0 to 8"),
         (lambda: high_temperature_expansion(5, order=-1), "order: must be a whole number from 0 to 8"),
-        (lambda: high_temperature_expansion(5, "t:df=3", order=4), "order: at most 2 moments"),
+        (
+            lambda: high_temperature_expansion(5, "t:df=3", order=4),
+            "order: at most 2 for t:df=3 energies: coeff",
+        ),
+        (
+            lambda: high_temperature_expansion(5, "t:df=2", order=2),
+            "order: at most 1 for t:df=2 energies: coeff",
+        ),
+        (
+            lambda: high_temperature_expansion(5, "cauchy", order=0),
+            "energies: must have a finite mean of their",
+        ),
         (lambda: low_temperature_expansion(5, "cauchy"), "energies: must have a finite mean of their lowest"),
         (lambda: low_temperature_expansion(5).free_energy(1.0, order=5), "order: must lie between 0 and 2"),
     ],
