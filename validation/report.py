@@ -100,8 +100,10 @@ def _embedded(picture: io.BytesIO) -> bytes:
 
     small = io.BytesIO()
     image = Image.open(picture).convert("RGB")
-    size = tuple(round(side * _DPI / _FILE_DPI) for side in image.size)
-    image = image.resize(size, Image.Resampling.LANCZOS).quantize(_COLOURS, dither=Image.Dither.NONE)
+    width, height = (round(side * _DPI / _FILE_DPI) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.LANCZOS).quantize(
+        _COLOURS, dither=Image.Dither.NONE
+    )
     image.save(small, format="png", optimize=True)
     return small.getvalue()
 

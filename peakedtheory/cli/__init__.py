@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Collection
 from importlib import metadata
+from typing import Any
 
 import typer
 
@@ -64,7 +65,7 @@ def _readable(message: str) -> str:
     return message if len(message) < _LONG and message.isprintable() else one_line(message)
 
 
-def _show(message: Warning | str, *_: object) -> None:
+def _show(message: Warning | str, *_: Any, **__: Any) -> None:
     """Show a warning as commands say things: one line."""
     typer.echo(f"warning: {one_line(str(message))}", err=True)
 

@@ -133,7 +133,7 @@ def command(
     choices = (
         Options(window=parse_window(window), origin=parse_origin(origin)) if law != "auto" else Options()
     )
-    plans: list[str | None] = list(schedule or [None])
+    plans: list[str | None] = [*schedule] if schedule else [None]
     with reporter(True, "forecasting"):
         found = [
             forecast(curves, _steps(steps, plan, curves[0]), plan, law, level, **choices) for plan in plans

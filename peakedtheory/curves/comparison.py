@@ -214,7 +214,7 @@ def compare_laws(
 def _split(
     runs: tuple[LossCurve, ...], held_out: float | LossCurve | Sequence[LossCurve]
 ) -> tuple[tuple[LossCurve, ...], tuple[LossCurve, ...], str]:
-    if isinstance(held_out, (numbers.Real, np.ndarray)):
+    if isinstance(held_out, (float, numbers.Real, np.ndarray)):
         held_out = real_number("held_out", held_out)
         if not 0.0 < held_out < 1.0:
             rule = "must be a fraction between 0 and 1, or curves"

@@ -139,8 +139,8 @@ class Forecast:
             If the target is not positive and finite.
         """
         chance = self.chance_below(target)
-        first = [self._first(values <= target) for values in (self.loss, self.lower, self.upper)]
-        return Reached(float(target), *first, float(chance[-1]))
+        step, earliest, latest = (self._first(a <= target) for a in (self.loss, self.lower, self.upper))
+        return Reached(float(target), step, earliest, latest, float(chance[-1]))
 
     def _first(self, below: np.ndarray) -> float:
         return float(self.steps[np.argmax(below)]) if below.any() else math.inf

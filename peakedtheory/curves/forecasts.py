@@ -125,7 +125,7 @@ def _target(curve: LossCurve, steps: Reals | None, schedule: ScheduleLike | None
             rule = "must be given where the schedule ends with the curve"
             fail("steps", rule, "None", "say how far to predict")
         steps = np.unique(np.linspace(min(first_step(curve, clock), end), end, 200).round())
-    times = ahead(curve, steps, clock)
+    times = ahead(curve, steps, None if schedule is None else clock)
     return times, clock is None or _agrees(curve, clock)
 
 

@@ -157,9 +157,7 @@ def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
             "energies",
             "must name a scipy.stats distribution, `atoms:…`, `finite-width:m=…` or a .npy/.csv/.txt file",
             repr(text),
-            did_you_mean(
-                name, [*known, "normal", "atoms", "finite-width"], "see the list in its documentation"
-            ),
+            did_you_mean(name, known, "see the list in its documentation"),
         )
     try:
         frozen = family(**pairs)
@@ -170,10 +168,10 @@ def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
     else:
         reason = "parameters out of range"
     if not valid:
-        known = ", ".join(filter(None, [family.shapes, "loc", "scale"]))
+        taken = ", ".join(filter(None, [family.shapes, "loc", "scale"]))
         fail(
             "energies",
-            f"{name} takes the parameters {known}",
+            f"{name} takes the parameters {taken}",
             f"{text!r} ({reason})",
             "correct the parameters",
         )

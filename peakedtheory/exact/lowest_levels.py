@@ -90,7 +90,8 @@ class LowestLevels:
         self._doubt = float(relative_doubt(components, np.array([n]))[0])
 
     def _pdf(self, x: np.ndarray) -> np.ndarray:
-        return sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
+        zero = np.zeros_like(x)
+        return sum((w * part.pdf(x) for w, part in self.components if isinstance(part, Density)), zero)
 
     def above(self, x: np.ndarray) -> np.ndarray:
         """P(X > x)."""

@@ -38,7 +38,6 @@ def draw_forecasts(
         A loss to mark, in nats.
     """
     figure, ((losses,), (rates,)) = new_figure(1, 2, width=7.4, height=2.6)
-    figure.get_layout_engine().set(hspace=0.02)
     losses.get_gridspec().set_height_ratios([3.0, 1.0])
     last = max(float(one.steps[-1]) for one in forecasts)
     lowest, highest = _draw_seen(losses, forecasts[0], _BEGIN * last)

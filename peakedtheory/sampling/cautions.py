@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from peakedtheory.energies.base import Energies
+from peakedtheory.energies.components import Atoms
 from peakedtheory.sampling.moments import Layout, Moments
 
 #: γ²/N from which on ±3 standard errors hold less than they should.
@@ -61,6 +62,7 @@ def _heavy(energies: Energies | None, n: float) -> str:
 def _few(energies: Energies | None, samples: int, n: float) -> str:
     """Plain samples that hardly ever hold an atom, or hardly ever lack it."""
     for _, part in energies.core.components if energies is not None and energies.is_discrete else ():
+        assert isinstance(part, Atoms)
         apart = -np.diff(part.x[::-1]) > _APART * part.width
         below = np.cumsum(part.weight[::-1])[:-1][apart]
         chance = -np.expm1(n * np.log1p(-np.minimum(below, 1.0 - 1e-16)))

@@ -22,8 +22,13 @@ _PILOT_SAMPLES = 64
 class _Drawn(Protocol):
     """What both samplers have."""
 
-    n: int
-    seed: Seed
+    @property
+    def n(self) -> int:
+        """Number of energies."""
+
+    @property
+    def seed(self) -> Seed:
+        """Where its random numbers come from."""
 
     @property
     def block(self) -> int:

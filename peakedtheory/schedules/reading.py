@@ -66,9 +66,9 @@ def parse_schedule(text: str, steps: int | None = None) -> Clock:
             )
         return step_list([(int(k), v) for k, v in values.items()], number_of_steps(length))
     family, known = BUILDERS[head]
-    unknown = set(values) - known
-    if unknown or "peak" not in values:
-        problem = f"{text!r}" + (f" ({', '.join(sorted(unknown))})" if unknown else " (no peak)")
+    strange = set(values).difference(known)
+    if strange or "peak" not in values:
+        problem = f"{text!r}" + (f" ({', '.join(sorted(strange))})" if strange else " (no peak)")
         fail("schedule", f"{head} takes {', '.join(sorted(known))}", problem, "correct the parameters")
     return family(**values)
 

@@ -67,7 +67,10 @@ def keyed(
     figure: Figure, points: str = "training", lines: str = "theory, nothing fitted", columns: int = 5
 ) -> None:
     """Put one key under all panels: what points and lines are, and every label of the panels once."""
-    styles = [({"marker": "o", "ls": "", "ms": 4}, points), ({"ls": "-", "lw": 1.2}, lines)]
+    styles: list[tuple[dict[str, Any], str]] = [
+        ({"marker": "o", "ls": "", "ms": 4}, points),
+        ({"ls": "-", "lw": 1.2}, lines),
+    ]
     handles: list[Any] = [
         mpl.lines.Line2D([], [], color=EXACT, **style) for style, meaning in styles if meaning
     ]

@@ -64,9 +64,9 @@ def against_both(data: xarray.Dataset, prediction: xarray.Dataset) -> Figure:
                 seen = np.isfinite(y)
                 axes.plot(x[seen], y[seen], lw=0.8, label=run, **style)
     names = ("loss (nats per token)", "L - L∞ (nats)", "standard deviation of the logits")
-    for row, x in zip(panels, ("training step", "dynamic time τ = Σ η"), strict=True):
+    for row, title in zip(panels, ("training step", "dynamic time τ = Σ η"), strict=True):
         for axes, name in zip(row, names, strict=True):
-            axes.set(xscale="log", yscale="log", xlabel=x, ylabel=name)
+            axes.set(xscale="log", yscale="log", xlabel=title, ylabel=name)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
     return figure
