@@ -28,6 +28,8 @@ UPPER = np.log([1e9, 0.9, 3.0, 0.6, 1e5, 2.0])
 #: Intervals into which a run is cut, and the rate over its peak at which a warmup has ended.
 _CUTS, _WARM = 128, 0.97
 _STEP = 1e-3
+#: Runs whose kernels fit into a cache together.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +62,18 @@ class Courses:
         fall = power[:, :-1] - power[:, 1:]
         fall[np.arange(fall.shape[1]) < self.warm[:, None]] = 0.0
         time = speed[:, None] * self.time
-        middle = 0.5 * (time[:, 1:] + time[:, :-1])
-        since = np.maximum(time[:, :, None] - middle[:, None, :], 0.0)
-        missing = np.tri(time.shape[1], middle.shape[1], -1) / (1.0 + since)
         taken = np.pad(np.cumsum(fall, axis=1), ((0, 0), (1, 0)))
-        return taken - np.einsum("rjk,rk->rj", missing, fall)
+        parts = [slice(first, first + _AT_ONCE) for first in range(0, speed.size, _AT_ONCE)]
+        return taken - np.concatenate([_missing(time[part], fall[part]) for part in parts])
+
+
+def _missing(time: np.ndarray, fall: np.ndarray) -> np.ndarray:
+    """Return what is still to come of the falls before each node."""
+    middle = 0.5 * (time[:, 1:] + time[:, :-1])
+    since = np.maximum(time[:, :, None] - middle[:, None, :], 0.0)
+    since += 1.0
+    before = np.tri(time.shape[1], middle.shape[1], -1)
+    return np.einsum("rjk,rk->rj", np.divide(before, since, out=since), fall)
 
 
 def warm_step(clock: Clock) -> int:
