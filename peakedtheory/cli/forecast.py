@@ -197,7 +197,8 @@ def _print_all(
     )
     if target is not None:
         for one, name in zip(found, plans, strict=True):
-            typer.echo(f"{'' if len(found) == 1 else f'{name}: '}{one.reached(target)}")
+            under = "" if len(found) == 1 else f"{name}: "
+            typer.echo(f"{under}{one.reached(target)}")
     if len(found) > 1:
         _print_ranking(found, plans)
     else:

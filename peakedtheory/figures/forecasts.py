@@ -57,7 +57,7 @@ def draw_forecasts(
     for axes in (losses, rates):
         axes.axvline(forecasts[0].curves[0].step[-1], color=GUIDE, lw=0.8, ls=":")
         axes.set_xlim(0.0, 1.02 * last)
-    losses.legend(fontsize=8, loc="upper right")
+    figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     losses.set_title("Seen up to the dotted line, forecast beyond it", fontsize=10)
     return figure
 
