@@ -84,7 +84,8 @@ from .curves.comparison import (
     LawComparison as LawComparison,
     LawScore as LawScore,
 )
-from .curves.forecasts import forecast as forecast, Forecast as Forecast
+from .curves.forecast_results import Forecast as Forecast, Reached as Reached
+from .curves.forecasts import forecast as forecast
 from .curves.standing import curve_regime as curve_regime, CurveRegime as CurveRegime
 from .curves.collapse import (
     measure_collapse as measure_collapse,

@@ -177,6 +177,7 @@ RESULTS = {
     "LawComparison": comparison,
     "LawScore": lambda: comparison().scores[0],
     "Forecast": lambda: pt.forecast(curves()[0], 20_000, law="power"),
+    "Reached": lambda: pt.forecast(curves()[0], 20_000).reached(2.5),
     "CurveRegime": lambda: pt.curve_regime(curves()[0], n=50304, entropy=2.0),
     "Collapse": lambda: pt.measure_collapse(list(curves())),
     "CollapseComparison": lambda: pt.compare_collapse(list(curves())),
