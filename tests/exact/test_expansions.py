@@ -8,6 +8,7 @@ from scipy import integrate, stats
 from scipy.special import zeta
 
 from peakedtheory import high_temperature_expansion, low_temperature_expansion, thermodynamics
+from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.continuous import Continuous
 from peakedtheory.exact.cumulants import mean_cumulant
 from peakedtheory.exact.expansions import longest_expansion
@@ -176,7 +177,7 @@ def test_extreme_value_limit():
 
 def test_atoms():
     for n, weight in ((3, 0.3), (128, 0.3), (10**9, 1e-9)):
-        series = low_temperature_expansion(n, f"atoms:0={weight},1=1", order=1)
+        series = low_temperature_expansion(n, Discrete([0, 1], [weight, 1]), order=1)
         w = weight / (1 + weight)
         if n < 200:
             ground = [math.comb(n, m) * w**m * (1 - w) ** (n - m) for m in range(n + 1)]
@@ -186,7 +187,7 @@ def test_atoms():
             expected = sum(p * math.log(m if m else n) for m, p in enumerate(ground))
         assert series.coefficients[0] == pytest.approx(-((1 - w) ** n), rel=1e-7)
         assert series.coefficients[1] == pytest.approx(expected, rel=1e-7)
-        assert thermodynamics(300.0, n, f"atoms:0={weight},1=1").entropy == pytest.approx(
+        assert thermodynamics(300.0, n, Discrete([0, 1], [weight, 1])).entropy == pytest.approx(
             series.coefficients[1], rel=1e-9
         )
     # far out in the upper tail of energies an atom lies below all others' mass, up to rounding
@@ -194,7 +195,7 @@ def test_atoms():
         low_temperature_expansion(128, "poisson:mu=3", 1).coefficients[1], rel=1e-9
     )
     with pytest.raises(ValueError, match="order: at most 1 for atoms"):
-        low_temperature_expansion(10, "atoms:0=1,1=1", order=2)
+        low_temperature_expansion(10, "atoms:0=0.5,1=0.5", order=2)
 
 
 def test_an_edge_flatter_than_any_power_does_no_harm():
