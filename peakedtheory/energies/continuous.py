@@ -11,6 +11,7 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component, Density
+from peakedtheory.energies.scipy_laws import unchecked
 
 
 class Continuous(Energies):
@@ -23,7 +24,8 @@ class Continuous(Energies):
         upper = getattr(distribution, "isf", None) or getattr(distribution, "iccdf", None)
         if upper is not None:
             self.isf = upper  # the quantile from the other end, which keeps its digits there
-        self._survival = getattr(distribution, "sf", None) or distribution.ccdf
+        self._functions = unchecked(distribution)
+        self._survival = getattr(self._functions, "sf", None) or distribution.ccdf
 
     @functools.cached_property
     def components(self) -> tuple[Component, ...]:
@@ -57,7 +59,7 @@ class Continuous(Energies):
 
     def _pdf(self, x: np.ndarray) -> np.ndarray:
         try:
-            return self.distribution.pdf(-x)
+            return self._functions.pdf(-x)
         except OverflowError:  # some of SciPy's densities raise it next to a singular edge
             with np.errstate(over="ignore"):
                 return np.exp(self.distribution.logpdf(-x))
@@ -66,7 +68,7 @@ class Continuous(Energies):
         return self._survival(-x)
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
-        return self.distribution.cdf(energy)
+        return self._functions.cdf(np.asarray(energy, dtype=float))
 
     def ppf(self, q: np.ndarray) -> np.ndarray:
         return self._quantile(q)

@@ -18,6 +18,7 @@ from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
 from peakedtheory.exact.interpolatory import resolved_averages
 from peakedtheory.exact.lattice import Lattice
 from peakedtheory.exact.levels import are_apart, separate_levels
+from peakedtheory.exact.trapezoid import Integrals, trapezoidal
 
 Integrands = Callable[[np.ndarray], np.ndarray]
 
@@ -84,15 +85,15 @@ class Averages:
     ) -> None:
         self.components, self._careful = components, careful
         self.beta = beta
-        self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
-        self.v_min = _UNDERFLOW if self._few else -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
+        self.few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
+        self.v_min = _UNDERFLOW if self.few else -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
         #: What values of x below the window may add to β²Φ'' or S where a gap leaves nothing else.
-        gapped = not self._few and any(isinstance(part, Atoms) for _, part in components)
+        gapped = not self.few and any(isinstance(part, Atoms) for _, part in components)
         self.dropped = float(n.max() * np.exp(self.v_min) * self.v_min**2) if gapped else 0.0
         self._top = max(part.x[-1] if isinstance(part, Atoms) else part.edges[-1] for _, part in components)
         self.width = max(part.width + abs(part.centre) for _, part in components)
         self._arguments = components, beta, self.v_min, n, spread
-        self._fewest, self._asked = float(n.min()), 0
+        self.fewest, self._asked = float(n.min()), 0
         window = (V_MAX - self.v_min) / beta
         self._cost = sum(part.cost(window) for _, part in components)
 
@@ -100,12 +101,24 @@ class Averages:
     def _lattice(self) -> Lattice:
         return Lattice(*self._arguments)
 
+    @property
+    def places(self) -> tuple[int, int]:
+        """First and last place of the lattice."""
+        return self._lattice.ends
+
+    def at(self, place: np.ndarray) -> np.ndarray:
+        """Return the columns at places of the lattice, with NaN for variances that drown in its spread."""
+        g, m, mean, variance, w = self._lattice.at(place)
+        drowned = (variance * self.beta**2 <= self._lattice.resolution) & (m >= _ENDED)
+        variance = np.where(drowned, np.nan, variance)
+        return np.stack([_log_complement(g, 1.0 - g), m, mean, variance, w], axis=1)
+
     def __call__(self, s: np.ndarray) -> np.ndarray:
         """Return the columns, shape (s.size, 5), for ascending s."""
         out = np.empty((s.size, 5))
         left = np.ones(s.size, dtype=bool)
         # The cheapest first: one or the other at high and at low temperature.
-        ways = [] if self._few or self._careful else [self._from_lattice, self._resolved]
+        ways = [] if self.few or self._careful else [self._from_lattice, self._resolved]
         cold = self.beta * self.width > _COLD
         ways = [self._absent, self._far, *(ways[::-1] if cold else ways), self._spent]
         for averages in ways:
@@ -129,7 +142,7 @@ class Averages:
         below = sum(w * part.below((V_MAX + 1.0 - s) / self.beta) for w, part in self.components)
         out = np.zeros((s.size, 5))
         out[:, 0] = np.log(np.maximum(below, 1e-300))
-        return out, (self._fewest - 2.0) * out[:, 0] < -2.0 * _NEGLIGIBLE
+        return out, (self.fewest - 2.0) * out[:, 0] < -2.0 * _NEGLIGIBLE
 
     def _resolved(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Averages over a density that hardly varies across the kernel, and where it does so."""
@@ -252,24 +265,11 @@ def _integrated(
     """Return values, errors and what a probability misses of one, beyond the rounding of βx."""
     unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
     averages = Averages(components, beta, n, unit, careful)
-    edges, transitions = _initial_panels(averages, n)
-    centre = transitions[0]
-    reference = mean if np.isfinite(mean) else -centre / beta
-
-    def integrands(s: np.ndarray) -> np.ndarray:
-        log_phi, m, mean, variance, w = averages(s).T[:, :, None]
-        single = n * np.exp((n - 1.0) * log_phi) * m
-        pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
-        # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
-        transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
-        columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
-        return np.stack(columns, axis=1)
-
     nothing = _ZERO * min(unit, 1.0 / beta) ** 2
     floor = np.array([1e-3, 1e-12 * unit, nothing, _ZERO, 1.0])[:, None]
-    # v = s + βx carries the rounding of its two terms, both about as large as Φ.
-    inner = _INNER + 2.2e-16 * np.abs(transitions).max()
-    values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
+    found = None if careful or averages.few else trapezoidal(averages, mean, n, floor)
+    values, errors, transitions, reference = found or _by_panels(averages, mean, n, floor)
+    centre, inner = transitions[0], _inner(transitions)
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
     values, errors = values[:4], errors[:4]
@@ -286,6 +286,30 @@ def _integrated(
     values[1] += reference
     rounding = min(float(np.abs(transitions).max()), _ALL * beta * averages.width)
     return values, errors, float(defect.max()) - 1e-13 * rounding
+
+
+def _inner(transitions: np.ndarray) -> float:
+    """Relative accuracy of the averages: v = s + βx carries the rounding of both, about as large as Φ."""
+    return float(_INNER + 2.2e-16 * np.abs(transitions).max())
+
+
+def _by_panels(averages: Averages, mean: float, n: np.ndarray, floor: np.ndarray) -> Integrals:
+    """Integrate over panels that are halved until they are exact."""
+    edges, transitions = _initial_panels(averages, n)
+    centre = transitions[0]
+    reference = mean if np.isfinite(mean) else -centre / averages.beta
+
+    def integrands(s: np.ndarray) -> np.ndarray:
+        log_phi, m, mean, variance, w = averages(s).T[:, :, None]
+        single = n * np.exp((n - 1.0) * log_phi) * m
+        pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
+        # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
+        transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
+        columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
+        return np.stack(columns, axis=1)
+
+    tolerance = max(_TOLERANCE, 10.0 * _inner(transitions))
+    return Integrals(*_adaptive(integrands, edges, floor, tolerance), transitions, reference)
 
 
 def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
