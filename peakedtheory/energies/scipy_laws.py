@@ -1,4 +1,4 @@
-"""The functions of a frozen SciPy law without the checks of their arguments, which cost most of their time."""
+"""The functions of a frozen SciPy law without checks of arguments, which cost most of their time."""
 
 from __future__ import annotations
 
