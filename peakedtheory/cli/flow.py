@@ -9,6 +9,7 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
+    EnergiesOption,
     JsonFlag,
     OutputFile,
     PlotFile,
@@ -21,6 +22,9 @@ from peakedtheory.cli._common import (
 )
 from peakedtheory.cli._students import PREDICTED, BetaStar, EntropyOption, named_optimizer, teacher
 from peakedtheory.dynamics.student import FIELDS, student_flow
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
+from peakedtheory.energies.reading import as_energies
 from peakedtheory.figures.flows import draw_run
 
 COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "local_exponent")
@@ -31,6 +35,7 @@ def command(
     vocab: Vocabulary,
     beta_star: BetaStar = None,
     entropy: EntropyOption = None,
+    energies: EnergiesOption = "normal",
     optimizer: Annotated[
         str, typer.Option("--optimizer", help="gradient-flow, sgd, adam or signgd.", metavar="NAME")
     ] = "gradient-flow",
@@ -78,12 +83,14 @@ def command(
 ) -> None:
     """Predict a training run: loss, β and local exponent.
 
-    Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide.
+    Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide. Energies that are
+    not standard normal have an aligned gradient flow only.
     """
     if learning_rate is not None and schedule is not None:
         fail("lr", "must be left out where a schedule has the rates", f"{learning_rate:g}", "drop one")
     times = None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log")
-    star = teacher(beta_star, entropy, vocab)
+    distribution = as_energies(energies)
+    star = teacher(beta_star, entropy, vocab, distribution)
     rule = named_optimizer(optimizer, PREDICTED, learning_rate=learning_rate, batch=batch, width=width)
     flow = student_flow(
         times,
@@ -94,16 +101,38 @@ def command(
         residual0=residual0,
         weight_decay=weight_decay,
         schedule=schedule,
+        energies=distribution,
     )
     if json:
         values = {name: np.atleast_1d(getattr(flow, name)) for name in ("tau", *FIELDS)}
-        print_json({"n": int(vocab), "beta_star": star, "optimizer": str(flow.optimizer), **values})
+        print_json(
+            {
+                "n": int(vocab),
+                "beta_star": star,
+                "energies": distribution.name,
+                "optimizer": str(flow.optimizer),
+                **values,
+            }
+        )
     else:
         count = np.size(flow.tau)
         shown = np.unique(np.linspace(0, count - 1, 16).astype(int))
         rows = [[f"{np.atleast_1d(getattr(flow, name))[i]:.5g}" for name in COLUMNS] for i in shown]
-        title = f"Run of n = {vocab:.0f} classes towards β* = {star:.6g} by {flow.optimizer}"
+        title = (
+            f"Run of n = {vocab:.0f} classes{_law(distribution)} towards β* = {star:.6g} by {flow.optimizer}"
+        )
         print_table(title, ["τ", "β", "D", "ρ", "loss", "tangential", "local exponent"], rows)
     if output is not None:
-        save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
+        save_results(
+            ctx,
+            flow.to_xarray(),
+            output,
+            beta_star=star,
+            optimizer=flow.optimizer,
+            energies=distribution.name,
+        )
     save_figure(plot, draw_run, flow)
+
+
+def _law(energies: Energies) -> str:
+    return "" if energies is STANDARD_NORMAL else f" of {energies.name} energies"

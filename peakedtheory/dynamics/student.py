@@ -8,6 +8,7 @@ loss that of Lee et al. 2026. Adam and sign descent are integrated by `dynamics.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,14 @@ from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.dynamics.adaptive import adam_flow, sign_flow
+from peakedtheory.dynamics.aligned_flow import aligned_flow
 from peakedtheory.dynamics.finite_width import finite_width_flow
 from peakedtheory.dynamics.infinite_width import infinite_width_flow
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
 from peakedtheory.dynamics.trajectory import Problem, Trajectory
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
+from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import as_rates
 
@@ -73,6 +78,7 @@ class StudentFlow:
     beta_star: float = field(repr=False)
     n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
+    energies: Energies = field(repr=False, default=STANDARD_NORMAL)
 
     def __repr__(self) -> str:
         title = f"StudentFlow of n={self.n:g} classes to beta_star={self.beta_star:g} by {self.optimizer}"
@@ -81,6 +87,7 @@ class StudentFlow:
     def to_xarray(self) -> xarray.Dataset:
         """Return the fields over `tau`."""
         attributes = {"beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer)}
+        attributes["energies"] = self.energies.name
         units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
         return to_dataset(fields_of(self, *FIELDS), {"tau": np.asarray(self.tau)}, units, attributes)
 
@@ -99,8 +106,9 @@ def student_flow(
     residual0: float = 0.0,
     weight_decay: float = 0.0,
     schedule: Clock | str | Reals | None = None,
+    energies: EnergiesLike = None,
 ) -> StudentFlow:
-    """Return the predicted training run of a student with n Gaussian logits.
+    """Return the predicted training run of a student with n Gaussian logits, or with others if it is aligned.
 
     Parameters
     ----------
@@ -119,6 +127,9 @@ def student_flow(
     schedule : optional
         Learning rates, as `as_schedule` takes them; they replace the optimizer's constant rate. For gradient
         flow only its length in τ matters.
+    energies : optional
+        Distribution of one energy; standard normal by default. With any other, logits -βε stay aligned with
+        the teacher's: for `GradientFlow` of infinite width from residual0 = 0 only.
 
     Returns
     -------
@@ -127,8 +138,9 @@ def student_flow(
     Raises
     ------
     ValueError
-        For negative or decreasing τ, τ beyond the schedule's end, n < 2 and other impossible input, and where
-        the expansion in 1/width fails: in narrow models (width about 8) that start far from their teacher.
+        For negative or decreasing τ, τ beyond the schedule's end, n < 2 and other impossible input, for other
+        energies where a student would not stay aligned, and where the expansion in 1/width fails: in narrow
+        models (width about 8) that start far from their teacher.
 
     Notes
     -----
@@ -136,7 +148,8 @@ def student_flow(
     mean squared difference of the two softmax outputs (docs/dynamics.md, Eqs. 3-9), are solved in ln τ. Where
     a width m is given, three effects of order 1/m are added (Eqs. 34-45): the kurtosis of the logits, classes
     of unequal frequency, and a spectrum of relaxation rates of ρ; Adam takes the first two (Eqs. 49-50), sign
-    descent the first.
+    descent the first. For other energies dβ/dτ = [U(β) - U(β*)]/n - ωβ (Liu et al. 2026, Eq. 9), from a table
+    of U that is right to about 1e-4.
 
     Examples
     --------
@@ -145,7 +158,10 @@ def student_flow(
     0.0580 0.33
     """
     optimizer = GradientFlow() if optimizer is None else optimizer
+    distribution = as_energies(energies)
     solve = _solver(optimizer)
+    if distribution is not STANDARD_NORMAL:
+        solve = functools.partial(aligned_flow, energies=distribution)
     plan = None if schedule is None else as_rates(schedule)
     times = _times(tau, plan)
     beta_star, n = teacher_temperature(beta_star), float(single_number(n))
@@ -161,7 +177,12 @@ def student_flow(
     problem = Problem(times.ravel(), beta_star, n, optimizer, plan, alignment0, residual0, weight_decay)
     values = {name: _shaped(v, times.shape) for name, v in fields_of(solve(problem)).items()}
     return StudentFlow(
-        tau=_shaped(times.copy(), times.shape), **values, beta_star=beta_star, n=n, optimizer=optimizer
+        tau=_shaped(times.copy(), times.shape),
+        **values,
+        beta_star=beta_star,
+        n=n,
+        optimizer=optimizer,
+        energies=distribution,
     )
 
 

@@ -328,7 +328,7 @@ def _by_entropy(
 def _from_ends(
     start: float, end: float, n: float, ends: np.ndarray, energies: EnergiesLike, gradient: bool
 ) -> tuple[float, float]:
-    """The integrals of `_by_curvature` over a short way, by Lobatto's rule of four nodes.
+    """Return the integrals of `_by_curvature` over a short way, by Lobatto's rule of four nodes.
 
     Φ'' and its error are known at both ends. The rule is exact to degree five, and what is cubic in Φ'' says
     how fast such terms fall.

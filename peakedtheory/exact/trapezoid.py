@@ -20,13 +20,15 @@ from peakedtheory.energies.gumbel import V_MAX
 from peakedtheory.exact.lattice import STEP
 
 #: What P(X > x) and -ln P(X < x) have to reach, n times, where the maximum's law ends.
-_REST, _SPENT = 1e-20, 45.0
-#: Extent in s of what matters up to which all of it is put on the lattice.
-_SPAN = 600.0
+_REST, _SPENT = 1e-20, 60.0
+#: Extent in s of what matters up to which all of it is put on the lattice, and where steps must stay short.
+_SPAN, _SHORT_SPAN = 600.0, 250.0
 #: Rows to start with on the lattice, their longest step, and the one that is short enough for any law.
 _ROWS, _LONGEST, _SHORT = 160, 32, 2
 #: What halving the step to that one leaves of an error: exp(-π²/0.5), and some powers of two.
 _LEFT = 3e-8
+#: What halving any other step leaves at least, whatever the last halvings promise.
+_LEAST = 2e-3
 #: Longest step in u, how often it is halved, and the width of other centres than transitions.
 _LONG_STEP, _HALVINGS, _NARROW = 0.16, 3, 1.0
 #: Widths of a fall of φⁿ beyond it within which equal steps will do.
@@ -40,7 +42,7 @@ _NEWTON = 6
 _TOLERANCE, _ENDED = 5e-14, 3e-17
 _WEIGHTLESS = 1e-17
 #: Changes of this size may be the noise of the averages.
-_NOISE = 2e-13
+_NOISE, _ROUNDING = 2e-13, 2.2e-16
 
 
 class Averages(Protocol):
@@ -100,10 +102,11 @@ def trapezoidal(averages: Averages, mean: float, n: np.ndarray, floor: np.ndarra
         Values below which an integral counts as zero.
     """
     reach = reach_of(averages.components, float(n[0]), float(n[-1]))
-    if averages.beta * (reach.high - reach.low) < _SPAN:
+    rough = _images(reach, averages.beta)
+    if averages.beta * (reach.high - reach.low) < (_SHORT_SPAN if rough.size else _SPAN):
         grid = _lattice_grid(averages)
-    elif reach.rough.size <= _ROUGH:
-        grid = _stretched_grid(averages, reach, n)
+    elif rough.size <= _ROUGH:
+        grid = _stretched_grid(averages, reach, rough, n)
     else:
         return None
     return _doubled(grid, averages.beta, mean, n, floor)
@@ -111,7 +114,7 @@ def trapezoidal(averages: Averages, mean: float, n: np.ndarray, floor: np.ndarra
 
 @dataclass(frozen=True)
 class Reach:
-    """The range of x that the maxima draw on, the places and widths of their laws, and rough points there."""
+    """The range of x that the maxima draw on, places and widths of their laws, and all rough points."""
 
     low: float
     high: float
@@ -122,7 +125,7 @@ class Reach:
 
 @functools.lru_cache(maxsize=64)
 def reach_of(components: tuple[Component, ...], fewest: float, most: float) -> Reach:
-    """Return what the laws of the maximum of x over the fewest and over the most energies draw on."""
+    """Return what the laws of the maximum of x over the fewest and the most energies draw on."""
     points = [
         (part.x, part.x) if isinstance(part, Atoms) else (part.edges, _rough(part)) for _, part in components
     ]
@@ -134,12 +137,19 @@ def reach_of(components: tuple[Component, ...], fewest: float, most: float) -> R
     low, high = x[spent[-1]] if spent.size else x[0], x[ended[0]] if ended.size else x[-1]
     found = [_transition(components, count, x, log_below) for count in sorted({fewest, most})]
     place, width = np.array(found).T
-    return Reach(float(low), float(high), place, width, rough[(rough >= low) & (rough <= high)])
+    return Reach(float(low), float(high), place, width, rough)
 
 
 def _rough(part: Density) -> np.ndarray:
     """Return the points where the density is not smooth, without ends of its panels that are not its own."""
     return part.rough[int(part.edges[0] > part.lower) : part.rough.size - int(part.edges[-1] < part.upper)]
+
+
+def _images(reach: Reach, beta: float) -> np.ndarray:
+    """Return the rough points in s that φⁿ sees, and as one those that the kernel does not tell apart."""
+    s = -beta * reach.rough[::-1]
+    s = s[(s > -beta * reach.high - _NARROW) & (s < -beta * reach.low + V_MAX)]
+    return s[np.diff(s, prepend=-np.inf) > _NARROW]
 
 
 def _tails(components: tuple[Component, ...], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +190,7 @@ def _lattice_grid(averages: Averages) -> Grid:
     return Grid(nodes, first, last - (last - first) % stride, stride, _SHORT)
 
 
-def _stretched_grid(averages: Averages, reach: Reach, n: np.ndarray) -> Grid:
+def _stretched_grid(averages: Averages, reach: Reach, rough: np.ndarray, n: np.ndarray) -> Grid:
     """Return nodes at equal steps of u."""
     beta = averages.beta
     ends = np.array([-beta * reach.high - _SPENT - np.log(n[-1]), -beta * reach.low + V_MAX])
@@ -191,8 +201,8 @@ def _stretched_grid(averages: Averages, reach: Reach, n: np.ndarray) -> Grid:
     stretch = Stretch(
         falls[short],
         widths[short],
-        np.append(falls[~short], -beta * reach.rough),
-        np.append(widths[~short], np.full(reach.rough.size, _NARROW)),
+        np.append(falls[~short], rough),
+        np.append(widths[~short], np.full(rough.size, _NARROW)),
     )
     known = stretch.known(ends)
     u_known = stretch(known)
@@ -259,14 +269,18 @@ def _doubled(grid: Grid, beta: float, mean: float, n: np.ndarray, floor: np.ndar
     while True:
         terms = step[:, None, None] * _columns(s, averages, centre, reference, n)
         sums = [stride * 2**i * terms[:: 2**i].sum(axis=0) for i in range(3)]
-        scale = np.maximum(stride * np.abs(terms).sum(axis=0), floor)
+        size = stride * np.abs(terms)
+        scale = np.maximum(size.sum(axis=0), floor)
         before, change = (float((np.abs(sums[i + 1] - sums[i]) / scale).max()) for i in (1, 0))
         # Before a kink is resolved errors fall like a power of the step, later each is squared.
-        rest = change * (_LEFT if stride <= grid.short else change / max(before, change, 1e-300))
-        if rest < _TOLERANCE:
-            ended = bool((stride * np.abs(terms[[0, -1]]).max(axis=0) <= _ENDED * scale).all())
-            rest = max(rest, change) if change < _NOISE else rest
-            return Integrals(sums[0], rest * scale, transitions, reference) if ended else None
+        rest = change * (_LEFT if stride <= grid.short else max(change / max(before, change, 1e-300), _LEAST))
+        # v = s + βx carries the rounding of s, wherever the integrands are.
+        rounding = _ROUNDING * np.tensordot(np.abs(s), size, 1)
+        noise = float((rounding / scale).max())
+        if rest < _TOLERANCE or change < 2.0 * noise:
+            ended = bool((size[[0, -1]].max(axis=0) <= _ENDED * scale).all())
+            errors = rounding + scale * (max(rest, change) if change < _NOISE + 2.0 * noise else rest)
+            return Integrals(sums[0], errors, transitions, reference) if ended else None
         if stride <= max(grid.short, 1) or not np.isfinite(rest):
             return None
         stride //= 2
