@@ -11,7 +11,7 @@ import numpy as np
 from peakedtheory._common.checks import fail
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component, Density
-from peakedtheory.energies.scipy_laws import unchecked
+from peakedtheory.energies.unchecked import unchecked
 
 
 class Continuous(Energies):

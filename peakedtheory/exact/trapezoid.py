@@ -274,8 +274,9 @@ def _doubled(grid: Grid, beta: float, mean: float, n: np.ndarray, floor: np.ndar
         before, change = (float((np.abs(sums[i + 1] - sums[i]) / scale).max()) for i in (1, 0))
         # Before a kink is resolved errors fall like a power of the step, later each is squared.
         rest = change * (_LEFT if stride <= grid.short else max(change / max(before, change, 1e-300), _LEAST))
-        # v = s + βx carries the rounding of s, wherever the integrands are.
-        rounding = _ROUNDING * np.tensordot(np.abs(s), size, 1)
+        # v = s + βx carries the rounding of s, wherever pairs have these.
+        rounding = np.zeros_like(scale)
+        rounding[2:4] = _ROUNDING * np.tensordot(np.abs(s), size[:, 2:4], 1)
         noise = float((rounding / scale).max())
         if rest < _TOLERANCE or change < 2.0 * noise:
             ended = bool((size[[0, -1]].max(axis=0) <= _ENDED * scale).all())
