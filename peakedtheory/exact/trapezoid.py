@@ -260,14 +260,13 @@ def _doubled(grid: Grid, beta: float, mean: float, n: np.ndarray, floor: np.ndar
     """Add up the integrands, with half the step until that changes nothing more; None if it always does."""
     stride, first, last = grid.stride, grid.first, grid.last
     s, step, averages = grid.nodes(np.arange(first, last + 1, stride))
-    density = step[:, None] * _columns(s, averages, 0.0, 0.0, n)[:, 4]
+    density = step[:, None] * _columns(s, averages, np.zeros(n.size), 0.0, n)[:, 4]
     if not (density.sum(axis=0) > 0.0).all():
         return None
-    transitions = s @ density[:, [0, -1]] / density[:, [0, -1]].sum(axis=0)
-    centre = float(transitions[0])
-    reference = mean if np.isfinite(mean) else -centre / beta
+    centres = s @ density / density.sum(axis=0)
+    reference = mean if np.isfinite(mean) else -float(centres[0]) / beta
     while True:
-        terms = step[:, None, None] * _columns(s, averages, centre, reference, n)
+        terms = step[:, None, None] * _columns(s, averages, centres, reference, n)
         sums = [stride * 2**i * terms[:: 2**i].sum(axis=0) for i in range(3)]
         size = stride * np.abs(terms)
         scale = np.maximum(size.sum(axis=0), floor)
@@ -281,7 +280,8 @@ def _doubled(grid: Grid, beta: float, mean: float, n: np.ndarray, floor: np.ndar
         if rest < _TOLERANCE or change < 2.0 * noise:
             ended = bool((size[[0, -1]].max(axis=0) <= _ENDED * scale).all())
             errors = rounding + scale * (max(rest, change) if change < _NOISE + 2.0 * noise else rest)
-            return Integrals(sums[0], errors, transitions, reference) if ended else None
+            sums[0][0] += centres[0] - centres
+            return Integrals(sums[0], errors, centres[[0, -1]], reference) if ended else None
         if stride <= max(grid.short, 1) or not np.isfinite(rest):
             return None
         stride //= 2
@@ -296,13 +296,13 @@ def _interleaved(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
 
 
 def _columns(
-    s: np.ndarray, averages: np.ndarray, centre: float, reference: float, n: np.ndarray
+    s: np.ndarray, averages: np.ndarray, centres: np.ndarray, reference: float, n: np.ndarray
 ) -> np.ndarray:
     """Return the integrands, shape (s.size, 5, n.size)."""
     log_phi, m, mean, variance, w = averages.T[:, :, None]
     single = n * np.exp((n - 1.0) * log_phi) * m
     pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
-    offset, weight = (centre - s)[:, None] * single, pair * m
+    offset, weight = (centres - s[:, None]) * single, pair * m
     # Where they weigh nothing variances need not be known.
     spread = np.where(weight > _WEIGHTLESS * weight.max(axis=0), weight * variance, 0.0)
     return np.stack([offset, single * (mean - reference), spread, pair * w, single], axis=1)
