@@ -21,8 +21,11 @@ from peakedtheory.exact.lattice import STEP
 
 #: What P(X > x) and -ln P(X < x) have to reach, n times, where the maximum's law ends.
 _REST, _SPENT = 1e-20, 60.0
-#: Extent in s of what matters up to which all of it is put on the lattice, and where steps must stay short.
+#: Extent in s of what matters up to which all of it is put on the lattice, and the same where steps must stay
+#: short or are not needed.
 _SPAN, _SHORT_SPAN = 600.0, 250.0
+#: Widths of the maximum's law beyond which its density hardly varies across the kernel, and few nodes do.
+_COLD = 8.0
 #: Rows to start with on the lattice, their longest step, and the one that is short enough for any law.
 _ROWS, _LONGEST, _SHORT = 160, 32, 2
 #: What halving the step to that one leaves of an error: exp(-π²/0.5), and some powers of two.
@@ -103,7 +106,8 @@ def trapezoidal(averages: Averages, mean: float, n: np.ndarray, floor: np.ndarra
     """
     reach = reach_of(averages.components, float(n[0]), float(n[-1]))
     rough = _images(reach, averages.beta)
-    if averages.beta * (reach.high - reach.low) < (_SHORT_SPAN if rough.size else _SPAN):
+    cold = averages.beta * float(reach.width.min()) > _COLD
+    if averages.beta * (reach.high - reach.low) < (_SHORT_SPAN if rough.size or cold else _SPAN):
         grid = _lattice_grid(averages)
     elif rough.size <= _ROUGH:
         grid = _stretched_grid(averages, reach, rough, n)
