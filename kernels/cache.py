@@ -5,6 +5,8 @@ functions of other files that it calls: after an upgrade that changes only those
 """
 
 import hashlib
+import pickle
+import warnings
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -32,13 +34,45 @@ class _KernelCache(FunctionCache):
         super().__init__(function)
         self._cache_file = IndexDataCacheFile(self.cache_path, self._impl.filename_base, _DIGEST)
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what was compiled for a signature, None where it cannot be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled, if there is room for it."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _tell_once(str(error))
+
+
+def _tell_once(reason: str) -> None:
+    """Say that kernels will be compiled anew next time."""
+    if _told:
+        return
+    _told.append(reason)
+    warnings.warn(
+        f"kernels: compiled code cannot be kept ({' '.join(reason.split())[:200]}), so each new process"
+        " compiles it again; name a writable folder in NUMBA_CACHE_DIR",
+        stacklevel=3,
+    )
+
+
+_told: list[str] = []
+
 
 def cached_njit(**options: Any) -> Callable:
-    """Compile a kernel as `numba.njit` does, and keep it on disk until a kernel's source changes."""
+    """Compile a kernel as `numba.njit` does, and keep it on disk, where possible, until a source changes."""
 
     def decorate(function: Callable) -> Callable:
         dispatcher = njit(**options)(function)
-        dispatcher._cache = _KernelCache(function)
+        try:
+            dispatcher._cache = _KernelCache(function)
+        except RuntimeError as error:  # no folder of Numba's choice is writable
+            _tell_once(str(error))
         return dispatcher
 
     return decorate

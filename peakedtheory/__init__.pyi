@@ -33,7 +33,8 @@ from .energies.reading import as_energies as as_energies, parse_energies as pars
 
 # Monte Carlo
 from .sampling.montecarlo import estimate as estimate, estimate_from_logits as estimate_from_logits
-from .sampling.results import Estimate as Estimate, MonteCarloResult as MonteCarloResult
+from .sampling.estimates import Estimate as Estimate
+from .sampling.results import MonteCarloResult as MonteCarloResult
 from .sampling.misaligned import (
     estimate_misaligned as estimate_misaligned,
     MisalignedEstimates as MisalignedEstimates,

@@ -15,7 +15,7 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, shown
 from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component, moved
@@ -290,6 +290,8 @@ def violation(name: str, beta: float, n: float, energies: EnergiesLike = None) -
     >>> violation("F = U - S/β", 3.0, 1000, "laplace") <= 1.0
     True
     """
+    if not isinstance(name, str) or name not in IDENTITIES:
+        fail("name", f"must be one of {', '.join(IDENTITIES)}", shown(name), "choose one of them")
     return float(IDENTITIES[name](beta, n, as_energies(energies)))
 
 

@@ -3,35 +3,73 @@
 from __future__ import annotations
 
 import numbers
+import reprlib
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 #: Inverse temperature whose square is still a number.
 _COLDEST = 1e150
+#: Teachers hotter than this teach differences that are lost in rounding.
+_HOTTEST = 1e-100
 #: Steps whose rates fit in memory.
 MOST_STEPS = 100_000_000
+#: Whole numbers beyond are not counted with.
+_MOST = 2**63 - 1
+#: Characters of a value in a message: its beginning and its end.
+_BEGINNING, _END = 160, 80
+#: What the many things that are no arrays of numbers raise when they are taken for one.
+_NO_NUMBERS = (TypeError, ValueError, RuntimeError, OverflowError, AttributeError, MemoryError)
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 60
 
 
 def fail(argument: str, rule: str, value: str, remedy: str) -> NoReturn:
-    """Raise ValueError in the one form all messages have."""
-    raise ValueError(f"{argument}: {rule}, got {value}; {remedy}")
+    """Raise ValueError in the one form all messages have: one line, of a length that can be read."""
+    raise ValueError(f"{one_line(argument)}: {rule}, got {one_line(value)}; {remedy}")
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line, without its middle where it is long."""
+    if len(text) > 10 * _BEGINNING:
+        text = text[: 2 * _BEGINNING] + " … " + text[-2 * _END :]
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return text if len(text) <= _BEGINNING + _END else f"{text[:_BEGINNING]} … {text[-_END:]}"
+
+
+def shown(value: Any) -> str:
+    """Return what a message says of a value, however large it is."""
+    return _short.repr(value)
 
 
 def real_array(argument: str, value: Any) -> np.ndarray:
-    """Return `value` as a float array without NaN; complex, text and empty input is refused."""
+    """Return `value` as a float array without NaN.
+
+    Complex numbers, text, empty input and masked entries are refused.
+    """
+    if np.ma.is_masked(value):
+        fail(argument, "must not have masked entries", shown(value), "drop them, as .compressed() does")
     try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise TypeError
-        array = array.astype(float)
-    except (TypeError, ValueError):
-        fail(argument, "must be real numbers", repr(value)[:60], "pass a float or an array of floats")
+        array = _floats(value)
+    except _NO_NUMBERS:
+        fail(argument, "must be real numbers", shown(value), "pass a float or an array of floats")
     if array.size == 0:
         fail(argument, "must not be empty", f"an array of shape {array.shape}", "pass at least one value")
     if np.isnan(array).any():
-        fail(argument, "must not contain NaN", repr(value)[:60], "drop or replace the missing values")
+        fail(argument, "must not contain NaN", shown(value), "drop or replace the missing values")
     return array
+
+
+def _floats(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if array.dtype.kind == "O" and not all(isinstance(v, numbers.Real) for v in array.flat):
+        raise TypeError
+    if array.dtype.kind not in "biufO":
+        raise TypeError
+    with np.errstate(over="ignore"):  # longer numbers may be infinite here
+        return array.astype(float)
 
 
 def real_number(argument: str, value: Any) -> float:
@@ -40,6 +78,55 @@ def real_number(argument: str, value: Any) -> float:
     if array.ndim:
         fail(argument, "must be one number", f"an array of shape {array.shape}", "loop over its values")
     return float(array)
+
+
+def text_of(argument: str, value: Any) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        fail(argument, "must be text", shown(value), "pass a str")
+    return value
+
+
+def confidence(level: Any) -> float:
+    """Return the share of cases that an interval holds."""
+    number = real_number("level", level)
+    if not 0.0 < number < 1.0:
+        fail("level", "must lie between 0 and 1", f"{number:g}", "0.95 is common")
+    return number
+
+
+def generator_of(argument: str, value: Any) -> np.random.Generator:
+    """Return the generator that an integer, a seed sequence or a generator stands for."""
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError):
+        remedy = "pass an integer"
+        fail(
+            argument,
+            "must be None, an integer >= 0, or a NumPy seed sequence or generator",
+            shown(value),
+            remedy,
+        )
+
+
+def flag(argument: str, value: Any) -> bool:
+    """Return True or False, which numbers do not stand for."""
+    if not isinstance(value, (bool, np.bool_)):
+        fail(argument, "must be True or False", shown(value), "pass one of them")
+    return bool(value)
+
+
+def path_of(argument: str, value: Any) -> Path | None:
+    """Return a path; None stays None."""
+    if value is None:
+        return None
+    try:
+        path = Path(value)
+    except TypeError:
+        fail(argument, "must be a path", shown(value), "pass a str or a Path")
+    if "\0" in str(path):
+        fail(argument, "must be a path", shown(value), "drop the NUL character")
+    return path
 
 
 def positive_number(argument: str, value: Any) -> float:
@@ -54,16 +141,16 @@ def whole_number(
     argument: str, value: Any, low: int, high: int | None = None, remedy: str = "correct it"
 ) -> int:
     """Return one whole number from low to high."""
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         number = np.nan
     elif isinstance(value, numbers.Integral):
         number = int(value)  # exact beyond 2^53
     else:
         number = real_number(argument, value)
-    within = low <= number < np.inf if high is None else low <= number <= high
-    if not within or number != round(number):
-        limits = f">= {low}" if high is None else f"from {low} to {high:.7g}"
-        fail(argument, f"must be a whole number {limits}", f"{value}", remedy)
+    most = _MOST if high is None else high
+    if not low <= number <= most or number != round(number):
+        limits = f">= {low}" if high is None and not number > most else f"from {low} to {most:.7g}"
+        fail(argument, f"must be a whole number {limits}", shown(value), remedy)
     return int(number)
 
 
@@ -120,11 +207,18 @@ def single_number(value: Any, smallest: int = 1) -> int:
     return int(array)
 
 
+def require_teachers(stars: np.ndarray) -> None:
+    """Refuse β* that teach nothing, or nothing that can be told from it."""
+    if (stars <= 0).any():
+        fail("beta_star", "must be > 0", f"{stars.min():g}", "a teacher at zero has nothing to teach")
+    if (stars < _HOTTEST).any():
+        fail("beta_star", f"must be at least {_HOTTEST:g}", f"{stars.min():g}", "take a colder teacher")
+
+
 def teacher_temperature(value: Any, *, allow_infinite: bool = True) -> float:
     """Return one β* > 0."""
     star = inverse_temperature(value, "beta_star", allow_infinite=allow_infinite)
     if star.ndim:
         fail("beta_star", "must be one number", f"an array of shape {star.shape}", "loop over teachers")
-    if star <= 0:
-        fail("beta_star", "must be > 0", f"{float(star):g}", "a teacher at zero has nothing to teach")
+    require_teachers(star)
     return float(star)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-import zipfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.archives import require_archive
+from peakedtheory._common.checks import fail, one_line
 from peakedtheory._common.output import atomic_path
 
 SAVE_SECONDS = 10.0
 SAVING_SHARE = 0.05  # of the time, at most
-_FORMAT = 1
+_FORMAT = 2
 _REMEDY = "name another file, or delete it"
-#: What NumPy and JSON raise at a file of another kind.
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile)
 _SHOWN = 40  # characters of a value in a message
 
 
 class ResumeFile:
     """The file of one run, replaced every ten seconds or more rarely where that takes long.
+
+    It holds a checksum of all that is in it, so that a damaged file is refused. Where it cannot be
+    written, the one before stays, a warning says why, and the run goes on.
 
     Parameters
     ----------
@@ -58,9 +61,15 @@ class ResumeFile:
         if self.path is None:
             return
         start = time.monotonic()
-        text = json.dumps(self._identity)
-        with atomic_path(self.path) as temporary, temporary.open("wb") as file:
-            np.savez(file, identity=np.array(text), **arrays)  # type: ignore[arg-type]
+        identity = np.array(json.dumps(self._identity))
+        checksum = np.array(_checksum(arrays | {"identity": identity}))
+        try:
+            with atomic_path(self.path) as temporary, temporary.open("wb") as file:
+                np.savez(file, identity=identity, checksum=checksum, **arrays)  # type: ignore[arg-type]
+        except OSError as error:
+            reason = error.strerror or error
+            message = f"checkpoint: {self.path} could not be written ({reason}); the run goes on without it"
+            warnings.warn(one_line(message), stacklevel=2)
         end = time.monotonic()
         self._next = end + max(SAVE_SECONDS, (end - start) / SAVING_SHARE)
 
@@ -80,11 +89,16 @@ class ResumeFile:
             remedy = "resume it, or name another file"
             fail("checkpoint", "must not exist unless a run is resumed", str(path), remedy)
         try:
+            require_archive(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
+                checksum = str(arrays.pop("checksum", ""))
+                whole = checksum == _checksum(arrays)
                 found = dict(json.loads(str(arrays.pop("identity"))))
-        except _UNREADABLE as error:
+        except Exception as error:  # whatever a damaged archive makes of its readers
             self._refuse(f"{path} ({error})")
+        if found.get("format") == _FORMAT and not whole:
+            self._refuse(f"{path}, which is damaged: its checksum is another")
         if found.get("kind") != self.kind:
             self._refuse(f"{path} of {found.get('kind')!r}")
         self._require_same(found, path)
@@ -100,6 +114,16 @@ class ResumeFile:
             if mine != its:
                 value = f"{path}, made with {key} = {_short(its)} and not {_short(mine)}"
                 fail("checkpoint", f"must belong to the same {self.kind}", value, _REMEDY)
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a fingerprint of names, kinds, shapes and contents."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name}:{array.dtype.str}:{arrays[name].shape};".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
 
 
 def _short(value: Any) -> str:

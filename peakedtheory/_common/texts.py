@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, text_of
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a remedy: the known word that is nearest, if one is near, and what to do `otherwise`."""
+    near = difflib.get_close_matches(word[:100], list(known), n=1)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 def named_values(argument: str, text: str, example: str) -> tuple[str, dict[str, float]]:
@@ -22,8 +30,9 @@ def named_values(argument: str, text: str, example: str) -> tuple[str, dict[str,
     Raises
     ------
     ValueError
-        If a parameter is no pair of a name and a number, or given twice.
+        If it is no text, or a parameter is no pair of a name and a number, or given twice.
     """
+    text_of(argument, text)
     head, _, tail = text.strip().partition(":")
     values: dict[str, float] = {}
     for item in filter(None, (part.strip() for part in tail.split(","))):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Collection
 from importlib import metadata
 
 import typer
+
+from peakedtheory._common.checks import one_line
 
 #: Commands and their lines in the help. A command is the module of its name.
 COMMANDS = {
@@ -24,6 +27,7 @@ COMMANDS = {
     "evaluate": "Evaluate checkpoints of MODEL: loss, entropy, logit scale, margins and β* of predictions.",
     "verify": "Check the identities of the theory on random cases.",
 }
+_LONG = 900  # characters of a message, whose parts are shortened already
 _HELP = "Numerical theory of learning peaked distributions: softmax, cross-entropy and the one-third law."
 
 
@@ -55,6 +59,16 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
+def _readable(message: str) -> str:
+    """Return a message as it is if it can be read, else on one line and without its middle."""
+    return message if len(message) < _LONG and message.isprintable() else one_line(message)
+
+
+def _show(message: Warning | str, *_: object) -> None:
+    """Show a warning as commands say things: one line."""
+    typer.echo(f"warning: {one_line(str(message))}", err=True)
+
+
 #: Options that are unknown, missing or of the wrong type.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -62,16 +76,17 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 def main() -> None:
     """Run the command line; bad input ends with one line and exit status 2, an interrupt with 130."""
     arguments = sys.argv[1:]
+    warnings.showwarning = _show
     try:
         app = application(arguments)
         sys.exit(app(standalone_mode=False) if arguments else app())
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "peakedtheory"  # type: ignore[attr-defined]
-        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        message = _readable(error.format_message().rstrip("."))  # type: ignore[attr-defined]
         typer.echo(f"error: {message}; see {command} -h", err=True)
         sys.exit(2)
     except (ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_readable(str(error))}", err=True)
         sys.exit(2)
     except typer.Abort:
         typer.echo("interrupted", err=True)

@@ -40,6 +40,8 @@ BetaGrid = Annotated[
     ),
 ]
 BETAS = "0.1,0.3,1,2,3,5,7,10,20,50,100"
+#: Values of a grid.
+_MOST = 100_000
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -77,14 +79,15 @@ def parse_grid(argument: str, text: str) -> np.ndarray:
             if len(pieces) != 3 and not logarithmic:
                 raise ValueError
             start, stop, count = float(pieces[0]), float(pieces[1]), int(pieces[2])
-            if count < 1 or not math.isfinite(start + stop) or (logarithmic and min(start, stop) <= 0):
+            lawful = math.isfinite(start + stop) and (min(start, stop) > 0 or not logarithmic)
+            if not (lawful and 1 <= count <= _MOST):
                 raise ValueError
             return np.geomspace(start, stop, count) if logarithmic else np.linspace(start, stop, count)
         return np.array([float(piece) for piece in text.split(",")])
     except ValueError:
         fail(
             argument,
-            "must be numbers `0.5,1,2`, a grid `0:20:41` or `0.1:100:31:log`",
+            f"must be numbers `0.5,1,2`, a grid `0:20:41` or `0.1:100:31:log`, at most {_MOST} of them",
             repr(text),
             "correct the grid",
         )

@@ -30,8 +30,9 @@ from peakedtheory.cli._common import (
 )
 from peakedtheory.exact.thermodynamics import QUANTITIES, thermodynamics
 from peakedtheory.figures.estimates import draw_estimate
+from peakedtheory.sampling.estimates import with_error
 from peakedtheory.sampling.montecarlo import estimate
-from peakedtheory.sampling.results import MonteCarloResult, with_error
+from peakedtheory.sampling.results import MonteCarloResult
 
 _TABLES = (
     {"free_energy": "F", "internal_energy": "U", "entropy": "S (nats)"},
@@ -106,6 +107,8 @@ def command(
             f"warning: interrupted after {result.samples} samples; the errors are those of what was done",
             err=True,
         )
+    for line in result.cautions:
+        typer.echo(f"warning: {line}", err=True)
     if output is not None:
         dataset = result.to_xarray()
         for name, values in exact.items():

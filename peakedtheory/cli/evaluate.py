@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from peakedtheory.cli._common import JsonFlag, OutputFile, PlotFile, print_json, print_table, save_figure
-from peakedtheory.sampling.results import with_error
+from peakedtheory.sampling.estimates import with_error
 from peakedtheory.validation.language.checkpoints import resolve_revisions
 from peakedtheory.validation.language.figures import draw_evaluation
 from peakedtheory.validation.language.published import PYTHIA_REVISIONS, resolve_schedule

@@ -15,7 +15,7 @@ from typing import Literal, TypedDict
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, real_number
+from peakedtheory._common.checks import fail, positive_number, real_number, shown
 from peakedtheory.curves.curve import LossCurve, Times
 from peakedtheory.curves.law import Law
 from peakedtheory.curves.solver import Problem
@@ -28,6 +28,8 @@ LossFunction = Literal["huber", "squares"]
 
 #: Records of one curve that a fit sees; longer logs are averaged in groups.
 MOST_RECORDS = 400
+#: Least delta of a Huber loss, and one over the greatest.
+_LEAST_DELTA = 1e-12
 _LARGEST_DROP = 1.0 / 3.0
 _WITHOUT_WARMUP = 0.02
 
@@ -64,14 +66,18 @@ class Choices:
     delta: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.loss not in ("huber", "squares"):
-            fail("loss", 'must be "huber" or "squares"', repr(self.loss), "choose one")
-        if not (math.isfinite(self.delta) and self.delta > 0):
-            fail("delta", "must be a finite positive number", f"{self.delta}", "1e-3 is common")
+        if not isinstance(self.loss, str) or self.loss not in ("huber", "squares"):
+            fail("loss", 'must be "huber" or "squares"', shown(self.loss), "choose one")
+        object.__setattr__(self, "delta", positive_number("delta", self.delta))
+        if not _LEAST_DELTA <= self.delta <= 1.0 / _LEAST_DELTA:
+            rule = f"must lie between {_LEAST_DELTA:g} and {1.0 / _LEAST_DELTA:g}"
+            fail("delta", rule, f"{self.delta:g}", "1e-3 is common")
         if not isinstance(self.origin, str):
             object.__setattr__(self, "origin", real_number("origin", self.origin))
+            if not math.isfinite(self.origin):
+                fail("origin", "must be finite", f"{self.origin:g}", "correct it")
         elif self.origin not in ("auto", "fit"):
-            fail("origin", 'must be "auto", "fit" or a number', repr(self.origin), "correct it")
+            fail("origin", 'must be "auto", "fit" or a number', shown(self.origin), "correct it")
         if not (self.window is None or (isinstance(self.window, str) and self.window == "auto")):
             object.__setattr__(self, "window", _limits(self.window))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, generator_of, shown
 from peakedtheory._common.drawing import draw
 from peakedtheory.curves.curve import LossCurve, as_curves
 from peakedtheory.curves.tracks import Against, Track
@@ -168,8 +168,8 @@ def measure_collapse(
     >>> round(measure_collapse(runs).spread, 3)
     0.0
     """
-    if against not in ("tau", "step"):
-        fail("against", "must be tau or step", repr(against), "choose one")
+    if not isinstance(against, str) or against not in ("tau", "step"):
+        fail("against", "must be tau or step", shown(against), "choose one")
     return _measure(curves, (against,), rng)[0][0]
 
 
@@ -217,7 +217,7 @@ def _measure(
     reached = [track.crossing(track.smooth, levels) for track in tracks]
     if not (np.sum([~np.isnan(steps) for steps in reached], axis=0) >= 2).any():
         _nothing_in_common(tracks)
-    generator = np.random.default_rng(rng)
+    generator = generator_of("rng", rng)
     resampled = [
         np.array([track.crossing(copy, levels) for copy in track.resample(generator, _RESAMPLES)])
         for track in tracks

@@ -8,13 +8,14 @@ behind the latter is that of the law with the least of it: what a law leaves bec
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, real_number, shown
 from peakedtheory._common.drawing import draw
 from peakedtheory.curves.choices import LossFunction, Options, OriginChoice, WindowChoice
 from peakedtheory.curves.curve import LossCurve, as_curves
@@ -189,6 +190,8 @@ def compare_laws(
     'power'
     """
     runs = as_curves(curves)
+    if laws is not None and not isinstance(laws, (list, tuple)):
+        fail("laws", "must be a list of laws", shown(laws), f"choose from {', '.join(LAWS)}")
     wanted = [parse_law(law) for law in (LAWS if laws is None else laws)]
     if not wanted:
         fail("laws", "must name at least one law", "none", f"choose from {', '.join(LAWS)}")
@@ -211,7 +214,8 @@ def compare_laws(
 def _split(
     runs: tuple[LossCurve, ...], held_out: float | LossCurve | Sequence[LossCurve]
 ) -> tuple[tuple[LossCurve, ...], tuple[LossCurve, ...], str]:
-    if isinstance(held_out, (int, float)):
+    if isinstance(held_out, (numbers.Real, np.ndarray)):
+        held_out = real_number("held_out", held_out)
         if not 0.0 < held_out < 1.0:
             rule = "must be a fraction between 0 and 1, or curves"
             fail("held_out", rule, f"{held_out:g}", "0.5 is common")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, real_array
+from peakedtheory._common.checks import fail, real_array, shown
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.rates import recorded, scheduled
 from peakedtheory.curves.reductions import Reductions
@@ -22,6 +22,10 @@ from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
 #: A schedule that ends within this of its peak may be continued.
 _PEAK = 1.0 - 1e-6
+
+
+#: Least step that a run is asked about.
+_EARLIEST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,10 +255,10 @@ def ahead(run: Times, steps: Reals | None, schedule: ScheduleLike | None) -> Tim
     ValueError
         If the steps do not increase, or go beyond a schedule that has been annealed.
     """
-    wanted = run.step if steps is None else np.atleast_1d(np.array(steps, dtype=float))
-    rising = wanted.ndim == 1 and (wanted > 0).all() and (np.diff(wanted) > 0).all()
+    wanted = run.step if steps is None else np.atleast_1d(real_array("steps", steps))
+    rising = wanted.ndim == 1 and (wanted >= _EARLIEST).all() and (np.diff(wanted) > 0).all()
     if not rising or not np.isfinite(wanted).all():
-        fail("steps", "must be positive and increase", repr(steps)[:50], "list optimizer steps in order")
+        fail("steps", "must be positive and increase", shown(steps), "list optimizer steps in order")
     clock = run.clock
     if schedule is not None:
         clock = as_schedule(schedule)
@@ -290,7 +294,7 @@ def as_curves(curves: LossCurve | Iterable[LossCurve]) -> tuple[LossCurve, ...]:
     """
     several = tuple(curves) if isinstance(curves, Iterable) else (curves,)
     if not several or not all(isinstance(curve, LossCurve) for curve in several):
-        fail("curves", "must be one LossCurve or several", repr(curves)[:60], "build them with LossCurve")
+        fail("curves", "must be one LossCurve or several", shown(curves), "build them with LossCurve")
     return several
 
 

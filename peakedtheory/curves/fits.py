@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, whole_number
+from peakedtheory._common.checks import fail, generator_of, whole_number
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory.curves.choices import Choices, LossFunction, OriginChoice, WindowChoice
 from peakedtheory.curves.curve import LossCurve, as_curves
@@ -94,7 +94,7 @@ def fit_loss_curve(
     parts, limits = choices.parts(runs, chosen)
     problem = choices.problem(parts, chosen)
     solution = solve(problem, None if starts is None else _complete(starts, problem))
-    generator = np.random.default_rng(0 if rng is None else rng)
+    generator = generator_of("rng", 0 if rng is None else rng)
     with reporter(progress if resamples else False, "bootstrap") as report:
         noise = statistics(problem, solution, resamples, generator, report)
     return LossCurveFit(

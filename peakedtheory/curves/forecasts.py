@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import confidence, fail
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.choices import Options
@@ -153,8 +153,7 @@ def forecast(
     >>> bool(ahead.lower[0] < 2.0 + 3.0 * 80**-0.5 < ahead.upper[0])
     True
     """
-    if not 0.0 < level < 1.0:
-        fail("level", "must lie between 0 and 1", f"{level:g}", "0.95 is common")
+    level = confidence(level)
     if isinstance(source, LossCurveFit):
         if options or (isinstance(law, Law) or law != "auto"):
             fail(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import confidence, fail
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.choices import Choices, warmup_time
@@ -278,8 +278,7 @@ class LossCurveFit:
             fail(
                 "name", f"must be one of {', '.join(self.uncertainty)}", repr(name), "name a fitted parameter"
             )
-        if not 0.0 < level < 1.0:
-            fail("level", "must lie between 0 and 1", f"{level:g}", "0.95 is common")
+        level = confidence(level)
         value, parts = self.parameters[name], self.uncertainty[name]
         quantile = self._quantile(level)
         low, high = parts.profile

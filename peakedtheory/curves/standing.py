@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, real_number, shown
 from peakedtheory._common.results import describe
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.dynamics.aligned_path import AlignedPath, aligned_path
@@ -132,6 +132,9 @@ def curve_regime(
     >>> answer.allows(1 / 3)
     False
     """
+    if not isinstance(curve, LossCurve):
+        fail("curve", "must be a LossCurve", shown(curve), "build one with LossCurve")
+    entropy = None if entropy is None else real_number("entropy", entropy)
     optimizer = SGD() if optimizer is None else optimizer
     if type(optimizer) not in _POWERS:
         rule = f"must be {', '.join(kind.__name__ for kind in _POWERS)}"

@@ -118,6 +118,8 @@ def exponent_of_edge(edge_exponent: Reals) -> Values:
     k = real_array("edge_exponent", edge_exponent)
     if (k <= 0).any():
         fail("edge_exponent", "must be > 0", f"{k.min():g}", "the density must be integrable")
+    if np.isinf(k).any():
+        fail("edge_exponent", "must be finite", "inf", "beyond 1/2 the exponent is 1/3")
     return (np.where(k < 0.5, k / (k + 1.0), 1.0 / 3.0))[()]
 
 

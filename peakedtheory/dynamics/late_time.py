@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from peakedtheory._common.checks import fail, positive_number, real_number
 from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory.dynamics.boundary import boundary_noise
-from peakedtheory.dynamics.optimizers import Tunable
+from peakedtheory.dynamics.optimizers import Tunable, of_batches
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import constant
 
@@ -143,6 +143,7 @@ def annealing(cap: float, steps: int, *, optimizer: Tunable) -> Clock:
     >>> print(f"{annealing(100.0, 1000, optimizer=SGD(batch=64, width=32)).rates[-1]:.3f}")
     2.897
     """
+    optimizer = of_batches(optimizer)
     plan = constant(positive_number("cap", cap), steps)
     rho, remaining, final, _ = _anneal()
     u = (np.arange(plan.steps) + 0.5) / plan.steps

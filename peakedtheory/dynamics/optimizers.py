@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from peakedtheory._common.checks import fail, positive_number, real_number
+from peakedtheory._common.checks import fail, positive_number, real_number, shown
+
+#: Batches and widths that averages are taken over.
+_MOST = 1e12
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class _MiniBatches:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not name.startswith("beta"):
-                positive_number(name, value)
+                if positive_number(name, value) > _MOST and name != "learning_rate":
+                    fail(name, f"must be at most {_MOST:g}", shown(value), "correct it")
             elif not 0 <= real_number(name, value) < 1:
                 fail(name, "must be in [0, 1)", f"{value}", "0.999 and 0.9 are common")
 
@@ -113,3 +117,12 @@ class Muon(_MiniBatches):
 #: Optimizers that a flow describes: all, and those whose learning rates can be tuned.
 Optimizer = GradientFlow | SGD | Adam | SignGD
 Tunable = SGD | Adam | SignGD
+
+
+def of_batches(optimizer: object) -> Tunable:
+    """Return an optimizer whose rates can be tuned; names and classes are refused."""
+    if isinstance(optimizer, (SGD, Adam, SignGD)):
+        return optimizer
+    given = optimizer.__name__ if isinstance(optimizer, type) else shown(optimizer)
+    rule = "must be an SGD, Adam or SignGD"
+    return fail("optimizer", rule, given, "build one, for example SGD(batch=64, width=32)")

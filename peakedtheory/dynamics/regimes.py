@@ -17,6 +17,7 @@ from peakedtheory._common.checks import (
     inverse_temperature,
     real_array,
     real_number,
+    require_teachers,
     single_number,
     teacher_temperature,
 )
@@ -322,8 +323,7 @@ def phase_diagram(
     outside = fractions[(fractions <= 0) | (fractions >= 1)]
     if outside.size:
         fail("fraction", "must lie in (0, 1)", f"{outside[0]:g}", "β runs from 0 to β*")
-    if (stars <= 0).any():
-        fail("beta_star", "must be > 0", f"{stars.min():g}", "a teacher at zero has nothing to teach")
+    require_teachers(stars)
     prediction = predict_exponent(n, distribution)
     table = interpolant(float(n), distribution, float(stars.max()))
     rows = []

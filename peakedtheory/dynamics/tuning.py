@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
-from peakedtheory._common.checks import fail, number_of_energies, number_of_steps
+from peakedtheory._common.checks import fail, flag, number_of_energies, number_of_steps, shown
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import describe
 from peakedtheory._common.types import Values
 from peakedtheory.dynamics.late_time import annealing, asymptotic_rate, decay_exponent
-from peakedtheory.dynamics.optimizers import SGD, Adam, SignGD, Tunable
+from peakedtheory.dynamics.optimizers import SGD, Tunable, of_batches
 from peakedtheory.dynamics.student import StudentFlow, student_flow
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import BUILDERS
@@ -122,15 +122,6 @@ class OptimalSchedule:
         return "\n".join(lines)
 
 
-def _of_batches(optimizer: object) -> Tunable:
-    """Return the optimizer to tune; names and classes are refused."""
-    if isinstance(optimizer, (SGD, Adam, SignGD)):
-        return optimizer
-    shown = optimizer.__name__ if isinstance(optimizer, type) else repr(optimizer)
-    rule = "must be an SGD, Adam or SignGD"
-    return fail("optimizer", rule, shown, "build one, for example SGD(batch=64, width=32)")
-
-
 def _at_rate(optimizer: Tunable, rate: float) -> Tunable:
     """Return the optimizer with this learning rate; a rate that has vanished stays positive."""
     return replace(optimizer, learning_rate=max(rate, 1e-300))
@@ -200,7 +191,7 @@ def optimal_learning_rate(
     >>> print(f"{best.learning_rate:.3f}")
     4.078
     """
-    optimizer = _of_batches(optimizer)
+    optimizer = of_batches(optimizer)
     if steps is None:
         if not isinstance(optimizer, SGD) or math.isfinite(beta_star):
             fail("steps", "must be given, as only SGD on hard labels has a limit", "None", "give a length")
@@ -250,9 +241,9 @@ def best_of_family(
     -------
     FamilyOptimum
     """
-    optimizer = _of_batches(optimizer)
-    if name not in FAMILIES:
-        fail("family", f"must be one of {', '.join(FAMILIES)}", repr(name), "name a family")
+    optimizer, steps = of_batches(optimizer), number_of_steps(steps)
+    if not isinstance(name, str) or name not in FAMILIES:
+        fail("family", f"must be one of {', '.join(FAMILIES)}", shown(name), "name a family")
     build, power = FAMILIES[name]
     if name == "annealing":
         build = functools.partial(annealing, optimizer=optimizer)
@@ -330,7 +321,7 @@ def optimal_schedule(
     Newton descent from the best family member (docs/schedules.md, Eq. 15). Its prediction is too low for long
     runs: 12 % below training by SGD at 10,000 steps, 21 % at 30,000 (same page).
     """
-    optimizer = _of_batches(optimizer)
+    optimizer = of_batches(optimizer)
     if not isinstance(optimizer, SGD):
         families = tuple(name for name in families if name != "annealing")  # its rates are those of SGD
     steps = number_of_steps(steps)
@@ -338,7 +329,7 @@ def optimal_schedule(
         fail("steps", "must be at least 10", f"{steps}", "a shorter run has no schedule")
     if not families:
         fail("families", f"must be some of {', '.join(FAMILIES)}", "none", "name one")
-    planned = len(families) + refine
+    planned = len(families) + flag("refine", refine)
     with reporter(progress, "tuning schedules") as report:
         optima = []
         for done, name in enumerate(families, start=1):

@@ -6,10 +6,13 @@ import functools
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, real_array
 from peakedtheory._common.types import Reals
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Component
+
+#: Half the greatest distance between energies.
+_WIDEST = 5e149
 
 
 class Discrete(Energies):
@@ -29,15 +32,13 @@ class Discrete(Energies):
     """
 
     def __init__(self, energies: Reals, weights: Reals | None = None, name: str | None = None) -> None:
-        values = np.asarray(energies, dtype=float).ravel()
-        if values.size == 0 or not np.isfinite(values).all():
-            fail(
-                "energies",
-                "must be finite numbers, at least one",
-                shorten(values),
-                "drop NaN and infinite entries",
-            )
-        mass = np.ones(values.size) if weights is None else np.asarray(weights, dtype=float).ravel()
+        values = real_array("energies", energies).ravel()
+        if not np.isfinite(values).all():
+            fail("energies", "must be finite numbers", shorten(values), "drop infinite entries")
+        if float(values.max()) / 2.0 - float(values.min()) / 2.0 > _WIDEST:
+            rule = f"must lie within {2.0 * _WIDEST:g} of each other, whose squares are numbers"
+            fail("energies", rule, shorten(values), "rescale them")
+        mass = np.ones(values.size) if weights is None else real_array("weights", weights).ravel()
         if mass.shape != values.shape or not np.isfinite(mass).all() or (mass < 0).any() or mass.sum() <= 0:
             fail(
                 "weights",
@@ -74,11 +75,13 @@ class Sample(Discrete):
     Parameters
     ----------
     values : array_like
-        Observed energies, any shape.
+        Observed energies, any shape; masked ones are left out.
     """
 
     def __init__(self, values: Reals, name: str | None = None) -> None:
-        values = np.asarray(values, dtype=float).ravel()
+        if np.ma.isMaskedArray(values):
+            values = np.ma.compressed(values)
+        values = real_array("energies", values).ravel()
         super().__init__(values, name=name or f"sample of {values.size}")
 
 

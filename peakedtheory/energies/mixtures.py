@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, real_array, real_number, shown
 from peakedtheory.energies.atoms import shorten
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component
@@ -29,12 +29,16 @@ class Mixture(Energies):
     1.0
     """
 
-    def __init__(self, parts: Sequence[tuple[float, EnergiesLike]]) -> None:
-        weights = np.array([w for w, _ in parts], dtype=float)
-        if weights.size == 0 or not np.isfinite(weights).all() or (weights <= 0).any():
+    def __init__(self, parts: Mapping[float, EnergiesLike] | Sequence[tuple[float, EnergiesLike]]) -> None:
+        try:
+            pairs = [(w, e) for w, e in (parts.items() if isinstance(parts, Mapping) else parts)]
+        except (TypeError, ValueError):
+            fail("parts", "must be (weight, energies) pairs", shown(parts), "write [(0.3, 'normal'), ...]")
+        weights = real_array("parts", [real_number("parts", w) for w, _ in pairs])
+        if not np.isfinite(weights).all() or (weights <= 0).any():
             fail("parts", "must have positive weights", shorten(weights), "drop parts of weight zero")
         self.weights = weights / weights.sum()
-        self.parts = tuple(as_energies(e) for _, e in parts)
+        self.parts = tuple(as_energies(e) for _, e in pairs)
         shared = [e.name for e in self.parts if not e.independent]
         if shared:
             fail("parts", "must have independent energies", shared[0], "mix the results of each part instead")

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import scipy
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, real_number
 from peakedtheory.energies.base import Energies, Located
 from peakedtheory.energies.components import Component, Density
 
@@ -83,6 +83,7 @@ class Gaussian(Located):
     """
 
     def __init__(self, mean: float = 0.0, std: float = 1.0) -> None:
+        mean, std = real_number("mean", mean), real_number("std", std)
         if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
             fail(
                 "mean, std",

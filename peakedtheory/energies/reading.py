@@ -7,14 +7,16 @@ scipy.stats, finitely many atoms, a sample, a mixture, or Gaussian logits of a n
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from peakedtheory._common.checks import fail
-from peakedtheory._common.texts import named_values
+from peakedtheory._common.archives import require_regular
+from peakedtheory._common.checks import fail, real_number, text_of
+from peakedtheory._common.texts import did_you_mean, named_values
 from peakedtheory.energies.atoms import Discrete, Sample
 from peakedtheory.energies.base import Energies, Located
 from peakedtheory.energies.components import Function
@@ -45,6 +47,8 @@ EnergiesLike = (
     Energies | str | Mapping[float, float] | Sequence[float] | np.ndarray | FrozenLaw | NewStyleLaw | None
 )
 _MAX_ATOMS = 1_000_000
+#: Weights written with a few digits sum to one within this.
+_ROUNDED = 1e-5
 
 
 def as_energies(energies: EnergiesLike = None) -> Energies:
@@ -116,21 +120,42 @@ def parse_energies(text: str) -> Energies:
     >>> parse_energies("atoms:0=0.3,1=0.7").mean
     0.7
     """
-    if Path(text).suffix in {".npy", ".csv", ".txt"}:
+    if Path(text_of("energies", text)).suffix in {".npy", ".csv", ".txt"}:
         return _read_sample(Path(text))
     head, pairs = named_values("energies", text, "t:df=5")
     if head == "atoms":
         try:
-            return Discrete([float(k) for k in pairs], list(pairs.values()))
-        except ValueError as error:
-            raise ValueError(f"energies: {error} in {text!r}; write for example atoms:0=0.3,1=0.7") from None
+            values, weights = [float(k) for k in pairs], list(pairs.values())
+        except ValueError:
+            fail(
+                "energies",
+                "atoms takes energy=weight pairs",
+                repr(text),
+                "write for example atoms:0=0.3,1=0.7",
+            )
+        return _atoms(values, weights, text)
     if head == "finite-width":
         if set(pairs) != {"m"}:
             fail("energies", "finite-width takes m", text, "write finite-width:m=32")
-        return FiniteWidth(int(pairs["m"]) if pairs["m"] == int(pairs["m"]) else pairs["m"])  # type: ignore[arg-type]
+        return FiniteWidth(pairs["m"])  # type: ignore[arg-type]
     if head in {"normal", "gaussian"} and set(pairs) <= {"loc", "scale"}:
         return Gaussian(pairs.get("loc", 0.0), pairs.get("scale", 1.0)) if pairs else STANDARD_NORMAL
     return _from_name("norm" if head in {"normal", "gaussian"} else head, pairs, text)
+
+
+def _atoms(values: list[float], weights: list[float], text: str) -> Discrete:
+    """Return atoms whose weights are probabilities; weights of another kind are not taken for them."""
+    total = sum(weights)
+    if values and not (min(weights) >= 0 and 0 < total < math.inf):
+        fail(
+            "energies", "weights of atoms must be probabilities", repr(text), "write as in atoms:0=0.3,1=0.7"
+        )
+    if values and abs(total - 1.0) > _ROUNDED:
+        scaled = ",".join(f"{v:g}={w / total:.6g}" for v, w in zip(values, weights, strict=True))
+        fail(
+            "energies", "weights of atoms must sum to one", f"{total:g} in {text!r}", f"write atoms:{scaled}"
+        )
+    return Discrete(values, weights)
 
 
 def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
@@ -139,15 +164,21 @@ def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
 
     family = getattr(stats, name, None)
     if not isinstance(family, (stats.rv_continuous, stats.rv_discrete)):
+        kinds = (stats.rv_continuous, stats.rv_discrete)
+        known = [key for key, value in vars(stats).items() if isinstance(value, kinds)]
+        known += ["normal", "atoms", "finite-width"]
         fail(
             "energies",
             "must name a scipy.stats distribution, `atoms:…`, `finite-width:m=…` or a .npy/.csv/.txt file",
             repr(text),
-            "see the list of distributions in the documentation of scipy.stats",
+            did_you_mean(
+                name, [*known, "normal", "atoms", "finite-width"], "see the list in its documentation"
+            ),
         )
     try:
         frozen = family(**pairs)
-        valid = bool(np.isfinite(frozen.ppf(0.5)))
+        with np.errstate(all="ignore"):
+            valid = bool(np.isfinite(frozen.ppf(0.5)))
     except TypeError as error:
         valid, reason = False, str(error).replace("_parse_args() ", "")
     else:
@@ -165,12 +196,14 @@ def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
 
 def _from_frozen(frozen: Any, name: str | None = None) -> Energies:
     shapes, location, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
-    shapes = tuple(float(np.asarray(a)) for a in shapes)
-    location, scale = float(np.asarray(location)), float(np.asarray(scale))
+    shapes = tuple(real_number("energies", a) for a in shapes)
+    location, scale = real_number("energies", location), real_number("energies", scale)
     label = frozen.dist.name
     arguments = [f"{k}={v:g}" for k, v in zip((frozen.dist.shapes or "").split(","), shapes, strict=False)]
     core_name = f"{label}:{','.join(a.strip() for a in arguments)}" if arguments else label
-    if not (math.isfinite(location) and scale > 0 and np.isfinite(frozen.ppf(0.5))):
+    with np.errstate(all="ignore"):
+        middle = frozen.ppf(0.5)
+    if not (math.isfinite(location) and 0 < scale < math.inf and np.isfinite(middle)):
         fail("energies", "must have valid parameters", core_name, "correct shapes, loc and scale")
     if label == "norm":
         return Gaussian(location, scale) if (location, scale) != (0.0, 1.0) else STANDARD_NORMAL
@@ -231,12 +264,15 @@ def _reach(tail: Function, target: float) -> float:
 
 def _read_sample(path: Path) -> Sample:
     try:
-        if path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            values = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=1)
-        values = np.asarray(values, dtype=float)
-    except (OSError, ValueError, TypeError) as error:
+        require_regular(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's word on files without numbers, which are refused below
+            if path.suffix == ".npy":
+                with path.open("rb") as stream:
+                    values = np.lib.format.read_array(stream, allow_pickle=False)
+            else:
+                values = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=1)
+    except (OSError, ValueError, TypeError, MemoryError, OverflowError, RecursionError) as error:
         fail(
             "energies",
             "must name a readable file of numbers",

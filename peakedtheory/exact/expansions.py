@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.polynomial import hermite_e
 
-from peakedtheory._common.checks import fail, single_number, whole_number
+from peakedtheory._common.checks import fail, shown, single_number, whole_number
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import EnergiesLike, as_energies
@@ -167,6 +167,8 @@ def longest_expansion(
     >>> longest_expansion(high_temperature_expansion, 100, "t:df=3.5", 6).order
     3
     """
+    if not callable(expansion):
+        fail("expansion", "must be a function", shown(expansion), "pass low_temperature_expansion")
     for shorter in range(_checked_order(order, MAX_ORDER), 0, -1):
         try:
             return expansion(n, energies, shorter)

@@ -23,6 +23,8 @@ from peakedtheory.exact.thermodynamics import thermodynamics
 
 #: The difference of Φ is used where it keeps this relative accuracy, the integral over Φ'' elsewhere.
 _TARGET = 1e-10
+#: Students colder than this many teachers: nothing cancels, and panels would be many.
+_FAR = 1e12
 #: Panels in ln(t/β) of the average of S(t) over the temperatures below 1/β.
 _COLDER = np.array([0.0, 3.0, 9.0, 26.0])
 #: Ways short of this part of β over which few nodes may do, the accuracy that they must reach, Lobatto's
@@ -260,7 +262,7 @@ def _bregman(
         error = error + 2e-16 * (np.abs(student.log_partition) + np.abs(reach * star_slope))
     value, error = np.array(value, dtype=float), np.array(error, dtype=float)
     value[b == s] = error[b == s] = 0.0
-    poor = (error > _TARGET * np.abs(value)) & (b != s) & (count > 1)
+    poor = (error > _TARGET * np.abs(value)) & (b != s) & (count > 1) & (b <= _FAR * s)
     if poor.any():
         ends = [
             np.stack([np.asarray(at.energy_variance)[poor], np.asarray(at.error.energy_variance)[poor]])

@@ -6,12 +6,13 @@ With Z(β) = Σ exp(-βε_i) and Φ = ⟨ln Z⟩: F = -Φ/β, U = -Φ', S = Φ +
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, inverse_temperature, number_of_energies
+from peakedtheory._common.checks import fail, inverse_temperature, number_of_energies, positive_number
 from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory._common.types import Reals, Values
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import xarray
 
 QUANTITIES = ("log_partition", "free_energy", "internal_energy", "entropy", "energy_variance")
+#: Below, averages are those of β = 0 to all digits, where energies have a variance.
+_HOTTEST = 1e-150
 UNITS = {"log_partition": "nat", "entropy": "nat"}
 
 
@@ -157,7 +160,7 @@ def thermodynamics(
     )
     values, errors = values.reshape(5, *shape), errors.reshape(5, *shape)
     if rtol is not None:
-        _require_precision(values, errors, float(rtol), beta_array, shape)
+        _require_precision(values, errors, positive_number("rtol", rtol), beta_array, shape)
     return Thermodynamics(
         **dict(zip(QUANTITIES, map(scalar_or_array, values), strict=True)),
         error=ErrorEstimate(*(scalar_or_array(e) for e in errors)),
@@ -180,7 +183,7 @@ def _evaluate(beta: np.ndarray, n: np.ndarray, energies: Energies) -> tuple[np.n
         raw[:, columns], error[:, columns] = v[:, back], e[:, back]
     phi, slope, curvature, entropy = raw
     d_phi, d_slope, d_curvature, d_entropy = error
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         free = np.where(beta > 0, -phi / beta, np.where(n > 1, -np.inf, -slope))
         d_free = np.where(beta > 0, d_phi / beta, np.where(n > 1, 0.0, d_slope))
     values = np.stack([phi, free, -slope, entropy, curvature])
@@ -214,10 +217,15 @@ def _standardised(beta: float, n: np.ndarray, core: Energies) -> tuple[np.ndarra
     """Return the same for independent energies of location 0 and scale 1."""
     values = np.zeros((4, n.size))
     errors = np.zeros((4, n.size))
-    if beta == 0.0:
+    if beta > 0.0 and beta < _HOTTEST and not math.isfinite(core.variance):
+        rule = f"must be zero or at least {_HOTTEST:g} where energies have no variance"
+        fail("beta", rule, f"{beta:g}", "use a higher one")
+    if beta < _HOTTEST:
         with np.errstate(invalid="ignore"):
             spread = np.where(n > 1, core.variance * (1.0 - 1.0 / n), 0.0)
         values[:] = np.log(n), np.full(n.size, -core.mean), spread, np.log(n)
+        if beta > 0.0:
+            values[0] -= beta * core.mean
         errors[:] = 2e-16 * np.abs(np.where(np.isfinite(values), values, 0.0)) + (
             0 if core is STANDARD_NORMAL else 1e-14
         )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, inverse_temperature, real_array
+from peakedtheory._common.archives import require_archive
+from peakedtheory._common.checks import fail, inverse_temperature, real_array, shown
+from peakedtheory._common.texts import did_you_mean
 from peakedtheory._common.types import RNG, Reals
 from peakedtheory.energies.base import Energies
 from peakedtheory.sampling.moments import Layout
@@ -32,7 +36,7 @@ def resolve_seed(rng: RNG) -> Seed:
         fail(
             "rng",
             "must be None, an integer >= 0, or a NumPy seed sequence or generator",
-            repr(rng)[:60],
+            shown(rng),
             "pass an integer",
         )
     entropy = sequence.entropy
@@ -89,8 +93,11 @@ def open_logits(logits: Reals | str | os.PathLike[str]) -> tuple[np.ndarray, str
     if isinstance(logits, (str, os.PathLike)):
         name = str(logits)
         try:
+            require_archive(Path(logits))
             loaded = np.load(logits, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            if isinstance(loaded, np.lib.npyio.NpzFile) and len(loaded.files) == 1:
+                loaded = loaded[loaded.files[0]]
+        except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             fail(
                 "logits",
                 "must name a readable .npy or .npz file",
@@ -98,15 +105,11 @@ def open_logits(logits: Reals | str | os.PathLike[str]) -> tuple[np.ndarray, str
                 "save the array with numpy.save",
             )
         if isinstance(loaded, np.lib.npyio.NpzFile):
-            if len(loaded.files) != 1:
-                fail(
-                    "logits",
-                    "must be a file with one array",
-                    f"{name} with {loaded.files}",
-                    "save it with numpy.save",
-                )
-            loaded = loaded[loaded.files[0]]
+            found = f"{name} with {loaded.files}"
+            fail("logits", "must be a file with one array", found, "save it with numpy.save")
         array = loaded
+    elif np.ma.isMaskedArray(logits):
+        array = real_array("logits", np.ma.asarray(logits, dtype=float).filled(-np.inf))
     else:
         array = logits if isinstance(logits, np.ndarray) else real_array("logits", logits)
     if array.ndim != 2 or array.dtype.kind not in "biuf" or array.shape[0] < 2 or array.shape[1] < 1:
@@ -122,4 +125,9 @@ def open_logits(logits: Reals | str | os.PathLike[str]) -> tuple[np.ndarray, str
 def one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> None:
     """Refuse a word that is not among the allowed ones."""
     if value not in allowed:
-        fail(argument, f"must be one of {', '.join(allowed)}", repr(value), "choose one of them")
+        fail(
+            argument,
+            f"must be one of {', '.join(allowed)}",
+            shown(value),
+            did_you_mean(str(value), allowed, "choose one of them"),
+        )

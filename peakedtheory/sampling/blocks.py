@@ -206,11 +206,12 @@ class BlockRun:
 
     def save(self) -> None:
         """Write the resume file, at once or not at all."""
-        moments = self.moments or Moments(0, np.empty(0), np.empty(0))
+        moments = self.moments or Moments(0, *np.empty((3, 0)))
         arrays = {
             "blocks": np.array([self.blocks, self.target, moments.count]),
             "mean": moments.mean,
             "squares": moments.squares,
+            "cubes": moments.cubes,
             "products": moments.products,
         }
         if self.file.path is not None:
@@ -219,5 +220,6 @@ class BlockRun:
     def _take_up(self, arrays: dict[str, np.ndarray]) -> None:
         self.blocks, self.target, count = (int(v) for v in arrays["blocks"])
         if count:
-            self.moments = Moments(count, arrays["mean"], arrays["squares"], arrays["products"])
+            named = (arrays[name] for name in ("mean", "squares", "cubes", "products"))
+            self.moments = Moments(count, *named)
         self.kept = [arrays["kept"]] if arrays["kept"].size else []

@@ -21,6 +21,7 @@ _POINTS = 1024
 #: Points of a scrambling where a tolerance is to be met; the number of scramblings then grows.
 _POINTS_FOR_TOLERANCE = 1 << 12
 _FIRST_ROUND = 512
+_MOST_SAMPLES = 10**12
 
 
 class Goal:
@@ -40,7 +41,10 @@ class Goal:
                     f"samples={samples}, rtol={rtol}, atol={atol}",
                     "give one of them",
                 )
-            return cls(whole_number("samples", samples, 2, remedy="one sample has no standard error"))
+            number = whole_number("samples", samples, 2, remedy="one sample has no standard error")
+            if number > _MOST_SAMPLES:
+                fail("samples", f"must be at most {_MOST_SAMPLES:g}", f"{number:g}", "that takes a year")
+            return cls(number)
         goals = (("rtol", rtol), ("atol", atol))
         return cls(None, *(0.0 if value is None else positive_number(name, value) for name, value in goals))
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import operator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from peakedtheory._common.threads import share
+from peakedtheory.sampling.importance import favour_rare, weigh, weights_of
 from peakedtheory.sampling.moments import Moments
 from peakedtheory.sampling.qmc import favour_ends, scramblings, sobol_exponentials
-from peakedtheory.sampling.samplers import CACHED, BetaGrid, EnergySampler, Span
+from peakedtheory.sampling.samplers import CACHED, BetaGrid, Drawn, EnergySampler, Span
 from peakedtheory.sampling.tails import OrderStatisticsTables
 
 _PILOT = (1 << 32) - 1  # number of a block that no run reaches
@@ -22,6 +24,7 @@ _POINTS = 4096  # of a scrambling, held in memory at a time
 class OrderStatisticsSampler(EnergySampler):
     """The lowest k energies by exponential spacings, the rest by its conditional moments."""
 
+    method: ClassVar[str] = "order-statistics"
     grid: BetaGrid
     tables: OrderStatisticsTables
 
@@ -37,13 +40,30 @@ class OrderStatisticsSampler(EnergySampler):
     def held(self) -> int:
         return max(2 * self.tables.k, 8 * self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> np.ndarray:
-        return self.seed.block(first // self.block).standard_exponential((count, self.tables.k))
+    def draw(self, first: int, count: int) -> Drawn:
+        drawn = self.seed.block(first // self.block).standard_exponential((count, self.tables.k))
+        favour_rare(drawn)
+        return drawn, None
 
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
     ) -> None:
-        self._condition(drawn[slice(*span)], out, maximum, np.empty((0, 0, 0)))
+        exponentials = drawn[slice(*span)]
+        self._condition(exponentials, out, maximum, np.empty((0, 0, 0)))
+        weigh(weights_of(exponentials), *self._typical, out, maximum)
+
+    @functools.cached_property
+    def _typical(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean outputs and largest x of a few samples, taken out of sums lest weights add noise."""
+        pilot = self._pilot
+        out, maximum = np.empty((self.layout.beta.size, 4, len(pilot))), np.empty(len(pilot))
+        self._condition(pilot, out, maximum, np.empty((0, 0, 0)))
+        return out.mean(axis=-1, keepdims=True), maximum.mean(keepdims=True)
+
+    @property
+    def _pilot(self) -> np.ndarray:
+        """Spacings of samples that no run draws, as they are."""
+        return self.seed.block(_PILOT).standard_exponential((1024, self.tables.k))
 
     def _condition(
         self, exponentials: np.ndarray, out: np.ndarray, maximum: np.ndarray, bound: np.ndarray
@@ -72,7 +92,7 @@ class OrderStatisticsSampler(EnergySampler):
 
     def bias_bound(self) -> np.ndarray:
         """Return a row of bounds on the bias of each quantity: expansion and interpolation."""
-        pilot = self.seed.block(_PILOT).standard_exponential((1024, self.tables.k))
+        pilot = self._pilot
         out, every = np.empty((2, self.layout.beta.size, 4, len(pilot)))
         self._condition(pilot, out, np.empty(len(pilot)), every)
         bound = every.mean(axis=-1) + self.tables.error
@@ -101,6 +121,7 @@ class ScrambledSampler(OrderStatisticsSampler):
     of the weighted sum, which keeps the weights from adding noise of their own.
     """
 
+    method: ClassVar[str] = "qmc"
     points: int = 4096
 
     @property
@@ -115,12 +136,12 @@ class ScrambledSampler(OrderStatisticsSampler):
         joint = self.layout.beta.size if self.joint else 0
         nothing = np.zeros(self.layout.size)
         means = [self._mean(seed) for seed in scramblings(self.seed.replicates, first + count)[first:]]
-        ones = (Moments(1, mean, nothing.copy(), np.zeros((joint, joint))) for mean in means)
+        ones = (Moments(1, mean, nothing, nothing, np.zeros((joint, joint))) for mean in means)
         return functools.reduce(operator.add, ones), np.empty((0, self.layout.beta.size))
 
     def _mean(self, seed: np.random.SeedSequence) -> np.ndarray:
         """Return the mean of every quantity over the points of one scrambling."""
-        typical = self._typical()
+        typical = self._typical_row()
         excess, seen = np.zeros(self.layout.size), 0
         held = min(self.points, _POINTS)
         for exponentials in sobol_exponentials(self.points, self.tables.k, seed, chunk=held):
@@ -139,18 +160,17 @@ class ScrambledSampler(OrderStatisticsSampler):
 
         def work(start: int, stop: int) -> None:
             out, maximum = np.empty((self.layout.beta.size, 4, size)), np.empty(size)
-            ignored = np.empty(self.layout.size)
+            ignored = np.empty((2, self.layout.size))
             for i in range(start, stop):
                 here = slice(i * size, (i + 1) * size)
                 self._condition(exponentials[here], out, maximum, np.empty((0, 0, 0)))
-                self.layout.reduce(size, out, maximum, weights[here], means[i], ignored)
+                self.layout.reduce(size, out, maximum, weights[here], means[i], *ignored)
 
         share(len(means), 1, len(weights) * self._point_seconds, work)
         return [(mean, size) for mean in means]
 
-    def _typical(self) -> np.ndarray:
-        """Return the quantities of one point, taken out of sums so that their weights add no noise."""
-        out, maximum, mean = np.empty((self.layout.beta.size, 4, 1)), np.empty(1), np.empty(self.layout.size)
-        self._condition(np.full((1, self.tables.k), np.log(2.0)), out, maximum, np.empty((0, 0, 0)))
-        self.layout.reduce(1, out, maximum, np.empty(0), mean, np.empty_like(mean))
+    def _typical_row(self) -> np.ndarray:
+        """Return every quantity of the typical point."""
+        mean, *ignored = np.empty((3, self.layout.size))
+        self.layout.reduce(1, *self._typical, np.empty(0), mean, *ignored)
         return mean

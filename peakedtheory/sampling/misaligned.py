@@ -6,21 +6,20 @@ import functools
 import operator
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, inverse_temperature, real_array, single_number
+from peakedtheory._common.checks import fail, inverse_temperature, path_of, real_array, single_number
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import scalar_or_array, to_dataset
 from peakedtheory._common.threads import share
 from peakedtheory._common.types import RNG, Executor, Reals, Values
 from peakedtheory.sampling.arguments import resolve_seed
 from peakedtheory.sampling.blocks import BlockRun
+from peakedtheory.sampling.estimates import Estimate
 from peakedtheory.sampling.goals import Goal, Outcome, pursue
 from peakedtheory.sampling.moments import Moments
-from peakedtheory.sampling.results import Estimate
 from peakedtheory.sampling.samplers import Sampler, Seed
 
 if TYPE_CHECKING:
@@ -222,7 +221,7 @@ def estimate_misaligned(
         "block": sampler.block,
         "seed": [str(sampler.seed.entropy), list(sampler.seed.spawn_key)],
     }
-    run = BlockRun(sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
+    run = BlockRun(sampler, identity, executor, path_of("checkpoint", checkpoint))
 
     def result(outcome: Outcome) -> MisalignedEstimates:
         moments = outcome.moments

@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, single_number
+from peakedtheory._common.checks import fail, path_of, single_number
 from peakedtheory._common.progress import Report, reporter
 from peakedtheory._common.results import scalar_or_array
 from peakedtheory._common.types import RNG, Executor, Reals
@@ -48,7 +47,7 @@ from peakedtheory.sampling.sources import (
 #: 2.4e-7 and S by 4.6e-7 (normal energies, n = 128 and 50304, β from 0.1 to 1000, the same logits in both).
 PRECISIONS = {"single": 3e-7, "double": 4e-15}
 _MOST_KEPT = 1 << 24
-_VERSION = 1
+_VERSION = 2
 
 
 def estimate(
@@ -92,8 +91,9 @@ def estimate(
         same bits with any number of threads and any executor.
     method : {"auto", "plain", "order-statistics", "qmc"}, optional
         "plain" draws all energies; "order-statistics" draws the lowest 16 and averages over the others,
-        at a cost that hardly depends on n; "qmc" does so at scrambled Sobol points. "auto" takes order
-        statistics for smooth distributions and n > 64.
+        at a cost that hardly depends on n, and the first two by importance, so that errors hold where
+        rare samples decide; "qmc" does so at scrambled Sobol points. "auto" takes order statistics for
+        finitely many energies, and for smooth distributions where n > 64, tails are heavy or β > 50.
     executor : optional
         Anything with ``submit(function, *arguments)`` that returns something with result(): an executor of
         concurrent.futures (start processes by the spawn method), or dask's Client.get_executor().
@@ -112,7 +112,8 @@ def estimate(
     Returns
     -------
     MonteCarloResult
-        After Ctrl-C: what is known by then, with `interrupted` true. The `variance` of an estimate is what
+        After Ctrl-C: what is known by then, with `interrupted` true. Its `cautions` say where errors may be
+        too small. The `variance` of an estimate is what
         one sample of the method contributes to it: with "plain" that of ln Z (or U, S, ...) itself; with
         "order-statistics" and "qmc", which average over most of the energies, far less than that.
 
@@ -159,7 +160,7 @@ def estimate(
     if keep_samples:
         _check_kept(sampler, goal, layout)
     made = Provenance(
-        method=_method_of(sampler),
+        method=sampler.method,
         precision="double" if isinstance(sampler, OrderStatisticsSampler) else precision,
         seeds=(request.seed,),
         identity=_identity(
@@ -192,7 +193,7 @@ def estimate_from_logits(
     ----------
     logits : array_like, shape (samples, n), or path
         Logits y = -ε, or a .npy file (read in pieces, never as a whole) or an .npz file with one array.
-        Minus infinity rules a class out.
+        Minus infinity, and what lies 1e29 below the largest of its row, rules a class out; so does a mask.
     beta : array_like, optional
         Factors on the logits; 1 for the logits as they are.
     beta_star, precision, executor, progress, covariance, keep_samples : optional
@@ -216,7 +217,7 @@ def estimate_from_logits(
     """
     one_of("precision", precision, tuple(PRECISIONS))
     rows, name = open_logits(logits)
-    source = str(logits) if isinstance(rows, np.memmap) else rows
+    source = str(logits) if isinstance(logits, (str, os.PathLike)) and isinstance(rows, np.memmap) else rows
     beta_array, star, layout, index, pair_shape = layout_of(beta, beta_star, 1.0)
     seed = Seed(int.from_bytes(digest(rows[: 1 + 1000000 // rows.shape[1]]).encode()[:8], "big"))
     request = Request(
@@ -285,7 +286,12 @@ class _Problem:
         """Run blocks until the goal is reached, and assemble the result."""
         made = self.made
         identity = made.identity | {"seed": [str(made.seeds[0].entropy), list(made.seeds[0].spawn_key)]}
-        run = BlockRun(self.sampler, identity, executor, None if checkpoint is None else Path(checkpoint))
+        run = BlockRun(
+            self.sampler,
+            identity,
+            executor,
+            path_of("checkpoint", checkpoint),
+        )
         with reporter(progress) as report:
             return pursue(
                 run,
@@ -332,12 +338,6 @@ class _Problem:
             )
 
 
-def _method_of(sampler: EnergySampler) -> str:
-    if isinstance(sampler, ScrambledSampler):
-        return "qmc"
-    return "order-statistics" if isinstance(sampler, OrderStatisticsSampler) else "plain"
-
-
 def _identity(
     sampler: EnergySampler, layout: Layout, source: str, name: str, precision: str
 ) -> dict[str, Any]:
@@ -346,7 +346,7 @@ def _identity(
         "version": _VERSION,
         "energies": name,
         "n": sampler.n,
-        "method": _method_of(sampler),
+        "method": sampler.method,
         "source": source,
         "beta": [float(b) for b in layout.beta],
         "pairs": layout.pairs.tolist(),
@@ -359,11 +359,11 @@ def _identity(
 
 
 def _check_kept(sampler: EnergySampler, goal: Goal, layout: Layout) -> None:
-    if isinstance(sampler, OrderStatisticsSampler):
+    if sampler.method != "plain":
         fail(
             "keep_samples",
             "needs the plain method, as others average within a sample",
-            _method_of(sampler),
+            sampler.method,
             "use method='plain'",
         )
     if goal.by_tolerance:

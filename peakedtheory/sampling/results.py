@@ -13,120 +13,17 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory._common.drawing import draw
-from peakedtheory._common.results import scalar_or_array, to_dataset
+from peakedtheory._common.results import to_dataset
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
+from peakedtheory.sampling.cautions import cautions
+from peakedtheory.sampling.estimates import Estimate, estimates_by_name
 from peakedtheory.sampling.moments import Layout, Moments
 from peakedtheory.sampling.samplers import Seed
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import xarray
-
-
-@dataclass(frozen=True, repr=False)
-class Estimate:
-    """Mean of a Monte Carlo sample with its standard error.
-
-    Attributes
-    ----------
-    mean : float or ndarray
-        Estimate of the average.
-    standard_error : float or ndarray
-        Its standard error. With few independent replicates, as in quasi-Monte Carlo, the deviation from
-        the truth follows Student's t with the result's `degrees_of_freedom`.
-    bias_bound : float or ndarray
-        Bound on what the method neglects; zero where it neglects nothing.
-    samples : int
-        Number of samples.
-    """
-
-    mean: Values
-    standard_error: Values
-    bias_bound: Values
-    samples: int
-
-    @property
-    def variance(self) -> Values:
-        """Variance that one sample of this method contributes: standard_error² · samples."""
-        return self.standard_error**2 * self.samples
-
-    def __repr__(self) -> str:
-        mean, error = np.asarray(self.mean), np.asarray(self.standard_error)
-        if mean.ndim == 0:
-            return with_error(float(mean), float(error))
-        first, last = (with_error(float(mean.flat[i]), float(error.flat[i])) for i in (0, -1))
-        return f"{mean.shape} from {first} to {last}"
-
-
-def with_error(mean: float, error: float) -> str:
-    """Return `13.5057 ± 0.0012`: two digits of the error, and the mean to the same place."""
-    if not (np.isfinite(error) and np.isfinite(mean) and error > 0):
-        return f"{mean:.10g} ± {error:.2g}"
-    places = 1 - int(np.floor(np.log10(error)))
-    if places < 0:
-        return f"{mean:.0f} ± {error:.0f}"
-    if places > 15:
-        return f"{mean:.15g} ± {error:.1e}"
-    return f"{mean:.{places}f} ± {error:.{places}f}"
-
-
-def estimates_by_name(
-    layout: Layout,
-    moments: Moments,
-    bias: np.ndarray,
-    *,
-    n: float,
-    location: float,
-    scale: float,
-    beta_index: np.ndarray,
-    pair_shape: tuple[int, ...],
-    samples: int,
-) -> dict[str, Estimate]:
-    """Turn moments of the standardised energies into estimates of the quantities of the actual ones.
-
-    With energies location + scale ε₀ everything follows from ε₀ at scale·β: ln Z loses β·location.
-    """
-    mean, error, bound = (layout.split(row) for row in (moments.mean, moments.standard_error, bias))
-
-    def at_beta(values: np.ndarray) -> np.ndarray:
-        return values[beta_index]
-
-    def make(center: np.ndarray, spread: np.ndarray, limit: np.ndarray) -> Estimate:
-        value, error, bound = (scalar_or_array(np.array(v, dtype=float)) for v in (center, spread, limit))
-        return Estimate(value, error, bound, samples)
-
-    def simple(name: str, factor: float = 1.0, shift: float = 0.0) -> Estimate:
-        size = abs(factor)
-        value = shift + factor * mean[name]
-        return make(at_beta(value), size * at_beta(error[name]), size * at_beta(bound[name]))
-
-    beta = layout.beta[beta_index] / scale
-    log_partition = at_beta(mean["ln_z"]) - beta * location
-    hot = beta == 0.0
-    safe = np.where(hot, 1.0, beta)
-    # F at β = 0: the energy itself where there is one only
-    at_zero = location - scale * at_beta(mean["mean"]) if n == 1 else np.full(beta.shape, -np.inf)
-    result = {
-        "log_partition": make(log_partition, at_beta(error["ln_z"]), at_beta(bound["ln_z"])),
-        "free_energy": make(
-            np.where(hot, at_zero, -log_partition / safe),
-            np.where(hot, scale * at_beta(error["mean"]) if n == 1 else 0.0, at_beta(error["ln_z"]) / safe),
-            np.where(hot, 0.0, at_beta(bound["ln_z"]) / safe),
-        ),
-        "internal_energy": simple("mean", -scale, location),
-        "entropy": simple("entropy"),
-        "energy_variance": simple("variance", scale**2),
-        "participation": simple("squares"),
-        "ground_state_energy": make(
-            location - scale * mean["maximum"][0], scale * error["maximum"][0], scale * bound["maximum"][0]
-        ),
-    }
-    if len(layout.pairs):
-        for name, key, factor in (("loss", "loss", 1.0), ("loss_gradient", "gradient", scale)):
-            center, spread, limit = (factor * part[key].reshape(pair_shape) for part in (mean, error, bound))
-            result[name] = make(center, spread, limit)
-    return result
 
 
 @dataclass(frozen=True)
@@ -229,6 +126,12 @@ class MonteCarloResult:
         """The seed of the first run."""
         return self.provenance.seeds[0]
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Why standard errors may be too small: a line for each reason, none where nothing speaks for it."""
+        made = self.provenance
+        return cautions(made.method, made.layout, self.moments, self.energies, self.n, made.points)
+
     def estimates(self) -> dict[str, Estimate]:
         """Return all estimates by name."""
         named = {name: getattr(self, name) for name in ESTIMATES}
@@ -243,6 +146,7 @@ class MonteCarloResult:
             f" {self.samples} samples, {self.provenance.method}{state}"
         ]
         lines += [f"  {name:<20}{value!r}" for name, value in self.estimates().items()]
+        lines += [f"  caution: {line}" for line in self.cautions]
         return "\n".join(lines)
 
     def merge(self, other: MonteCarloResult) -> MonteCarloResult:
@@ -331,6 +235,7 @@ class MonteCarloResult:
             "seed": "; ".join(map(str, made.seeds)),
             "interrupted": int(self.interrupted),
             "converged": int(self.converged),
+            "cautions": "; ".join(self.cautions),
         }
 
     def plot(self, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:

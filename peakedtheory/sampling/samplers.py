@@ -11,9 +11,11 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from peakedtheory._common.checks import fail
 from peakedtheory._common.threads import share
 from peakedtheory.sampling.moments import Layout, Moments
 
@@ -26,6 +28,12 @@ CACHED = 1 << 14  # (sample, β) whose outputs fit in the second-level cache
 _CHUNKS = 8  # in a block, at least
 
 Span = tuple[int, int]
+#: What is drawn for a block, and the largest x of each of its samples where x is given relative to it.
+Drawn = tuple[np.ndarray, np.ndarray | None]
+#: In single precision weights below 2^-62 count as that: what lies farther below would enter the variance.
+FARTHEST_IN_SINGLE = 1e3
+#: Largest x of different samples may differ by this: squares of differences are averaged.
+_APART = 1e150
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,8 @@ class EnergySampler(Sampler):
 
     Attributes
     ----------
+    method : str
+        What results call this way of sampling.
     layout : Layout
         Inverse temperatures and pairs.
     joint : bool
@@ -122,13 +132,14 @@ class EnergySampler(Sampler):
         Whether ln Z of each sample is returned.
     """
 
+    method: ClassVar[str] = "plain"
     layout: Layout
     joint: bool = False
     keep: bool = False
 
-    def draw(self, first: int, count: int) -> np.ndarray:
+    def draw(self, first: int, count: int) -> Drawn:
         """Return what is drawn for a whole block before its samples are evaluated; nothing by default."""
-        return np.empty((0, 0))
+        return np.empty((0, 0)), None
 
     @abstractmethod
     def evaluate(
@@ -162,7 +173,7 @@ class EnergySampler(Sampler):
 
     def moments(self, first: int, count: int) -> tuple[Moments, np.ndarray]:
         betas = self.layout.beta.size
-        drawn = self.draw(first, count)
+        drawn, level = self.draw(first, count)
         spans = [(s, min(s + self.chunk, count)) for s in range(0, count, self.chunk)]
         parts: dict[int, Moments] = {}
         kept = np.empty((count if self.keep else 0, betas))
@@ -172,8 +183,9 @@ class EnergySampler(Sampler):
             for i in range(start, stop):
                 self.evaluate(drawn, first, spans[i], out, maximum)
                 size = spans[i][1] - spans[i][0]
-                parts[i] = Moments.of(self.layout, size, out, maximum, betas if self.joint else 0)
-                if self.keep:
+                here = None if level is None else level[slice(*spans[i])]
+                parts[i] = Moments.of(self.layout, size, out, maximum, betas if self.joint else 0, here)
+                if self.keep:  # once `out` has been raised to its level
                     kept[slice(*spans[i])] = out[:, 0, :size].T
 
         share(len(spans), 1, count * self.seconds, work)
@@ -223,8 +235,8 @@ class PlainSampler(EnergySampler):
 
         return super().together if self.n <= SMALL else 1
 
-    def draw(self, first: int, count: int) -> np.ndarray:
-        return np.empty((0, 0), self.table.dtype)
+    def draw(self, first: int, count: int) -> Drawn:
+        return np.empty((0, 0), self.table.dtype), None
 
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
@@ -233,6 +245,7 @@ class PlainSampler(EnergySampler):
 
         key, stream = self.seed.counter_key
         beta, (start, stop) = self.layout.beta, span
+        table = self.table if self.table.dtype == drawn.dtype else np.empty((0, 6), drawn.dtype)
         for where, even in self.grid.parts:
             target = out if where.size == beta.size else np.empty((where.size, 4, stop - start))
             sample_moments(
@@ -245,7 +258,7 @@ class PlainSampler(EnergySampler):
                 np.ascontiguousarray(beta[where]),
                 even,
                 self.width,
-                self.table,
+                table,
                 self.per_unit,
                 drawn[start:stop],
                 target,
@@ -257,7 +270,7 @@ class PlainSampler(EnergySampler):
 
 @dataclass(frozen=True, kw_only=True)
 class GivenSampler(PlainSampler):
-    """Energies filled into an array first, by one of the functions below."""
+    """Energies filled into an array first, by one of the functions of `sources`."""
 
     fill: Callable[[GivenSampler, int, np.ndarray], None]
     nanoseconds: float = 20.0
@@ -270,10 +283,28 @@ class GivenSampler(PlainSampler):
     def held(self) -> int:
         return max(self.n, 8 * self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> np.ndarray:
-        x = np.empty((count, self.n), self.table.dtype)
+    def draw(self, first: int, count: int) -> Drawn:
+        x = np.empty((count, self.n))
         self.fill(self, first, x)
-        return x
+        return self.relative(x)
+
+    def relative(self, x: np.ndarray) -> Drawn:
+        """Return x relative to the largest of each row, in the precision asked for if it will do, and it."""
+        level = x.max(axis=1)
+        if float(level.max()) - float(level.min()) > _APART:
+            spread = f"{level.min():.3g} and {level.max():.3g}"
+            fail(
+                "energies, logits",
+                f"lowest or largest may differ by {_APART:g} from sample to sample",
+                spread,
+                "rescale them",
+            )
+        with np.errstate(over="ignore"):  # what lies below by more than 1e308 is ruled out
+            x -= level[:, None]
+            lowest = x.min()
+            if lowest < -FARTHEST_IN_SINGLE:
+                lowest = x.min(where=np.isfinite(x), initial=0.0)
+        return (x if lowest < -FARTHEST_IN_SINGLE else x.astype(self.table.dtype, copy=False)), level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,8 +322,13 @@ class AtomsSampler(EnergySampler):
     def held(self) -> int:
         return max(4 * self.x.size, 8 * self.layout.beta.size)
 
-    def draw(self, first: int, count: int) -> np.ndarray:
-        return self.seed.block(first // self.block).multinomial(self.n, self.weights, size=count)
+    def draw(self, first: int, count: int) -> Drawn:
+        numbers = self.seed.block(first // self.block).multinomial(self.n, self.weights, size=count)
+        return numbers, self.level(count)
+
+    def level(self, count: int) -> np.ndarray:
+        """Return what x is measured from: the largest value there is."""
+        return np.full(count, self.x.max())
 
     def evaluate(
         self, drawn: np.ndarray, first: int, span: Span, out: np.ndarray, maximum: np.ndarray
@@ -300,8 +336,9 @@ class AtomsSampler(EnergySampler):
         numbers = drawn[slice(*span)]
         size = len(numbers)
         present = numbers > 0
-        top = np.where(present, self.x, -np.inf).max(axis=1)
-        distance = np.where(present, top[:, None] - self.x, 0.0)
+        x = self.x - self.x.max()
+        top = np.where(present, x, -np.inf).max(axis=1)
+        distance = np.where(present, top[:, None] - x, 0.0)
         maximum[:size] = top
         for k, beta in enumerate(self.layout.beta):
             each = np.exp(-beta * distance)

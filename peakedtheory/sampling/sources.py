@@ -20,6 +20,7 @@ from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms
 from peakedtheory.energies.normal import STANDARD_NORMAL
+from peakedtheory.sampling.lowest_atoms import LowestAtomsSampler, LowestValuesSampler
 from peakedtheory.sampling.lowest_energies import OrderStatisticsSampler, ScrambledSampler
 from peakedtheory.sampling.moments import Layout
 from peakedtheory.sampling.normal_tables import normal_table
@@ -36,6 +37,9 @@ from peakedtheory.sampling.tails import OrderStatisticsTables, order_statistics_
 METHODS = ("auto", "plain", "order-statistics", "qmc")
 #: From here on sampling the lowest energies alone is the cheaper way.
 _MANY = 64
+#: From here on nearly degenerate levels, or values far out in a tail of this index or less, are too rare for
+#: plain samples.
+_COLD, _HEAVY = 50.0, 4.0
 _LARGEST_ROW = 1 << 27
 
 
@@ -221,9 +225,16 @@ def from_function(request: Request, function: Any) -> tuple[EnergySampler, str]:
 
 
 def _filled(request: Request, fill: Callable, nanoseconds: float) -> GivenSampler:
-    return GivenSampler(
-        **request.common, grid=request.grid, table=request.table(), fill=fill, nanoseconds=nanoseconds
-    )
+    return GivenSampler(**_arguments(request, fill, nanoseconds))
+
+
+def _arguments(request: Request, fill: Callable, nanoseconds: float) -> dict[str, Any]:
+    more = {"grid": request.grid, "table": request.table(), "fill": fill, "nanoseconds": nanoseconds}
+    return request.common | more
+
+
+def _nothing(owner: GivenSampler, first: int, x: np.ndarray) -> None:
+    """Fill nothing: `LowestValuesSampler` draws by itself."""
 
 
 def from_rows(request: Request, logits: np.ndarray | str) -> EnergySampler:
@@ -235,23 +246,46 @@ def from_distribution(request: Request, energies: Energies) -> tuple[EnergySampl
     """Return the sampler of a distribution's standardised core, and what identifies it."""
     core = energies.core
     method = request.method
+    if isinstance(core, Discrete) and method != "qmc":
+        return _discrete(request, core)
     smooth = _is_smooth(core)
     if method in ("order-statistics", "qmc") and not smooth:
         fail(
             "method",
-            "order statistics need independent energies with a density",
-            f"{method} for {core.name}",
+            f"{method} needs independent energies with a density",
+            f"{method} for {core.name[:80]}",
             "use method='plain'",
         )
-    if method in ("order-statistics", "qmc") or (
-        method == "auto" and smooth and request.n > _MANY and not request.keep
-    ):
+    fitting = smooth and not request.keep and (request.n > _MANY or _rare_decide(request, core))
+    if method in ("order-statistics", "qmc") or (method == "auto" and fitting):
         try:
             return _order_statistics(request, core)
         except ValueError:
             if method != "auto":
                 raise
     return _plain(request, core)
+
+
+def _rare_decide(request: Request, core: Energies) -> bool:
+    """Whether averages hang on few samples: far out in heavy tails, or nearly degenerate in the cold."""
+    cold = bool(request.layout.beta[-1] > _COLD)
+    return cold or any(low <= _HEAVY or request.n * high <= _HEAVY for low, high in core.tail_indices)
+
+
+def _discrete(request: Request, core: Discrete) -> tuple[EnergySampler, str]:
+    """Return the sampler of finitely many energies, the lowest first unless plain samples are wanted."""
+    plain = request.method == "plain" or request.keep
+    if core.values.size <= max(64, 4 * request.n):
+        kind = AtomsSampler if plain else LowestAtomsSampler
+        atoms = kind(**request.common, x=-core.values, weights=core.weights)
+        return atoms, digest(core.values, core.weights)
+    _require_memory(request.n)
+    if np.ptp(core.weights) > 0.0:
+        return _filled(request, FromPython(core.sample), 60.0), core.name
+    if plain:
+        return _filled(request, FromArray(core.values), 5.0), digest(core.values)
+    arguments = _arguments(request, _nothing, 15.0)
+    return LowestValuesSampler(**arguments, values=core.values), digest(core.values)
 
 
 def _is_smooth(core: Energies) -> bool:
@@ -284,14 +318,7 @@ def _plain(request: Request, core: Energies) -> tuple[EnergySampler, str]:
         return PlainSampler(
             **request.common, grid=request.grid, table=request.table(), width=core.width
         ), f"width {core.width}"
-    if isinstance(core, Discrete):
-        if core.values.size <= max(64, 4 * request.n):
-            atoms = AtomsSampler(**request.common, x=-core.values, weights=core.weights)
-            return atoms, digest(core.values, core.weights)
-        if np.ptp(core.weights) == 0.0:
-            _require_memory(request.n)
-            return _filled(request, FromArray(core.values), 5.0), digest(core.values)
-    if request.precision == "single" and not isinstance(core, Discrete):
+    if request.precision == "single":
         found = normal_table(core.ppf, getattr(core, "isf", lambda q: core.ppf(1.0 - q)))
         if found is not None:
             table, per_unit = found

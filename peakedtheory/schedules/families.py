@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, number_of_steps, real_number
+from peakedtheory._common.checks import fail, number_of_steps, real_number, shown, whole_number
 from peakedtheory.schedules.clock import Clock
 
 
@@ -200,7 +200,11 @@ def step_list(boundaries: Sequence[tuple[int, float]], steps: int) -> Clock:
     [1.0, 1.0, 0.1, 0.1]
     """
     steps = number_of_steps(steps)
-    pairs = [(int(a), _rate(b, "schedule", zero=True)) for a, b in boundaries]
+    try:
+        listed = [(a, b) for a, b in boundaries]
+    except (TypeError, ValueError):
+        fail("schedule", "must list pairs (first step, rate)", shown(boundaries), "write (0, rate), …")
+    pairs = [(whole_number("schedule", a, 0), _rate(b, "schedule", zero=True)) for a, b in listed]
     starts = [a for a, _ in pairs]
     if not pairs or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= steps:
         fail(

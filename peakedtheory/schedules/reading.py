@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from peakedtheory._common.checks import fail, number_of_steps, real_array
-from peakedtheory._common.texts import named_values
+from peakedtheory._common.texts import did_you_mean, named_values
 from peakedtheory._common.types import Reals
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import BUILDERS, step_list
@@ -44,7 +44,13 @@ def parse_schedule(text: str, steps: int | None = None) -> Clock:
     """
     head, values = named_values("schedule", text, "peak=3e-4")
     if head not in (*BUILDERS, "steps"):
-        fail("schedule", f"must be one of {', '.join(BUILDERS)}, steps", repr(head), "name a family")
+        known = (*BUILDERS, "steps")
+        fail(
+            "schedule",
+            f"must be one of {', '.join(known)}",
+            repr(head),
+            did_you_mean(head, known, "name a family"),
+        )
     if steps is not None:
         values.setdefault("steps", steps)
     if "steps" not in values:

@@ -16,7 +16,7 @@ def test_a_file_says_what_it_belongs_to(tmp_path):
     file.save({"mean": np.arange(3.0)})
     with np.load(path, allow_pickle=False) as found:
         identity = json.loads(str(found["identity"]))
-    assert identity == {"format": 1, "kind": "estimate", "n": 3, "sizes": [1, 2]}
+    assert identity == {"format": 2, "kind": "estimate", "n": 3, "sizes": [1, 2]}
     np.testing.assert_array_equal(file.left()["mean"], np.arange(3.0))
     assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
 
@@ -74,3 +74,67 @@ def test_whether_to_resume_and_where(tmp_path):
     nothing.save({})
     assert nothing.left() is None
     assert not nothing.due()
+
+
+def saved(path):
+    file = ResumeFile(path, "estimate", {"n": 3})
+    file.save({"blocks": np.array([4, 64, 40]), "mean": np.linspace(0.0, 1.0, 50)})
+    return file
+
+
+def left_in(file):
+    """Return what a file holds, or why it is refused."""
+    try:
+        return file.left(), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def test_damaged_files_are_refused_or_read_as_they_were(tmp_path):
+    """Every tenth truncation, and flips of single bits all over the file."""
+    path = tmp_path / "run.npz"
+    file = saved(path)
+    whole, expected = path.read_bytes(), file.left()
+    rng = np.random.default_rng(1)
+    torn = [whole[:size] for size in range(0, len(whole), max(len(whole) // 40, 1))]
+    flipped = []
+    for place in rng.integers(0, len(whole), 150):
+        data = bytearray(whole)
+        data[place] ^= 1 << rng.integers(8)
+        flipped.append(bytes(data))
+    refused = 0
+    for content in [*torn, *flipped]:
+        path.write_bytes(content)
+        left, message = left_in(file)
+        if message:
+            assert message.startswith("checkpoint: must"), message
+            assert message.isprintable()
+            refused += 1
+        else:
+            assert all(np.array_equal(left[name], expected[name]) for name in expected)
+    assert refused > len(torn) + 50
+
+
+def test_a_changed_count_is_not_taken_for_the_right_one(tmp_path):
+    path = tmp_path / "run.npz"
+    file = saved(path)
+    with np.load(path) as found:
+        arrays = dict(found)
+    np.savez(path, **(arrays | {"blocks": np.array([4, 64, 41])}))
+    with pytest.raises(ValueError, match=r"checkpoint: must be a resume file .* damaged"):
+        file.left()
+
+
+def test_a_full_disk_loses_neither_the_file_nor_the_run(tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    file = saved(path)
+    before = path.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.warns(UserWarning, match="checkpoint: .* could not be written .No space left on device"):
+        file.save({"blocks": np.array([5, 64, 50])})
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]

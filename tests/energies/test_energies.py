@@ -200,3 +200,41 @@ def test_names_are_read_back():
         assert parse_energies(energies.name).name == energies.name
     assert parse_energies("normal") is STANDARD_NORMAL
     assert as_energies(None) is STANDARD_NORMAL
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("laplce", "did you mean laplace"),
+        ("poison:mu=3", "did you mean poisson"),
+        (
+            "atoms:0=0.5,1=0.7",
+            "weights of atoms must sum to one, got 1.2 .*; write atoms:0=0.416667,1=0.583333",
+        ),
+        ("finite-width:m=1e400", "width: must be a whole number"),
+        ("x" * 100_000, "must name a scipy.stats distribution"),
+    ],
+)
+def test_what_was_meant_is_suggested(text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_energies(text)
+    assert len(str(caught.value)) < 600
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: parse_energies(5), "energies: must be text"),
+        (lambda: Mixture(3), "parts: must be .weight, energies. pairs"),
+        (lambda: Gaussian("a"), "mean: must be real numbers"),
+        (lambda: Discrete([0.0, "b"]), "energies: must be real numbers"),
+        (lambda: Discrete([-1e308, 1e308]), "energies: must lie within 1e.150"),
+        (lambda: as_energies(stats.norm([0.0, 1.0])), "energies: must be one number"),
+        (lambda: as_energies(np.ma.masked), "energies: must not be empty"),
+    ],
+)
+def test_laws_of_anything_else_are_refused_in_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        call()
+    assert str(caught.value).isprintable()

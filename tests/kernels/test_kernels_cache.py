@@ -52,3 +52,25 @@ def test_the_fingerprint_covers_every_source_file(tmp_path, monkeypatch):
     (tmp_path / "notes.txt").write_text("not a source")
     assert len(seen) == 3
     assert cache.source_digest() in seen
+
+
+def test_without_a_writable_folder_kernels_are_compiled_and_that_is_said_once(fresh, monkeypatch):
+    def refused(self, function):
+        raise RuntimeError(f"cannot cache function {function.__name__!r}: no locator available for file")
+
+    monkeypatch.setattr(cache._KernelCache, "__init__", refused)
+    monkeypatch.setattr(cache, "_told", [])
+    with pytest.warns(UserWarning, match=r"kernels: compiled code cannot be kept .*NUMBA_CACHE_DIR"):
+        assert fresh() == 0
+    assert fresh() == 0  # without a warning, which would be an error
+
+
+def test_a_full_disk_or_an_unreadable_cache_costs_time_alone(fresh, monkeypatch):
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, "_told", [])
+    monkeypatch.setattr(cache.FunctionCache, "save_overload", fails)
+    monkeypatch.setattr(cache.FunctionCache, "load_overload", fails)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        assert fresh() == 0
