@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from peakedtheory._common.checks import fail, shown
 from peakedtheory.energies.atoms import Discrete
 from peakedtheory.energies.base import Energies
-from peakedtheory.energies.components import Component, moved
+from peakedtheory.energies.components import Component
 from peakedtheory.energies.mixtures import Mixture
+from peakedtheory.energies.moved import moved
 from peakedtheory.energies.normal import Gaussian
 from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact.expansions import (

@@ -22,6 +22,9 @@ from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Atoms, Density
 from peakedtheory.energies.reading import EnergiesLike, as_energies
 
+#: Distances, in widths of the law, at which the power of a divergence is looked for.
+_CLOSEST = (1e-270, 1e-180, 1e-90, 1e-45, 1e-22, 1e-8)
+
 
 @dataclass(frozen=True, repr=False)
 class Exponent:
@@ -270,6 +273,9 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: 
     lowest = min(part.edges[0] for _, part in parts)
     for weight, part in parts:
         for x0 in part.landmarks:
+            from_ends = np.abs(part.edges[[0, -1]] - x0)
+            if ((from_ends > 0.0) & (from_ends < 1e-9 * part.width)).any():
+                continue  # the end itself is a landmark too
             sides = [_side(part, x0, sign) for sign in (-1.0, 1.0)]
             k = min((s[0] for s in sides), default=1.0)
             if k > 0.5 + 1e-3:
@@ -303,15 +309,28 @@ def _strongest_singularity(parts: list[tuple[float, Density]], n: float, atoms: 
 
 
 def _side(part: Density, x0: float, sign: float) -> tuple[float, float]:
-    """Return k and A of the density A δ^(k-1) at distance δ to one side of x0; k = ∞ where there is none."""
-    delta = part.width * 10.0 ** np.array([-8.0, -7.0, -6.0])
-    delta = np.maximum(delta, np.array([1.0, 10.0, 100.0]) * 1e-9 * abs(x0))
-    with np.errstate(all="ignore"):
-        f = part.pdf(x0 + sign * delta)
-    if not (np.isfinite(f).all() and (f > 0).all()):
-        return math.inf, 0.0
-    slopes = np.diff(np.log(f)) / np.diff(np.log(delta))
-    if abs(slopes[1] - slopes[0]) > 1e-3:
-        return math.inf, 0.0
-    k = round(1.0 + float(slopes[0]), 5)
-    return k, float(f[0] * delta[0] ** (1.0 - k))
+    """Return k and A of the density A δ^(k-1) at distance δ to one side of x0; k = ∞ where there is none.
+
+    Corrections may fade as slowly as δ^k: the closer to x0 the better, as far as numbers tell it from δ.
+    """
+    least = max(1e-9 * abs(x0), _blur(part, x0))
+    for closest in _CLOSEST:
+        delta = max(part.width * closest, least) * np.array([1.0, 10.0, 100.0])
+        with np.errstate(all="ignore"):
+            f = part.pdf(x0 + sign * delta)
+        if not (np.isfinite(f).all() and (f > 0).all()):
+            continue
+        slopes = np.diff(np.log(f)) / np.diff(np.log(delta))
+        if abs(slopes[1] - slopes[0]) < 1e-3:
+            exponent = float(slopes[0])
+            return round(1.0 + exponent, 5), float(f[0] * delta[0] ** -exponent)
+    return math.inf, 0.0
+
+
+def _blur(part: Density, x0: float) -> float:
+    """Return ten times the size of the panels between which a divergence at an inner edge lies."""
+    i = int(np.searchsorted(part.edges, x0))
+    if not 0 < i < part.edges.size - 1:
+        return 0.0
+    pair = float(part.edges[i + 1] - part.edges[i - 1])
+    return 10.0 * pair if pair < 1e-10 * part.width else 0.0

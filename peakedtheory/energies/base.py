@@ -11,7 +11,8 @@ import numpy as np
 
 from peakedtheory._common.checks import fail
 from peakedtheory.energies.central_moments import central_moments, tail_indices
-from peakedtheory.energies.components import Atoms, Component, moved
+from peakedtheory.energies.components import Atoms, Component
+from peakedtheory.energies.moved import moved
 
 
 class Energies(ABC):

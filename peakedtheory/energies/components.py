@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from peakedtheory._common.panels import NODES, ORDER, TO_LEGENDRE, WEIGHTS
+from peakedtheory.energies.doubt import NO_DOUBT, Doubt
 from peakedtheory.energies.gumbel import V_MAX
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -28,6 +29,8 @@ _SMALLEST = float(np.finfo(float).tiny)
 _SMALLEST_TAIL = 1e-34
 #: Room that the rounding of x asks for at an end of the support, relative to it.
 _COARSE_X = 2e-15
+#: Panels shorter than this, relative to x, have nodes whose rounding shows in their sums.
+_SHORT = 1e-3
 #: And the kernel's, relative to its width.
 _MARGIN = 1e-13
 _HUGE = 1e290
@@ -110,6 +113,8 @@ class Density:
         Median and interquartile range, from which the panels grow geometrically.
     candidates : sequence of float
         Points where the density may have a kink; panels start there.
+    doubt : Doubt
+        How far the density and the tails are known to be wrong.
     """
 
     def __init__(
@@ -122,8 +127,9 @@ class Density:
         centre: float,
         width: float,
         candidates: tuple[float, ...] = (),
+        doubt: Doubt = NO_DOUBT,
     ) -> None:
-        self.pdf, self._above, self._below = pdf, above, below
+        self.pdf, self._above, self._below, self.doubt = pdf, above, below, doubt
         self.lower, self.upper = lower, upper
         self.centre, self.width = centre, width
         right = _geometric_edges(centre, width, upper, self.above)
@@ -257,7 +263,7 @@ class Density:
             weight = self.pdf(x) * (0.5 * (b - a)[:, None] * WEIGHTS)
         weight = np.where(np.isfinite(weight), weight, 0.0)
         found, size = weight.sum(axis=1), np.abs(a)
-        rounded = np.nonzero(((b - a) < 1e-5 * size) & (found * size > b - a))[0]
+        rounded = np.nonzero(((b - a) < _SHORT * size) & (found * size > b - a))[0]
         weight[rounded] *= (self._mass(a[rounded], b[rounded]) / found[rounded])[:, None]
         return weight
 
@@ -353,43 +359,3 @@ def _geometric_edges(centre: float, width: float, end: float, tail: Function) ->
     if gone.size:
         return edges[: gone[0] + 1]
     return np.append(edges, end) if np.isfinite(end) else edges
-
-
-def moved(part: Atoms | Density, location: float, scale: float) -> Atoms | Density:
-    """Return the distribution of x when the energies become location + scale ε."""
-    if isinstance(part, Atoms):
-        return Atoms(scale * part.x - location, part.weight)
-    law = _Moved(part, location, scale)
-    return Density(
-        law.pdf,
-        law.above,
-        law.below,
-        scale * part.lower - location,
-        scale * part.upper - location,
-        scale * part.centre - location,
-        scale * part.width,
-        tuple(scale * part.edges[(part.edges > part.lower) & (part.edges < part.upper)] - location)
-        if part.edges.size < 200
-        else (),
-    )
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """Density and tails of scale x - location."""
-
-    part: Density
-    location: float
-    scale: float
-
-    def _back(self, x: np.ndarray) -> np.ndarray:
-        return (x + self.location) / self.scale
-
-    def pdf(self, x: np.ndarray) -> np.ndarray:
-        return self.part.pdf(self._back(x)) / self.scale
-
-    def above(self, x: np.ndarray) -> np.ndarray:
-        return self.part.above(self._back(x))
-
-    def below(self, x: np.ndarray) -> np.ndarray:
-        return self.part.below(self._back(x))

@@ -10,43 +10,29 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
 from peakedtheory._common.archives import require_regular
-from peakedtheory._common.checks import fail, real_number, text_of
+from peakedtheory._common.checks import fail, text_of
 from peakedtheory._common.texts import did_you_mean, named_values
 from peakedtheory.energies.atoms import Discrete, Sample
-from peakedtheory.energies.base import Energies, Located
-from peakedtheory.energies.components import Function
-from peakedtheory.energies.continuous import Continuous
+from peakedtheory.energies.base import Energies
 from peakedtheory.energies.finite_width import FiniteWidth
 from peakedtheory.energies.normal import STANDARD_NORMAL, Gaussian
-
-
-class FrozenLaw(Protocol):
-    """A frozen distribution of scipy.stats, as ``scipy.stats.t(df=5)``."""
-
-    dist: Any
-    kwds: Any
-
-
-class NewStyleLaw(Protocol):
-    """A distribution of SciPy's new infrastructure, as ``scipy.stats.Normal()``."""
-
-    def support(self) -> Any:
-        """Return its ends."""
-
-    def icdf(self, p: Any, /) -> Any:
-        """Return its quantiles."""
-
+from peakedtheory.energies.scipy_laws import (
+    FrozenLaw,
+    NewStyleLaw,
+    from_frozen,
+    from_new_style,
+    is_frozen,
+    is_new_style,
+)
 
 #: Anything that says where low energies lie, as `as_energies` reads it.
 EnergiesLike = (
     Energies | str | Mapping[float, float] | Sequence[float] | np.ndarray | FrozenLaw | NewStyleLaw | None
 )
-_MAX_ATOMS = 1_000_000
 #: Weights written with a few digits sum to one within this.
 _ROUNDED = 1e-5
 
@@ -85,10 +71,10 @@ def as_energies(energies: EnergiesLike = None) -> Energies:
         return Sample(energies)
     if isinstance(energies, Mapping):
         return Discrete(list(energies.keys()), list(energies.values()))
-    if hasattr(energies, "dist") and hasattr(energies, "kwds"):
-        return _from_frozen(energies)
-    if hasattr(energies, "support") and hasattr(energies, "icdf"):
-        return _from_new_style(energies)
+    if is_frozen(energies):
+        return from_frozen(energies)
+    if is_new_style(energies):
+        return from_new_style(energies)
     return fail(
         "energies",
         "must be None, a scipy.stats distribution, an array of energies or a name",
@@ -191,75 +177,7 @@ def _from_name(name: str, pairs: dict[str, float], text: str) -> Energies:
             f"{text!r} ({reason})",
             "correct the parameters",
         )
-    return _from_frozen(frozen, text.strip())
-
-
-def _from_frozen(frozen: Any, name: str | None = None) -> Energies:
-    shapes, location, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
-    shapes = tuple(real_number("energies", a) for a in shapes)
-    location, scale = real_number("energies", location), real_number("energies", scale)
-    label = frozen.dist.name
-    arguments = [f"{k}={v:g}" for k, v in zip((frozen.dist.shapes or "").split(","), shapes, strict=False)]
-    core_name = f"{label}:{','.join(a.strip() for a in arguments)}" if arguments else label
-    with np.errstate(all="ignore"):
-        middle = frozen.ppf(0.5)
-    if not (math.isfinite(location) and 0 < scale < math.inf and np.isfinite(middle)):
-        fail("energies", "must have valid parameters", core_name, "correct shapes, loc and scale")
-    if label == "norm":
-        return Gaussian(location, scale) if (location, scale) != (0.0, 1.0) else STANDARD_NORMAL
-    core: Energies
-    if hasattr(frozen.dist, "pmf"):
-        core = _enumerate(frozen.dist(*shapes), core_name)
-    else:
-        core = Continuous(frozen.dist(*shapes), core_name, (0.0, *shapes))
-    if (location, scale) == (0.0, 1.0):
-        return core
-    if name is None:
-        name = core_name + ("," if ":" in core_name else ":") + f"loc={location:g},scale={scale:g}"
-    return Located(core, location, scale, name)
-
-
-def _from_new_style(distribution: Any) -> Energies:
-    name = str(distribution)
-    if type(distribution).__name__ == "Normal":
-        return Gaussian(float(distribution.mean()), float(distribution.standard_deviation()))
-    with np.errstate(all="ignore"):
-        middle = float(distribution.median())
-        discrete = (
-            bool(np.asarray(distribution.pmf(np.round(middle))) > 0)
-            if hasattr(distribution, "pmf")
-            else False
-        )
-    if discrete:
-        return _enumerate(distribution, name)
-    return Continuous(distribution, name)
-
-
-def _enumerate(distribution: Any, name: str) -> Discrete:
-    """List the integers that a discrete distribution charges, down to the last digit of either tail."""
-    low, high = (float(e) for e in distribution.support())
-    quantile = getattr(distribution, "ppf", None) or distribution.icdf
-    survival = getattr(distribution, "sf", None) or distribution.ccdf
-    middle = float(quantile(0.5))
-    first = low if np.isfinite(low) else middle - _reach(lambda k: distribution.cdf(middle - k), 1e-34)
-    last = high if np.isfinite(high) else middle + _reach(lambda k: survival(middle + k), 1e-18)
-    if last - first > _MAX_ATOMS:
-        fail(
-            "energies",
-            f"discrete distributions may have at most {_MAX_ATOMS} atoms above rounding",
-            f"{name} ({last - first:.3g} atoms)",
-            "use a lighter tail or a continuous approximation",
-        )
-    values = np.arange(first, last + 1)
-    mass = np.asarray(distribution.pmf(values), dtype=float)
-    return Discrete(values[mass > 0], mass[mass > 0], name)
-
-
-def _reach(tail: Function, target: float) -> float:
-    steps = 2.0 ** np.arange(0, 21)  # SciPy may sum term by term: never ask for more than is enumerated
-    with np.errstate(all="ignore"):
-        gone = np.nonzero(np.asarray(tail(steps)) < target)[0]
-    return float(steps[gone[0]]) if gone.size else math.inf
+    return from_frozen(frozen, text.strip())
 
 
 def _read_sample(path: Path) -> Sample:

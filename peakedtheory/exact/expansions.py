@@ -15,12 +15,22 @@ import numpy as np
 from numpy.polynomial import hermite_e
 
 from peakedtheory._common.checks import fail, shown, single_number, whole_number
+from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact import cumulants
+from peakedtheory.exact.doubts import relative_doubt
 from peakedtheory.exact.lowest_levels import MAX_ORDER, LowestLevels
-from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
+from peakedtheory.exact.series import (
+    Expansion,
+    HighTemperatureExpansion,
+    LowTemperatureExpansion,
+    extreme_value_coefficient,
+)
+
+#: Error of a coefficient, relative to its size, at which it is withheld.
+_NO_DIGIT = 0.1
 
 Series = TypeVar("Series", bound=Expansion)
 
@@ -46,8 +56,8 @@ def low_temperature_expansion(
     Raises
     ------
     ValueError
-        If ⟨max(-ε)⟩ does not exist, or if the energies are not smooth enough at their lower edge for a
-        term of that order (atoms stop at order 1).
+        If ⟨max(-ε)⟩ does not exist, if the energies are not smooth enough at their lower edge for a term of
+        that order (atoms stop at order 1), or if rounding leaves no digit of its coefficient.
 
     Notes
     -----
@@ -73,6 +83,7 @@ def low_temperature_expansion(
         multiplicity = levels.mean_log_multiplicity()
         pairs.append((multiplicity, 1e-14 * multiplicity))
     pairs += [levels.coefficient(k) for k in range(2, order + 1)]
+    _require_digits(pairs, distribution)
     powers = 1.0 - np.arange(order + 1)
     values, errors = _scaled(np.array(pairs).T, powers, distribution)
     values[0] -= distribution.location
@@ -102,7 +113,7 @@ def high_temperature_expansion(
     Raises
     ------
     ValueError
-        If a moment up to `order` does not exist.
+        If ⟨max(-ε)⟩ does not exist, or a moment up to `order`: coefficient k needs moment k.
 
     Examples
     --------
@@ -112,17 +123,16 @@ def high_temperature_expansion(
     count = float(single_number(n))
     order = _checked_order(order, cumulants.MAX_ORDER)
     distribution = as_energies(energies)
+    distribution.require_maximum(count)
     law = distribution.core.unscaled
-    moments = law.central_moments(max(order, 1))
-    if not np.isfinite(moments).all():
-        finite = int(np.argmin(np.isfinite(moments))) - 1
-        fail(
-            "order",
-            f"at most {max(finite, 0)} moments of {distribution.name} exist",
-            str(order),
-            "lower the order",
+    moments = law.central_moments(order)
+    finite = np.isfinite(moments)
+    if order and not finite.all():
+        existing = int(np.argmin(finite)) - 1 if finite[0] else 0
+        _require_order(
+            order, max(existing, 0), distribution, "coefficient k needs moment k, which is infinite"
         )
-    relative = 1e-16 if law is STANDARD_NORMAL else 1e-13
+    relative = 1e-16 if law is STANDARD_NORMAL else 1e-13 + _doubt_of_moments(law)
     pairs = [(math.log(count), 2e-16 * math.log(count)), (-moments[0], relative * abs(moments[0]))][
         : order + 1
     ]
@@ -178,6 +188,11 @@ def longest_expansion(
     return expansion(n, energies, 0)
 
 
+def _doubt_of_moments(law: Energies) -> float:
+    """Return the relative error of averages over the whole law, of which no part is out of sight."""
+    return float(relative_doubt(law.components, np.array([2.0]))[0])
+
+
 def _scaled(pairs: np.ndarray, powers: np.ndarray, energies: Energies) -> tuple[np.ndarray, np.ndarray]:
     """Return coefficients and errors once all energies are multiplied by their scales."""
     values, errors = pairs * energies.scale**powers
@@ -193,6 +208,15 @@ def _require_order(order: int, allowed: int, energies: Energies, reason: str) ->
     if order > allowed:
         rule = f"at most {allowed} for {energies.name} energies: {reason}"
         fail("order", rule, str(order), f"ask for order={allowed}")
+
+
+def _require_digits(pairs: list[tuple[float, float]], energies: Energies) -> None:
+    """Raise ValueError where rounding leaves no digit of a coefficient, beside those of exponential gaps."""
+    for k, (value, error) in enumerate(pairs[2:], start=2):
+        typical = float(extreme_value_coefficient(k, pairs[2][0] / C2_PER_GAP_DENSITY))
+        if not error <= _NO_DIGIT * max(abs(value), typical):
+            reason = "rounding leaves no digit of the next coefficient"
+            _require_order(len(pairs) - 1, k - 1, energies, reason)
 
 
 def _normal_derivative(x: np.ndarray, j: int) -> np.ndarray:

@@ -25,6 +25,8 @@ _BARYCENTRIC = np.concatenate(
 )
 #: Longest piece of the density in v that sixteen nodes integrate together with a kernel.
 _PIECE = 1.4
+#: Panels shorter than this, in units of the kernel's width and of the law's, count as points.
+_POINT = 1e-15
 #: Largest extent of the lattice in v; of distributions that are wider it covers half, about the transition.
 EXTENT = 800.0
 #: Below this spread of βx its moments are carried by weights of their own, not by the lattice's positions.
@@ -77,7 +79,7 @@ class Lattice:
         self._first, self._last = int(np.floor(v_min / STEP)), int(np.ceil(V_MAX / STEP))
         self._v = STEP * np.arange(self._first, self._last + 1)
         self._beta = beta
-        self._lay_out(components, n)
+        self._lay_out(components, n, spread)
         self._project(components, spread)
         size = self._kernel_size
         self._known = np.zeros(self._weights.shape[1] - size + 1, dtype=bool)
@@ -87,7 +89,7 @@ class Lattice:
     def _kernel_size(self) -> int:
         return self._last - self._first + 1
 
-    def _lay_out(self, components: tuple[Component, ...], n: np.ndarray) -> None:
+    def _lay_out(self, components: tuple[Component, ...], n: np.ndarray, spread: float) -> None:
         """Choose the range of x that the transition of φⁿ sees, for every n."""
         points = [part.x if isinstance(part, Atoms) else part.edges for _, part in components]
         x = np.unique(np.concatenate(points))
@@ -98,7 +100,9 @@ class Lattice:
                 above < 0.5, np.log1p(-np.minimum(above, 0.5)), np.log(np.maximum(below, 1e-300))
             )
         centres = [x[np.argmin(np.abs(count * log_below + np.log(2.0)))] for count in (n.min(), n.max())]
-        matters = np.nonzero(n.max() * above >= 1e-22)[0]
+        with np.errstate(over="ignore", invalid="ignore"):  # far out few energies decide the variance
+            share = n.max() * above * np.maximum(np.abs(x) / spread, 1.0) ** 2
+        matters = np.nonzero(share >= 1e-22)[0]
         top = x[min(matters[-1] + 1, x.size - 1)] if matters.size else x[-1]
         excluded = np.nonzero(n.min() * log_below < -45.0)[0]
         lowest = x[excluded[-1]] if excluded.size else x[0]
@@ -109,9 +113,8 @@ class Lattice:
 
     def _project(self, components: tuple[Component, ...], spread: float) -> None:
         beta = self._beta
-        pieces = [
-            (w, part.pieces(self.low, self.high, _PIECE / beta, 1e-15 / beta)) for w, part in components
-        ]
+        shortest = _POINT * min(1.0 / beta, spread)
+        pieces = [(w, part.pieces(self.low, self.high, _PIECE / beta, shortest)) for w, part in components]
         x = np.concatenate([p[0] for _, p in pieces])
         mass = np.concatenate([w * p[1] for w, p in pieces])
         self._narrow = beta * spread < _NARROW
@@ -148,7 +151,7 @@ class Lattice:
         return inside
 
     def __call__(self, s: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return g = 1 - φ, m, the mean and variance of x and w at each s; see `quadrature.Averages`."""
+        """Return g = 1 - φ, m, the mean and variance of x and w at each s; see `averages.Averages`."""
         # Where the whole distribution lies to one side of the kernels nothing changes any more.
         ends = self._first - self._origin - np.array([self._known.size - 1 - _POINTS, _POINTS])
         first, weights = local_weights(np.clip(s / STEP, *ends))

@@ -20,12 +20,16 @@ import numpy as np
 
 from peakedtheory._common.panels import NODES, TO_LEGENDRE, WEIGHTS, integrate
 from peakedtheory.energies.components import Atoms, Component, Density, Function
+from peakedtheory.exact.doubts import extent, relative_doubt
+from peakedtheory.exact.wide_panels import joined
 
 #: (x, j) -> j-th derivative of the density.
 Derivatives = Callable[[np.ndarray, int], np.ndarray]
 
 #: Largest order of the low-temperature series.
 MAX_ORDER = 8
+#: Distances from an end at zero, in widths, between which its power is taken.
+_NEAR = np.array([1e-250, 1e-240])
 
 
 def partitions(total: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
@@ -80,7 +84,13 @@ class LowestLevels:
         for _, part in components:
             edges.append(part.x if isinstance(part, Atoms) else part.refined(2e-13))
         self.edges = np.unique(np.concatenate(edges))
+        if derivatives is None and not any(isinstance(part, Atoms) for _, part in components):
+            self.edges = joined(self.edges, self._pdf)
         self._derivatives = derivatives
+        self._doubt = float(relative_doubt(components, np.array([n]))[0])
+
+    def _pdf(self, x: np.ndarray) -> np.ndarray:
+        return sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
 
     def above(self, x: np.ndarray) -> np.ndarray:
         """P(X > x)."""
@@ -136,7 +146,9 @@ class LowestLevels:
         pivot = edges[np.argmin(np.abs(self.n * self.log_cdf(edges) + math.log(2.0)))]
         integrand = np.where(y > pivot, -np.expm1(log_power), -np.exp(log_power))
         total, error = integrate(integrand, weight)
-        return float(pivot + total), error + 4e-15 * float(abs(pivot) + np.abs(integrand * weight).sum())
+        error += 4e-15 * float(abs(pivot) + np.abs(integrand * weight).sum())
+        centre, width = extent(self.components)
+        return float(pivot + total), error + self._doubt * (width + abs(pivot + total - centre))
 
     def mean_log_multiplicity(self) -> float:
         """⟨ln(number of values that equal the largest)⟩, zero without atoms.
@@ -183,13 +195,13 @@ class LowestLevels:
         half = 0.5 * np.diff(self.edges)
         x = (self.edges[:-1] + half)[:, None] + half[:, None] * NODES
         with np.errstate(all="ignore"):
-            values = sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
+            values = self._pdf(x)
         return np.where(np.isfinite(values), values, 0.0) @ TO_LEGENDRE.T
 
     def coefficient(self, order: int) -> tuple[float, float]:
         """Return c_k for k >= 2 and its error."""
         value = self._coefficient(order, 0)
-        rounding = value[2] + 1e-13 * value[1]
+        rounding = value[2] + (1e-13 + order * self._doubt) * value[1]
         if self._derivatives is not None:
             return value[0], value[2] + 1e-14 * value[1]
         # Derivatives amplify the rounding of the highest Legendre coefficients: leave some out and compare.
@@ -273,9 +285,9 @@ def _mirrored(function: Function) -> Function:
 
 def edge_exponent(above: Function, upper: float, width: float) -> float:
     """Return k of P(X > x) ~ (upper - x)^k at a finite upper end of x."""
-    distance = np.array([1e-12, 1e-10]) * width
+    distance = _NEAR * width
     if upper != 0.0:
-        distance = np.maximum(distance, np.array([1e-9, 1e-7]) * max(abs(upper), width))
+        distance = np.maximum(1e-12 * width, 1e-9 * max(abs(upper), width)) * np.array([1.0, 100.0])
     with np.errstate(all="ignore"):
         mass = np.log(above(upper - distance))
     if not np.isfinite(mass).all():

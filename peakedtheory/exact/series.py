@@ -16,10 +16,13 @@ from peakedtheory._common.constants import C2_PER_GAP_DENSITY
 from peakedtheory._common.results import describe, scalar_or_array
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.energies.base import Energies
+from peakedtheory.exact.lowest_levels import LowestLevels
 from peakedtheory.exact.thermodynamics import thermodynamics
 
 #: Where the exact Φ shows what a low-temperature series leaves open, in units of the rate it should vary at.
 _SEEN = (5.0, 20.0, 80.0)
+#: Temperatures, in units of the spread of the energies, at which Φ'' is looked at, and a margin for others.
+_SPANNED, _MARGIN = (0.02, 50.0), 1.1
 
 
 def extreme_value_coefficient(order: Any, gap_rate: float) -> Any:
@@ -235,11 +238,48 @@ class HighTemperatureExpansion(Expansion):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(previous > 0.0, last / previous, 0.0)
             following = np.where(ratio < 1.0, last * ratio / (1.0 - ratio), np.inf)
+        if k < 2:
+            return self._without_terms(b)
         if k < 4:  # too few terms for a ratio: the next cumulant is of order one in units of the variance
-            following = terms[min(k, 2)] ** (0.5 * (k + 1.0)) if k >= 2 else terms[k]
+            following = terms[2] ** (0.5 * (k + 1.0))
+        index = min(min(sides) for sides in self.energies.tail_indices)
+        if index <= k + 2.0:  # a moment that is infinite leaves a broken power
+            following = np.maximum(following, terms[2] ** (0.5 * index))
         return following.reshape(b.shape)
 
+    def _without_terms(self, b: np.ndarray) -> np.ndarray:
+        """Return what ln n - β⟨ε⟩, or ln n alone, leaves open at most.
+
+        It is at most β²/2 times the largest Φ'' and, by β⟨max x⟩ <= Φ <= ln n + β⟨max x⟩ and Jensen's
+        inequality, β(⟨max x⟩ - ⟨x⟩).
+        """
+        mean = -self.energies.mean
+        if not math.isfinite(mean):
+            return np.where(b > 0.0, np.inf, 0.0)
+        left = b * self._rise
+        if math.isfinite(self.energies.variance):
+            left = np.minimum(left, 0.5 * self._steepest * b**2)
+        return left if self.order == 1 else left + np.abs(mean) * b
+
+    @functools.cached_property
+    def _steepest(self) -> float:
+        """Largest Φ'', with a margin for what lies between the temperatures at which it is taken."""
+        beta = np.geomspace(*_SPANNED, 25) / math.sqrt(self.energies.variance)
+        largest = np.max(thermodynamics(beta, self.n, self.energies).energy_variance)
+        return _MARGIN * max(float(largest), self.energies.variance)
+
+    @functools.cached_property
+    def _rise(self) -> float:
+        """⟨max x⟩ - ⟨x⟩ of n values, infinite for energies that share a scale."""
+        core = self.energies.core
+        if not core.independent:
+            return math.inf
+        highest, error = LowestLevels(core.components, self.n).mean_maximum
+        return self.energies.scale * (highest + error + core.mean)
+
     def _beyond(self, b: np.ndarray, order: int) -> np.ndarray:
+        if self.order < 2:
+            return np.zeros(b.shape)
         # What ends the high-temperature phase is (e^z - 1)/(2n), z = Var(βε): low orders do not show it.
         z = 2.0 * abs(self.coefficients[2]) * b**2
         with np.errstate(over="ignore"):

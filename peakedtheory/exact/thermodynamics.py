@@ -6,7 +6,6 @@ With Z(β) = Σ exp(-βε_i) and Φ = ⟨ln Z⟩: F = -Φ/β, U = -Φ', S = Φ +
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from peakedtheory.energies.base import Energies
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.energies.reading import EnergiesLike, as_energies
 from peakedtheory.exact.gaussian import gaussian_thermodynamics
+from peakedtheory.exact.hottest import at_infinite_temperature, is_hottest, of_one_energy
 from peakedtheory.exact.quadrature import general_thermodynamics
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import xarray
 
 QUANTITIES = ("log_partition", "free_energy", "internal_energy", "entropy", "energy_variance")
-#: Below, averages are those of β = 0 to all digits, where energies have a variance.
-_HOTTEST = 1e-150
 UNITS = {"log_partition": "nat", "entropy": "nat"}
 
 
@@ -215,31 +213,17 @@ def _over_scales(beta: float, n: np.ndarray, core: Energies) -> tuple[np.ndarray
 
 def _standardised(beta: float, n: np.ndarray, core: Energies) -> tuple[np.ndarray, np.ndarray]:
     """Return the same for independent energies of location 0 and scale 1."""
-    values = np.zeros((4, n.size))
-    errors = np.zeros((4, n.size))
-    if beta > 0.0 and beta < _HOTTEST and not math.isfinite(core.variance):
-        rule = f"must be zero or at least {_HOTTEST:g} where energies have no variance"
-        fail("beta", rule, f"{beta:g}", "use a higher one")
-    if beta < _HOTTEST:
-        with np.errstate(invalid="ignore"):
-            spread = np.where(n > 1, core.variance * (1.0 - 1.0 / n), 0.0)
-        values[:] = np.log(n), np.full(n.size, -core.mean), spread, np.log(n)
-        if beta > 0.0:
-            values[0] -= beta * core.mean
-        errors[:] = 2e-16 * np.abs(np.where(np.isfinite(values), values, 0.0)) + (
-            0 if core is STANDARD_NORMAL else 1e-14
-        )
-    else:
-        values[:2] = [[-beta * core.mean], [-core.mean]]
-        errors[:2] = 4e-15 * np.abs(values[:2])
-        many = n > 1
-        if many.any():
-            if core is STANDARD_NORMAL:
-                values[:, many], errors[:, many] = gaussian_thermodynamics(beta, n[many])
-            else:
-                values[:, many], errors[:, many] = general_thermodynamics(
-                    core.components, -core.mean, core.variance, beta, n[many]
-                )
+    if is_hottest(beta, core):
+        return at_infinite_temperature(beta, n, core)
+    values, errors = (np.repeat(column, n.size, axis=1) for column in of_one_energy(beta, core))
+    many = n > 1
+    if many.any():
+        if core is STANDARD_NORMAL:
+            values[:, many], errors[:, many] = gaussian_thermodynamics(beta, n[many])
+        else:
+            values[:, many], errors[:, many] = general_thermodynamics(
+                core.components, -core.mean, core.variance, beta, n[many]
+            )
     return values, errors
 
 

@@ -45,7 +45,9 @@ _NEWTON = 6
 _TOLERANCE, _ENDED = 5e-14, 3e-17
 _WEIGHTLESS = 1e-17
 #: Changes of this size may be the noise of the averages.
-_NOISE, _ROUNDING = 2e-13, 2.2e-16
+_NOISE = 2e-13
+#: Rounding of v = s + βx in units of s.
+ROUNDED = 4e-16
 
 
 class Averages(Protocol):
@@ -279,7 +281,7 @@ def _doubled(grid: Grid, beta: float, mean: float, n: np.ndarray, floor: np.ndar
         rest = change * (_LEFT if stride <= grid.short else max(change / max(before, change, 1e-300), _LEAST))
         # v = s + βx carries the rounding of s, wherever pairs have these.
         rounding = np.zeros_like(scale)
-        rounding[2:4] = _ROUNDING * np.tensordot(np.abs(s), size[:, 2:4], 1)
+        rounding[2:4] = ROUNDED * np.tensordot(np.abs(s), size[:, 2:4], 1)
         noise = float((rounding / scale).max())
         if rest < _TOLERANCE or change < 2.0 * noise:
             ended = bool((size[[0, -1]].max(axis=0) <= _ENDED * scale).all())

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import beta as beta_function, gamma, zeta
 
 from peakedtheory import Discrete, loss, thermodynamics
 from peakedtheory.dynamics.aligned_path import aligned_path
@@ -63,6 +64,20 @@ def test_singular_coefficient_is_the_limit_of_the_loss(energies, n):
     ]
     assert abs(ratios[1] - 1) < 0.01
     assert abs(ratios[1] - 1) < 0.3 * abs(ratios[0] - 1)
+
+
+@pytest.mark.parametrize("name", ["weibull_min", "weibull_max"])
+@pytest.mark.parametrize("c", [0.1, 0.2, 0.35])
+def test_edges_with_slow_corrections(name, c):
+    """Density δ^(c-1) e^(-δ^c): the power shows only within e^(-1/c) of the edge; c = k, at either end for n = 2."""
+    prediction = predict_exponent(2, f"{name}:c={c}")
+    assert prediction.gap_exponent == pytest.approx(2.0 * c, rel=1e-6)
+    assert prediction.exponent == pytest.approx(c / (1.0 + c), rel=1e-6)
+    # c²B(2c, 1-c)·2 s^(2c-1) is the density of the gap, and ∫ ln(1 + e^(-βs)) of it the loss at large β
+    mass = 2.0 * c**2 * beta_function(2.0 * c - c, 1.0 - 2.0 * c) / (2.0 * c)
+    assert prediction.coefficient == pytest.approx(
+        mass * gamma(2 * c + 1) * (1.0 - 2.0 ** (-2 * c)) * zeta(2 * c + 1), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("n", [10**9, 10**12])

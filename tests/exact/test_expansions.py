@@ -176,7 +176,8 @@ def test_extreme_value_limit():
 
 def test_atoms():
     for n, weight in ((3, 0.3), (128, 0.3), (10**9, 1e-9)):
-        series = low_temperature_expansion(n, f"atoms:0={weight},1=1", order=1)
+        levels = {0.0: weight, 1.0: 1.0}
+        series = low_temperature_expansion(n, levels, order=1)
         w = weight / (1 + weight)
         if n < 200:
             ground = [math.comb(n, m) * w**m * (1 - w) ** (n - m) for m in range(n + 1)]
@@ -186,15 +187,13 @@ def test_atoms():
             expected = sum(p * math.log(m if m else n) for m, p in enumerate(ground))
         assert series.coefficients[0] == pytest.approx(-((1 - w) ** n), rel=1e-7)
         assert series.coefficients[1] == pytest.approx(expected, rel=1e-7)
-        assert thermodynamics(300.0, n, f"atoms:0={weight},1=1").entropy == pytest.approx(
-            series.coefficients[1], rel=1e-9
-        )
+        assert thermodynamics(300.0, n, levels).entropy == pytest.approx(series.coefficients[1], rel=1e-9)
     # far out in the upper tail of energies an atom lies below all others' mass, up to rounding
     assert thermodynamics(300.0, 128, "poisson:mu=3").entropy == pytest.approx(
         low_temperature_expansion(128, "poisson:mu=3", 1).coefficients[1], rel=1e-9
     )
     with pytest.raises(ValueError, match="order: at most 1 for atoms"):
-        low_temperature_expansion(10, "atoms:0=1,1=1", order=2)
+        low_temperature_expansion(10, "atoms:0=0.5,1=0.5", order=2)
 
 
 def test_an_edge_flatter_than_any_power_does_no_harm():
@@ -205,6 +204,40 @@ def test_an_edge_flatter_than_any_power_does_no_harm():
         lambda e: law.pdf(e) ** 2 * law.sf(e) ** (n - 2), law.ppf(0), np.inf, epsabs=1e-13
     )[0]
     assert series.coefficients[2] == pytest.approx(np.pi**2 / 12 * n * (n - 1) * gap_density, rel=1e-9)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize(
+    "energies", ["t:df=2", "t:df=1.5", "pareto:b=1.5", "laplace", "weibull_max:c=0.5", "expon"]
+)
+def test_short_high_temperature_series_know_where_they_end(energies, order):
+    """Of infinite variance or not: what ln n - β⟨ε⟩ leaves open is below its estimate at any temperature."""
+    n = 100
+    series = high_temperature_expansion(n, energies, order)
+    beta = np.geomspace(1e-3, 30.0, 9)
+    exact = thermodynamics(beta, n, energies)
+    error = np.abs(series.log_partition(beta) - exact.log_partition)
+    assert (error <= series.truncation_error(beta) + exact.error.log_partition).all()
+    assert 1e-3 < series.valid_range[1] < 1.0
+
+
+def test_an_infinite_moment_leaves_a_broken_power():
+    for energies, order in (("t:df=2.5", 2), ("t:df=3.5", 3), ("t:df=4.5", 4)):
+        series = high_temperature_expansion(100, energies, order)
+        beta = np.geomspace(1e-3, 1.0, 5)
+        error = np.abs(series.log_partition(beta) - thermodynamics(beta, 100, energies).log_partition)
+        assert (error <= series.truncation_error(beta) + 1e-12).all()
+    assert high_temperature_expansion(100, "pareto:b=0.7", 0).coefficients == pytest.approx([math.log(100)])
+    with pytest.raises(ValueError, match=r"order: at most 0 for pareto:b=0\.7"):
+        high_temperature_expansion(100, "pareto:b=0.7", 1)
+
+
+def test_coefficients_of_two_exponential_energies_keep_their_digits():
+    """Their gap is exponential too: c_k = (-1)^k η(k), and the last ones have digits."""
+    series = low_temperature_expansion(2, "expon", 8)
+    right = [(-1) ** k * (1.0 - 2.0 ** (1 - k)) * zeta(k) for k in range(2, 9)]
+    assert (np.abs(series.coefficients[2:] - right) <= series.error[2:]).all()
+    assert (series.error[2:] < [1e-11, 1e-10, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2]).all()
 
 
 def test_edges_limit_the_order():
@@ -274,7 +307,18 @@ def test_loss_of_the_series():
         (lambda: low_temperature_expansion([2, 3]), "n: must be one number"),
         (lambda: low_temperature_expansion(5, order=9), "order: must be a whole number from 0 to 8"),
         (lambda: high_temperature_expansion(5, order=-1), "order: must be a whole number from 0 to 8"),
-        (lambda: high_temperature_expansion(5, "t:df=3", order=4), "order: at most 2 moments"),
+        (
+            lambda: high_temperature_expansion(5, "t:df=3", order=4),
+            "order: at most 2 for t:df=3 energies: coeff",
+        ),
+        (
+            lambda: high_temperature_expansion(5, "t:df=2", order=2),
+            "order: at most 1 for t:df=2 energies: coeff",
+        ),
+        (
+            lambda: high_temperature_expansion(5, "cauchy", order=0),
+            "energies: must have a finite mean of their",
+        ),
         (lambda: low_temperature_expansion(5, "cauchy"), "energies: must have a finite mean of their lowest"),
         (lambda: low_temperature_expansion(5).free_energy(1.0, order=5), "order: must lie between 0 and 2"),
     ],
