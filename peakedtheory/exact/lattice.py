@@ -29,6 +29,8 @@ _PIECE = 1.4
 _POINT = 1e-15
 #: Largest extent of the lattice in v; of distributions that are wider it covers half, about the transition.
 EXTENT = 800.0
+#: Largest extent where transitions lie apart: if wider, it covers those of the fewest energies alone.
+_WIDEST = 20_000.0
 #: Below this spread of βx its moments are carried by weights of their own, not by the lattice's positions.
 _NARROW = 0.5
 _ROWS_AT_ONCE = 128
@@ -108,7 +110,8 @@ class Lattice:
         lowest = x[excluded[-1]] if excluded.size else x[0]
         bottom = max(x[0], lowest - (STEP * (self._last - self._first) + 1.0) / self._beta)
         half = (0.25 if top - bottom > EXTENT / self._beta else 1.0) * EXTENT / self._beta
-        self.low, self.high = max(bottom, min(centres) - half), min(top, max(centres) + half)
+        self.low = max(bottom, min(centres) - half)
+        self.high = min(top, max(centres) + half, self.low + _WIDEST / self._beta)
         self._open_below, self._open_above = self.low > x[0], self.high < top
 
     def _project(self, components: tuple[Component, ...], spread: float) -> None:

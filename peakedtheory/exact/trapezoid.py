@@ -242,7 +242,9 @@ class Stretch:
         """Return y and the functions ω of both steps, for which ω + ln ω is their argument."""
         z = (self.fall - s[:, None]) / self.fall_width
         near = scipy.special.wrightomega(z)
-        return z - near, near, scipy.special.wrightomega(z - near - _TAIL)
+        # y = z - ω is ln ω too, which keeps its digits far out.
+        y = np.where(z > 0.0, np.log(np.maximum(near, 0.5)), z - near)
+        return y, near, scipy.special.wrightomega(y - _TAIL)
 
     def __call__(self, s: np.ndarray) -> np.ndarray:
         y, _, far = self._tail(s)
@@ -258,7 +260,9 @@ class Stretch:
     def known(self, ends: np.ndarray) -> np.ndarray:
         """Return places between the ends, close enough to interpolate u a little."""
         all_ = np.append(self.fall, self.centre), np.append(self.fall_width, self.width)
-        around = (all_[1] * np.sinh(np.arange(-40.0, 40.1, 0.25))[:, None] + all_[0]).ravel()
+        farthest = np.abs(ends[:, None] - all_[0]).max() / all_[1].min()
+        steps = np.arange(0.0, np.arcsinh(farthest) + 0.25, 0.25)
+        around = (all_[1] * np.sinh(np.append(-steps, steps))[:, None] + all_[0]).ravel()
         return np.unique(np.concatenate([ends, around[(around > ends[0]) & (around < ends[1])]]))
 
 
@@ -309,6 +313,7 @@ def _columns(
     single = n * np.exp((n - 1.0) * log_phi) * m
     pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
     offset, weight = (centres - s[:, None]) * single, pair * m
-    # Where they weigh nothing variances need not be known.
-    spread = np.where(weight > _WEIGHTLESS * weight.max(axis=0), weight * variance, 0.0)
+    # Where they weigh nothing variances may drown; known ones may be so large that they matter all the same.
+    drowned = np.isnan(variance) & (weight <= _WEIGHTLESS * weight.max(axis=0))
+    spread = np.where(drowned, 0.0, weight * variance)
     return np.stack([offset, single * (mean - reference), spread, pair * w, single], axis=1)
