@@ -10,6 +10,7 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Muon, SignGD
+from peakedtheory.energies.reading import EnergiesLike
 from peakedtheory.exact.entropy import match_entropy
 from peakedtheory.schedules.averages import Average, parse_average
 
@@ -50,7 +51,9 @@ def named_average(text: str | None) -> Average | None:
     return None if text is None else parse_average(text)
 
 
-def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> float:
+def teacher(
+    beta_star: float | None, entropy: float | None, vocab: float, energies: EnergiesLike = None
+) -> float:
     """Return the β* that two options give; infinite, hard labels, without either."""
     if beta_star is not None and entropy is not None:
         fail(
@@ -60,7 +63,7 @@ def teacher(beta_star: float | None, entropy: float | None, vocab: float) -> flo
             "name the teacher once",
         )
     if entropy is not None:
-        return float(match_entropy(entropy, vocab).beta_star)
+        return float(match_entropy(entropy, vocab, energies).beta_star)
     return math.inf if beta_star is None else beta_star
 
 

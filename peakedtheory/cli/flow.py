@@ -9,6 +9,7 @@ import typer
 
 from peakedtheory._common.checks import fail
 from peakedtheory.cli._common import (
+    EnergiesOption,
     JsonFlag,
     OutputFile,
     PlotFile,
@@ -30,6 +31,9 @@ from peakedtheory.cli._students import (
     teacher,
 )
 from peakedtheory.dynamics.student import FIELDS, student_flow
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
+from peakedtheory.energies.reading import as_energies
 from peakedtheory.figures.flows import draw_run
 
 COLUMNS = ("tau", "beta", "alignment", "residual", "loss", "tangential_loss", "local_exponent")
@@ -40,6 +44,7 @@ def command(
     vocab: Vocabulary,
     beta_star: BetaStar = None,
     entropy: EntropyOption = None,
+    energies: EnergiesOption = "normal",
     optimizer: Annotated[
         str, typer.Option("--optimizer", help="gradient-flow, sgd, adam or signgd.", metavar="NAME")
     ] = "gradient-flow",
@@ -89,12 +94,14 @@ def command(
 ) -> None:
     """Predict a training run: loss, β and local exponent.
 
-    Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide.
+    Nothing is fitted: classes, teacher, optimizer, batch, width and learning rates decide. Energies that are
+    not standard normal have an aligned gradient flow only.
     """
     if learning_rate is not None and schedule is not None:
         fail("lr", "must be left out where a schedule has the rates", f"{learning_rate:g}", "drop one")
     times = None if tau is None and schedule else parse_grid("tau", tau or "1:1e6:200:log")
-    star = teacher(beta_star, entropy, vocab)
+    distribution = as_energies(energies)
+    star = teacher(beta_star, entropy, vocab, distribution)
     rule = named_optimizer(optimizer, PREDICTED, learning_rate=learning_rate, batch=batch, width=width)
     flow = student_flow(
         times,
@@ -107,13 +114,20 @@ def command(
         schedule=schedule,
         labels=labels,
         average=named_average(average),
+        energies=distribution,
     )
     if json:
         values = {name: np.atleast_1d(getattr(flow, name)) for name in ("tau", *FIELDS)}
         values |= {"cross_entropy": np.atleast_1d(flow.cross_entropy)}
         if flow.examples is not None:
             values |= {name: np.atleast_1d(getattr(flow, name)) for name in ("examples", "efficiency")}
-        asked = {"n": int(vocab), "beta_star": star, "optimizer": str(flow.optimizer), "labels": flow.labels}
+        asked = {
+            "n": int(vocab),
+            "beta_star": star,
+            "energies": distribution.name,
+            "optimizer": str(flow.optimizer),
+            "labels": flow.labels,
+        }
         print_json({**asked, "label_entropy": flow.label_entropy, **values})
     else:
         count = np.size(flow.tau)
@@ -124,12 +138,24 @@ def command(
             heads.append("N-efficiency")
             for row, i in zip(rows, shown, strict=True):
                 row.append(f"{np.atleast_1d(flow.efficiency)[i]:.4g}")
-        title = f"Run of n = {vocab:.0f} classes towards β* = {star:.6g} ({flow.labels} labels) by {rule}"
+        title = f"Run of n = {vocab:.0f} classes{_law(distribution)} towards β* = {star:.6g}"
+        title += f" ({flow.labels} labels) by {rule}"
         print_table(title, heads, rows)
         if flow.label_entropy > 0.0:
             typer.echo(
                 f"loss: the excess of the cross-entropy over the labels' {flow.label_entropy:.5g} nats"
             )
     if output is not None:
-        save_results(ctx, flow.to_xarray(), output, beta_star=star, optimizer=flow.optimizer)
+        save_results(
+            ctx,
+            flow.to_xarray(),
+            output,
+            beta_star=star,
+            optimizer=flow.optimizer,
+            energies=distribution.name,
+        )
     save_figure(plot, draw_run, flow)
+
+
+def _law(energies: Energies) -> str:
+    return "" if energies is STANDARD_NORMAL else f" of {energies.name} energies"

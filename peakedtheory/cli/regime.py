@@ -93,7 +93,7 @@ def command(
         typer.echo(answer.explanation)
     if plot is None and output is None:
         return
-    path = aligned_path(interpolant(vocab, distribution), answer.beta_star)
+    path = aligned_path(interpolant(vocab, distribution, answer.beta_star), answer.beta_star)
     if output is not None:
         columns = {"tau": path.tau, "loss": path.loss, "local_exponent": path.exponent}
         dataset = to_dataset(columns, {"beta": path.beta}, {}, {})

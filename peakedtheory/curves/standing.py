@@ -142,7 +142,7 @@ def curve_regime(
     distribution = as_energies(energies)
     soft = entropy is not None and entropy != 0
     whole = regime(None if soft else math.inf, n, distribution, entropy=entropy if soft else None)
-    path = aligned_path(interpolant(float(n), distribution), whole.beta_star)
+    path = aligned_path(interpolant(float(n), distribution, whole.beta_star), whole.beta_star)
     sources = {"beta_star": "unknown, taken as infinite" if entropy is None else "entropy of the labels"}
     beta, sources["beta"] = _temperatures(curve, float(n), distribution, entropy, path)
     if beta is None:

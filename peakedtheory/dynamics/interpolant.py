@@ -105,11 +105,11 @@ class Interpolant:
         Relative error of Φ'' found between the nodes.
     """
 
-    def __init__(self, n: float, energies: Energies) -> None:
+    def __init__(self, n: float, energies: Energies, farthest: float = math.inf) -> None:
         self.n, self.energies = float(n), energies
-        spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
-        self.scale = max(energies.scale * spread, 1e-300)
-        grid = _FINE if energies.core is STANDARD_NORMAL else _COARSE
+        self.scale = _scale(energies)
+        grid = _grid(energies)
+        self._farthest = min(farthest, grid.farthest)
         self.gap_exponent = predict_exponent(n, energies).gap_exponent
         edges, panels = self._panels(grid)
         self._tabulate(edges, panels)
@@ -149,7 +149,7 @@ class Interpolant:
             panels.append(c)
             power = (cheb.chebval(0.8, c) - cheb.chebval(1.0, c)) / (0.1 * (b - a) * -math.expm1(-b))
             self.settled = abs(power - self.gap_exponent - 2.0) < _SETTLED
-            if not todo and not self.settled and b < math.log(grid.farthest):
+            if not todo and not self.settled and b < math.log(self._farthest):
                 todo.append((b, b + grid.width, 0))
         return np.array(edges), panels
 
@@ -227,6 +227,11 @@ class Interpolant:
         self._per_unit = 1.0 / place
 
     @property
+    def onset(self) -> float:
+        """β = c0 in the energies' own unit: ⟨max⟩ above the mean, over the variance of one energy."""
+        return self.slope / self.scale**2
+
+    @property
     def ends(self) -> tuple[float, float, float, float, float]:
         """Where the table of g ends in u and in β, g there, the power it goes on with, places per unit."""
         return self._u_top, self.top, self._top_drive, self._drive_power, self._per_unit
@@ -286,13 +291,27 @@ class Interpolant:
         return total
 
 
+def _scale(energies: Energies) -> float:
+    """Return the unit of energy."""
+    spread = math.sqrt(energies.core.variance) if math.isfinite(energies.core.variance) else 1.0
+    return max(energies.scale * spread, 1e-300)
+
+
+def _grid(energies: Energies) -> _Grid:
+    return _FINE if energies.core is STANDARD_NORMAL else _COARSE
+
+
 @functools.lru_cache(maxsize=32)
-def _cached(n: float, energies: Energies) -> Interpolant:
-    return Interpolant(n, energies)
+def _cached(n: float, energies: Energies, farthest: float) -> Interpolant:
+    return Interpolant(n, energies, farthest)
 
 
-def interpolant(n: float, energies: Energies = STANDARD_NORMAL) -> Interpolant:
-    """Return the interpolant of n energies, built once."""
+def interpolant(n: float, energies: Energies = STANDARD_NORMAL, coldest: float = math.inf) -> Interpolant:
+    """Return the interpolant of n energies, built once, on tables that need not go on beyond β = coldest."""
     if n < 2:
         fail("n", "must be >= 2 for a student to learn anything", f"{n:g}", "give the number of classes")
-    return _cached(float(n), energies)
+    grid, needed = _grid(energies), coldest * _scale(energies)
+    farthest = grid.farthest
+    if needed < farthest:  # whole decades, so that few tables serve all
+        farthest = max(grid.last, 10.0 ** math.ceil(math.log10(max(needed, 1.0))))
+    return _cached(float(n), energies, farthest)

@@ -172,23 +172,18 @@ def regime(
     if beta is not None and tau is not None:
         fail("beta, tau", "at most one may be given", f"{beta}, {tau}", "one follows from the other")
     prediction = predict_exponent(float(count), distribution)
-    table = interpolant(float(count), distribution)
     if entropy is not None:
         star = float(match_entropy(entropy, float(count), distribution).beta_star)
     else:
         star = teacher_temperature(beta_star)
+    table = interpolant(float(count), distribution, star)
     path = aligned_path(table, star)
-    onset = _onset(table)
+    onset = table.onset
     endless = math.isinf(star) and (table.settled or prediction.logarithmic)
     window = _window(path, prediction.exponent, onset, endless)
     if beta is None and tau is None:
         return _whole_run(table, prediction, path, window, onset, star)
     return _moment(table, prediction, path, window, onset, star, beta, tau)
-
-
-def _onset(table: Interpolant) -> float:
-    """β = c0 in the energies' own unit: ⟨max⟩ above the mean, over the variance of one energy."""
-    return table.slope / table.scale**2
 
 
 def _whole_run(
@@ -330,9 +325,9 @@ def phase_diagram(
         fail("fraction", "must lie in (0, 1)", f"{outside[0]:g}", "β runs from 0 to β*")
     require_teachers(stars)
     prediction = predict_exponent(n, distribution)
-    table = interpolant(float(n), distribution)
+    table = interpolant(float(n), distribution, float(stars.max()))
     rows = []
     for star in stars:
         path = aligned_path(table, float(star))
         rows.append(np.interp(np.log(fractions * star), np.log(path.beta), path.exponent))
-    return PhaseDiagram(stars, fractions, np.array(rows), prediction.exponent, _onset(table))
+    return PhaseDiagram(stars, fractions, np.array(rows), prediction.exponent, table.onset)

@@ -8,6 +8,7 @@ loss that of Lee et al. 2026. Adam and sign descent are integrated by `dynamics.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -26,12 +27,17 @@ from peakedtheory._common.drawing import draw
 from peakedtheory._common.results import describe, fields_of, scalar_or_array, to_dataset
 from peakedtheory._common.types import Reals, Values
 from peakedtheory.dynamics.adaptive import adam_flow, sign_flow
+from peakedtheory.dynamics.aligned_flow import aligned_flow
 from peakedtheory.dynamics.finite_width import finite_width_flow
 from peakedtheory.dynamics.force import student_force
 from peakedtheory.dynamics.infinite_width import infinite_width_flow
 from peakedtheory.dynamics.labels import checked_labels, data_efficiency
 from peakedtheory.dynamics.optimizers import SGD, Adam, GradientFlow, Optimizer, SignGD
 from peakedtheory.dynamics.trajectory import Problem, Trajectory, in_steps
+from peakedtheory.energies.base import Energies
+from peakedtheory.energies.normal import STANDARD_NORMAL
+from peakedtheory.energies.reading import EnergiesLike, as_energies
+from peakedtheory.exact.thermodynamics import thermodynamics
 from peakedtheory.schedules.averages import Average
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import as_rates
@@ -67,6 +73,8 @@ class StudentFlow:
         Examples seen by then; none under gradient flow.
     beta_star, n, optimizer, labels : float, float, Optimizer, str
         What was asked for; labels of a teacher at infinite β* are ``hard``.
+    energies : Energies
+        Distribution of one energy.
     """
 
     tau: Values
@@ -83,6 +91,7 @@ class StudentFlow:
     n: float = field(repr=False)
     optimizer: Optimizer = field(repr=False)
     labels: str = field(repr=False)
+    energies: Energies = field(repr=False, default=STANDARD_NORMAL)
 
     @property
     def efficiency(self) -> Values:
@@ -103,6 +112,8 @@ class StudentFlow:
     @property
     def label_entropy(self) -> float:
         """Mean entropy of the labels in nats: zero of hard labels, S(β*) of others."""
+        if self.energies is not STANDARD_NORMAL:
+            return 0.0 if math.isinf(self.beta_star) else _entropy(self.beta_star, self.n, self.energies)
         width = getattr(self.optimizer, "width", None)
         return student_force(self.beta_star, self.n, width or math.inf).label_entropy
 
@@ -119,7 +130,7 @@ class StudentFlow:
         """Return the fields over `tau`."""
         attributes = {
             "beta_star": self.beta_star, "n": self.n, "optimizer": str(self.optimizer), "labels": self.labels,
-            "label_entropy": self.label_entropy,
+            "label_entropy": self.label_entropy, "energies": self.energies.name,
         }  # fmt: skip
         names = (*FIELDS, "examples", "efficiency") if self.examples is not None else FIELDS
         units = dict.fromkeys(("loss", "radial_loss", "tangential_loss"), "nat")
@@ -142,8 +153,9 @@ def student_flow(
     schedule: Clock | str | Reals | None = None,
     labels: str = "soft",
     average: Average | None = None,
+    energies: EnergiesLike = None,
 ) -> StudentFlow:
-    """Return the predicted training run of a student with n Gaussian logits.
+    """Return the predicted training run of a student with n Gaussian logits, or with others if it is aligned.
 
     Parameters
     ----------
@@ -169,6 +181,9 @@ def student_flow(
     average : MovingAverage or TailAverage, optional
         Average of the weights along the run, which everything returned is then of; by SGD or Adam. A run at a
         constant rate ends with the last τ.
+    energies : optional
+        Distribution of one energy; standard normal by default. With any other, logits -βε stay aligned with
+        the teacher's: for `GradientFlow` of infinite width from residual0 = 0 only.
 
     Returns
     -------
@@ -178,8 +193,8 @@ def student_flow(
     ------
     ValueError
         For negative or decreasing τ, τ beyond the schedule's end, n < 2, hard labels at a finite beta_star
-        and other impossible input, and where the expansion in 1/width fails: in narrow models (about 8)
-        that start far from their teacher.
+        and other impossible input, for other energies where a student would not stay aligned, and where the
+        expansion in 1/width fails: in narrow models (about 8) that start far from their teacher.
 
     Notes
     -----
@@ -188,7 +203,8 @@ def student_flow(
     Sampled labels add Φ'(β*)/β* to V (Eq. 51); the loss is then what a run's cross-entropy has above the
     entropy of its labels. Where a width m is given, three effects of order 1/m are added (Eqs. 34-45): the
     kurtosis of the logits, classes of unequal frequency, and a spectrum of relaxation rates of ρ; Adam takes
-    the first two (Eqs. 49-50), sign descent the first.
+    the first two (Eqs. 49-50), sign descent the first. For other energies dβ/dτ = [U(β) - U(β*)]/n - ωβ (Liu
+    et al. 2026, Eq. 9), from a table of U that is right to about 1e-4.
 
     Examples
     --------
@@ -197,7 +213,10 @@ def student_flow(
     0.0580 0.33
     """
     optimizer = GradientFlow() if optimizer is None else optimizer
+    distribution = as_energies(energies)
     solve = _solver(optimizer)
+    if distribution is not STANDARD_NORMAL:
+        solve = functools.partial(aligned_flow, energies=distribution)
     plan = None if schedule is None else as_rates(schedule)
     times = _times(tau, plan)
     beta_star, n = teacher_temperature(beta_star), float(single_number(n))
@@ -238,7 +257,12 @@ def student_flow(
         n=n,
         optimizer=optimizer,
         labels=labels,
+        energies=distribution,
     )
+
+
+def _entropy(beta_star: float, n: float, energies: Energies) -> float:
+    return float(thermodynamics(beta_star, n, energies).entropy)
 
 
 def _solver(optimizer: Optimizer) -> Callable[[Problem[Any]], Trajectory]:

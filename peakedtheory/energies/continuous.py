@@ -14,6 +14,7 @@ from peakedtheory.energies.agreement import agreeing
 from peakedtheory.energies.base import Energies
 from peakedtheory.energies.components import Component, Density, Function
 from peakedtheory.energies.tabulated import Tabulated
+from peakedtheory.energies.unchecked import unchecked
 
 #: Distances at which a density is looked at to find its middle, and the integral that says that it was found.
 _LOOKED_AT = 2.0 ** np.arange(-20.0, 21.0)
@@ -31,7 +32,8 @@ class Continuous(Energies):
         upper = getattr(distribution, "isf", None) or getattr(distribution, "iccdf", None)
         if upper is not None:
             self.isf = upper  # the quantile from the other end, which keeps its digits there
-        self._survival = getattr(distribution, "sf", None) or distribution.ccdf
+        self._functions = unchecked(distribution)
+        self._survival = getattr(self._functions, "sf", None) or distribution.ccdf
 
     @functools.cached_property
     def components(self) -> tuple[Component, ...]:
@@ -55,7 +57,7 @@ class Continuous(Energies):
         family = getattr(self.distribution, "dist", None)
         quartiles = None
         if family is not None and type(family)._ppf is _searched():
-            quartiles = _rough_quartiles(self.distribution.pdf, low, high)
+            quartiles = _rough_quartiles(self._functions.pdf, low, high)
         if quartiles is None:
             quartiles = np.asarray(self._quantile(np.array([0.25, 0.5, 0.75])), dtype=float)
         if not np.isfinite(quartiles).all() or quartiles[2] <= quartiles[0]:
@@ -73,7 +75,7 @@ class Continuous(Energies):
 
     def _pdf(self, x: np.ndarray) -> np.ndarray:
         try:
-            return self.distribution.pdf(-x)
+            return self._functions.pdf(-x)
         except OverflowError:  # some of SciPy's densities raise it next to a singular edge
             with np.errstate(over="ignore"):
                 return np.exp(self.distribution.logpdf(-x))
@@ -85,7 +87,7 @@ class Continuous(Energies):
         return self._survival(-x)
 
     def cdf(self, energy: np.ndarray) -> np.ndarray:
-        return self.distribution.cdf(energy)
+        return self._functions.cdf(np.asarray(energy, dtype=float))
 
     def ppf(self, q: np.ndarray) -> np.ndarray:
         return self._quantile(q)

@@ -27,12 +27,14 @@ _BARYCENTRIC = np.concatenate(
 _PIECE = 1.4
 #: Panels shorter than this, in units of the kernel's width and of the law's, count as points.
 _POINT = 1e-15
-#: Largest extent of the lattice in v: distributions that are wider are covered about their transition alone.
-_EXTENT = 400.0
+#: Largest extent of the lattice in v; of distributions that are wider it covers half, about the transition.
+EXTENT = 800.0
+#: Largest extent where transitions lie apart: if wider, it covers those of the fewest energies alone.
+_WIDEST = 20_000.0
 #: Below this spread of βx its moments are carried by weights of their own, not by the lattice's positions.
 _NARROW = 0.5
-_ROWS_AT_ONCE = 512
-_NODES_AT_ONCE = 20_000
+_ROWS_AT_ONCE = 128
+_NODES_AT_ONCE = 1_000
 #: Means of v this close share one origin for their variances.
 _UNIT = 4.0
 
@@ -107,8 +109,9 @@ class Lattice:
         excluded = np.nonzero(n.min() * log_below < -45.0)[0]
         lowest = x[excluded[-1]] if excluded.size else x[0]
         bottom = max(x[0], lowest - (STEP * (self._last - self._first) + 1.0) / self._beta)
-        half = 0.5 * _EXTENT / self._beta
-        self.low, self.high = max(bottom, min(centres) - half), min(top, max(centres) + half)
+        half = (0.25 if top - bottom > EXTENT / self._beta else 1.0) * EXTENT / self._beta
+        self.low = max(bottom, min(centres) - half)
+        self.high = min(top, max(centres) + half, self.low + _WIDEST / self._beta)
         self._open_below, self._open_above = self.low > x[0], self.high < top
 
     def _project(self, components: tuple[Component, ...], spread: float) -> None:
@@ -151,7 +154,7 @@ class Lattice:
         return inside
 
     def __call__(self, s: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return g = 1 - φ, m, the mean and variance of x and w at each s; see `quadrature.Averages`."""
+        """Return g = 1 - φ, m, the mean and variance of x and w at each s; see `averages.Averages`."""
         # Where the whole distribution lies to one side of the kernels nothing changes any more.
         ends = self._first - self._origin - np.array([self._known.size - 1 - _POINTS, _POINTS])
         first, weights = local_weights(np.clip(s / STEP, *ends))
@@ -177,6 +180,25 @@ class Lattice:
             (second - first_moment**2) / self._beta**2,
             (weights * w).sum(axis=1),
         )
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Numbers k of the first and the last s = STEP * k that `at` knows."""
+        first, last = self._first - self._origin - self._known.size + 1, self._first - self._origin
+        reach = self._beta / STEP
+        if self._open_above:
+            first = max(first, int(np.ceil(self._last + _POINTS - reach * self.high)) + 1)
+        if self._open_below:
+            last = min(last, int(np.floor(self._first - _POINTS - reach * self.low)) - 1)
+        return first, last
+
+    def at(self, k: np.ndarray) -> np.ndarray:
+        """Return the five averages at s = STEP * k, shape (5, k.size): see `__call__`."""
+        starts = self._first - self._origin - k
+        self._fill(starts[~self._known[starts]])
+        g, m, mean, variance, w = self._table[:, starts]
+        mean = (mean if self._narrow else mean - STEP * k) / self._beta
+        return np.stack([g, m, mean, variance / self._beta**2, w])
 
     def _fill(self, starts: np.ndarray) -> None:
         """Tabulate g, m, the mean, the variance and w where the window of kernels begins at these places."""

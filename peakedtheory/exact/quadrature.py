@@ -1,24 +1,21 @@
 """Exact thermodynamics for any distribution of energies: adaptive quadrature over s.
 
 The integrals are those of `exact.gaussian`, with Φ' = n ∫ φ^(n-1) ⟨x e^(v-e^v)⟩ ds, which needs no property
-of the normal law. Averages over one energy are taken by whichever is cheapest where it is exact: the lattice
-of `exact.lattice`, the few nodes of `exact.interpolatory`, or for each s the nodes of `energies.components`.
+of the normal law. Averages over one energy are those of `exact.averages`.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from peakedtheory._common.checks import fail
-from peakedtheory.energies.components import Atoms, Component, Density, Nodes
-from peakedtheory.energies.gumbel import V_MAX, entropy_kernel
+from peakedtheory.energies.components import Atoms, Component, Density
+from peakedtheory.exact.averages import NEGLIGIBLE, Averages
 from peakedtheory.exact.doubts import doubtful, relative_doubt
-from peakedtheory.exact.interpolatory import resolved_averages
-from peakedtheory.exact.lattice import Lattice
 from peakedtheory.exact.levels import are_apart, separate_levels
+from peakedtheory.exact.trapezoid import ROUNDED, Integrals, trapezoidal
 
 Integrands = Callable[[np.ndarray], np.ndarray]
 
@@ -44,25 +41,8 @@ _HALF[1::2] = np.concatenate([_GAUSS_WEIGHTS[:-1], _GAUSS_WEIGHTS[::-1]])
 _TOLERANCE = 2e-13
 #: Relative accuracy of the inner averages: rounding, and densities resolved to this level.
 _INNER = 4e-14
-#: Rounding of v = s + βx in units of s.
-_ROUNDED = 4e-16
-_NEGLIGIBLE = 42.0
-_NODES_AT_ONCE = 40_000
 _MAX_ROUNDS = 60
 _MAX_PANELS = 20_000
-#: Distance from the centre, in units of width, beyond which only a power-law tail is left.
-_FAR = 1e6
-#: Widths of the distribution in units of 1/β beyond which its density is resolved in most places.
-_COLD = 8.0
-#: Nodes of averages one by one for which a lattice costs less than it saves.
-_WORTHWHILE = 20_000
-#: Widths of the distribution in units of 1/β that a lattice can count.
-_COUNTED = 1e12
-#: Weights m of the kernel whose squares no longer matter.
-_ENDED = 1e-12
-#: Atoms up to this many are summed, as long as e^v is a number.
-_FEW = 64
-_UNDERFLOW = -700.0
 #: Defect of a probability density in s beyond which the quadrature has missed a part of the law.
 _MISSED = 1e-6
 #: Defect that leaves no digit, and widths within which all transitions lie.
@@ -71,138 +51,6 @@ _NOTHING_KNOWN, _ALL = 0.5, 1e3
 _ZERO = 1e-28
 #: Share of the spread of energies of which U keeps the relative accuracy: averages of x carry its rounding.
 _LEVEL = 0.03
-
-
-class Averages:
-    """Averages over one energy at inverse temperature beta, for a mixture of components.
-
-    Columns: ln φ, m = ⟨e^(v-e^v)⟩, the mean and the variance of x under that weight, and w = ⟨W(v)⟩.
-    """
-
-    def __init__(
-        self,
-        components: tuple[Component, ...],
-        beta: float,
-        n: np.ndarray,
-        spread: float,
-        careful: bool = False,
-    ) -> None:
-        self.components, self._careful = components, careful
-        self.beta = beta
-        self._few = all(isinstance(part, Atoms) and part.x.size <= _FEW for _, part in components)
-        self.v_min = _UNDERFLOW if self._few else -(_NEGLIGIBLE + 4.0 + np.log(n.max()))
-        #: What values of x below the window may add to β²Φ'' or S where a gap leaves nothing else.
-        gapped = not self._few and any(isinstance(part, Atoms) for _, part in components)
-        self.dropped = float(n.max() * np.exp(self.v_min) * self.v_min**2) if gapped else 0.0
-        self._top = max(part.x[-1] if isinstance(part, Atoms) else part.edges[-1] for _, part in components)
-        self.width = max(part.width + abs(part.centre) for _, part in components)
-        self._arguments = components, beta, self.v_min, n, spread
-        self._fewest, self._asked = float(n.min()), 0
-        window = (V_MAX - self.v_min) / beta
-        self._cost = sum(part.cost(window) for _, part in components)
-
-    @functools.cached_property
-    def _lattice(self) -> Lattice:
-        return Lattice(*self._arguments)
-
-    def __call__(self, s: np.ndarray) -> np.ndarray:
-        """Return the columns, shape (s.size, 5), for ascending s."""
-        out = np.empty((s.size, 5))
-        left = np.ones(s.size, dtype=bool)
-        # The cheapest first: one or the other at high and at low temperature.
-        ways = [] if self._few or self._careful else [self._from_lattice, self._resolved]
-        cold = self.beta * self.width > _COLD
-        ways = [self._absent, self._far, *(ways[::-1] if cold else ways), self._spent]
-        for averages in ways:
-            rows = np.nonzero(left)[0]
-            if rows.size:
-                out[rows], done = averages(s[rows])
-                left[rows[done]] = False
-        near = np.nonzero(left)[0]
-        chunk = max(1, int(_NODES_AT_ONCE / self._cost))
-        for i in range(0, near.size, chunk):
-            rows = near[i : i + chunk]
-            out[rows] = self._chunk(s[rows])
-        return out
-
-    def _absent(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where all x lie below the kernels, and what they would add is below rounding for every n."""
-        return np.zeros((s.size, 5)), s < self.v_min - self.beta * self._top
-
-    def _spent(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where powers of φ have vanished, by φ(s) < P(βx < V - s) + exp(-e^V), whatever the rest."""
-        below = sum(w * part.below((V_MAX + 1.0 - s) / self.beta) for w, part in self.components)
-        out = np.zeros((s.size, 5))
-        out[:, 0] = np.log(np.maximum(below, 1e-300))
-        return out, (self._fewest - 2.0) * out[:, 0] < -2.0 * _NEGLIGIBLE
-
-    def _resolved(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Averages over a density that hardly varies across the kernel, and where it does so."""
-        columns, resolved = resolved_averages(self.components, s, self.beta, self.v_min)
-        return np.column_stack([_log_complement(*columns[:, :2].T), columns[:, 2:]]), resolved
-
-    def _from_lattice(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Averages by interpolation, and where the variance does not drown in the spread of the lattice."""
-        out = np.zeros((s.size, 5))
-        self._asked += s.size
-        if self._asked * self._cost < _WORTHWHILE or self.beta * self.width > _COUNTED:
-            return out, np.zeros(s.size, dtype=bool)
-        done = self._lattice.covers(s)
-        g, m, mean, variance, w = self._lattice(s[done])
-        out[done] = np.stack([_log_complement(g, 1.0 - g), m, mean, variance, w], axis=1)
-        done[done] = (variance * self.beta**2 > self._lattice.resolution) | (m < _ENDED)
-        return out, done
-
-    def _far(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Averages deep in a power-law tail, where the density is constant over the kernel's width.
-
-        There each average is the kernel's mass times the density at the kernel's mean, up to (α/s)².
-        """
-        done = np.abs(s) > _FAR * np.maximum(1.0, self.beta * self.width)
-        out = np.zeros((s.size, 5))
-        if not done.any():
-            return out, done
-        x = (-np.euler_gamma - s[done]) / self.beta
-        with np.errstate(all="ignore"):
-            g, phi = np.sum([(w * part.above(x), w * part.below(x)) for w, part in self.components], axis=0)
-            density = sum(w * part.pdf(x) for w, part in self.components if isinstance(part, Density))
-        m = np.zeros(x.size) + np.where(np.isfinite(density), density, 0.0) / self.beta
-        spread = np.full(x.size, np.pi**2 / (6.0 * self.beta**2))
-        out[done] = np.stack([_log_complement(g, phi), m, x, spread, m * np.pi**2 / 6.0], axis=1)
-        return out, done
-
-    def _chunk(self, s: np.ndarray) -> np.ndarray:
-        parts = [(weight, part.nodes(s, self.beta, self.v_min)) for weight, part in self.components]
-        nodes = Nodes(
-            np.concatenate([p.row for _, p in parts]),
-            np.concatenate([p.x for _, p in parts]),
-            np.concatenate([w * p.weight for w, p in parts]),
-            np.sum([w * p.mass_above for w, p in parts], axis=0),
-            np.sum([w * p.mass_below for w, p in parts], axis=0),
-        )
-
-        def total(values: np.ndarray) -> np.ndarray:
-            return np.bincount(nodes.row, values, minlength=s.size)
-
-        v = np.minimum(s[nodes.row] + self.beta * nodes.x, 6.0)  # every kernel has ended long before
-        t = np.exp(v)
-        survival = np.expm1(-t)
-        g = nodes.mass_above - total(nodes.weight * survival)
-        kernel = nodes.weight * t * (1.0 + survival)
-        m = total(kernel)
-        safe = np.where(m > 0.0, m, 1.0)
-        mean = total(kernel * nodes.x) / safe
-        deviation = nodes.x - mean[nodes.row]
-        variance = total(kernel * deviation * deviation) / safe
-        w = total(nodes.weight * entropy_kernel(v, t, survival))
-        # Where g is close to one, φ is summed directly.
-        phi = total(nodes.weight * (1.0 + survival)) + nodes.mass_below
-        return np.stack([_log_complement(g, phi), m, mean, variance, w], axis=1)
-
-
-def _log_complement(g: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """Return ln φ from whichever of g = 1 - φ and φ is the smaller."""
-    return np.where(g < 0.5, np.log1p(-np.minimum(g, 0.5)), np.log(np.maximum(phi, 1e-300)))
 
 
 def general_thermodynamics(
@@ -257,30 +105,15 @@ def _integrated(
     """Return values, errors and what a probability misses of one, beyond the rounding of βx."""
     unit = np.sqrt(variance) if np.isfinite(variance) and variance > 0 else 1.0
     averages = Averages(components, beta, n, unit, careful)
-    edges, transitions = _initial_panels(averages, n)
-    centre = transitions[0]
-    reference = mean if np.isfinite(mean) else -centre / beta
-
-    def integrands(s: np.ndarray) -> np.ndarray:
-        log_phi, m, mean, variance, w = averages(s).T[:, :, None]
-        single = n * np.exp((n - 1.0) * log_phi) * m
-        pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
-        # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
-        transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
-        columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
-        columns += [np.abs(s)[:, None] * column for column in columns[2:4]]
-        return np.stack(columns, axis=1)
-
+    doubt = float(relative_doubt(components, n).max())
     nothing = _ZERO * min(unit, 1.0 / beta) ** 2
-    floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0, np.inf, np.inf])[:, None]
-    # v = s + βx carries the rounding of its two terms, both about as large as Φ.
-    inner = _INNER + 2.2e-16 * np.abs(transitions).max() + relative_doubt(components, n).max()
-    values, errors = _adaptive(integrands, edges, floor, max(_TOLERANCE, 10.0 * inner))
+    floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0])[:, None]
+    found = None if careful or averages.few else trapezoidal(averages, mean, n, floor)
+    values, errors, transitions, reference = found or _by_panels(averages, mean, n, floor, doubt)
+    centre, inner = transitions[0], _inner(transitions, doubt)
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
-    rounded = _ROUNDED * np.abs(values[5:])  # far from all others few energies may hold all there is of these
     values, errors = values[:4], errors[:4]
-    errors[2:] += rounded
     values[0] -= centre + np.euler_gamma
     errors += (defect + inner) * np.abs(values)
     for weight, part in components:
@@ -297,6 +130,34 @@ def _integrated(
     return values, errors, float(defect.max()) - 1e-13 * rounding
 
 
+def _inner(transitions: np.ndarray, doubt: float) -> float:
+    """Relative accuracy of the averages: v = s + βx carries the rounding of both, about as large as Φ."""
+    return float(_INNER + 2.2e-16 * np.abs(transitions).max() + doubt)
+
+
+def _by_panels(averages: Averages, mean: float, n: np.ndarray, floor: np.ndarray, doubt: float) -> Integrals:
+    """Integrate over panels that are halved until they are exact."""
+    edges, transitions = _initial_panels(averages, n)
+    centre = transitions[0]
+    reference = mean if np.isfinite(mean) else -centre / averages.beta
+
+    def integrands(s: np.ndarray) -> np.ndarray:
+        log_phi, m, mean, variance, w = averages(s).T[:, :, None]
+        single = n * np.exp((n - 1.0) * log_phi) * m
+        pair = n * (n - 1.0) * np.exp((n - 2.0) * log_phi) * m
+        # 1 - φⁿ up to the centre and -φⁿ beyond it both vanish far out: no large numbers cancel.
+        transition = np.where(s[:, None] < centre, -np.expm1(n * log_phi), -np.exp(n * log_phi))
+        columns = [transition, single * (mean - reference), pair * m * variance, pair * w, single]
+        columns += [np.abs(s)[:, None] * column for column in columns[2:4]]
+        return np.stack(columns, axis=1)
+
+    unlimited = np.full((2, 1), np.inf)
+    tolerance = max(_TOLERANCE, 10.0 * _inner(transitions, doubt))
+    values, errors = _adaptive(integrands, edges, np.concatenate([floor, unlimited]), tolerance)
+    errors[2:4] += ROUNDED * np.abs(values[5:])  # far from all others few energies may hold all of these
+    return Integrals(values[:5], errors[:5], transitions, reference)
+
+
 def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return panel edges that span the transition of φⁿ for every n, and its place for the extreme n."""
     landmarks = np.unique(np.concatenate([part.breaks(averages.beta) for _, part in averages.components]))
@@ -311,7 +172,7 @@ def _initial_panels(averages: Averages, n: np.ndarray) -> tuple[np.ndarray, np.n
         log_phi = np.concatenate([values[:-64], log_phi, values[-64:]])
         reach = np.maximum(1.0, np.abs(s - centre))
         below = np.nonzero(-n.max() * log_phi * reach < 1e-18)[0]
-        above = np.nonzero(-n.min() * log_phi > _NEGLIGIBLE + np.log(reach))[0]
+        above = np.nonzero(-n.min() * log_phi > NEGLIGIBLE + np.log(reach))[0]
         if below.size and above.size:
             break
     else:

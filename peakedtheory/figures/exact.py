@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peakedtheory._common.style import COLD, EXACT, EXTRA, GUIDE, WARM, current_axes, legend_below, new_figure
+from peakedtheory._common.types import Values
 from peakedtheory.energies.normal import STANDARD_NORMAL
 from peakedtheory.exact.entropy import EntropyMatch
 from peakedtheory.exact.series import Expansion, HighTemperatureExpansion, LowTemperatureExpansion
@@ -75,13 +76,15 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     matplotlib.figure.Figure
     """
     centre = low.crossover if math.isfinite(low.crossover) else 1.0 / low.energies.scale
-    beta = np.geomspace(0.03 * centre, 30.0 * centre, 160 if low.energies.core is STANDARD_NORMAL else 50)
+    beta = _both_ends(centre, high, 160 if low.energies.core is STANDARD_NORMAL else 50)
     exact = thermodynamics(beta, low.n, low.energies)
     figure, ((left, middle, right),) = new_figure(3, height=4.2)
     for axes in (left, middle, right):
         axes.axvline(centre, color=GUIDE, lw=1, ls="-.", label="crossover")
     left.plot(beta, exact.internal_energy, color=EXACT, lw=2, label="U exact")
     left.plot(beta, exact.free_energy, color=EXACT, lw=2, ls="--", label="F exact")
+    _band(left, beta, exact.internal_energy, exact.error.internal_energy)
+    _band(left, beta, exact.free_energy, exact.error.free_energy)
     energy, entropy = np.asarray(exact.internal_energy), np.asarray(exact.entropy)
     left.set_ylim(energy.min() - 1.2 * np.ptp(energy), energy.max() + 0.15 * np.ptp(energy))
     for series, color, name in ((low, COLD, "low-T"), (high, WARM, "high-T")):
@@ -96,6 +99,7 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     left.set(xscale="log", xlabel="inverse temperature β", ylabel="energy", title="Free and internal energy")
     legend_below(left, columns=2)
     middle.plot(beta, exact.entropy, color=EXACT, lw=2, label="exact", zorder=0)
+    _band(middle, beta, exact.entropy, exact.error.entropy)
     middle.axhline(math.log(low.n), color=GUIDE, lw=1, ls=":", label="ln n")
     middle.set(
         xscale="log", yscale="log", xlabel="inverse temperature β", ylabel="entropy S (nats)", title="Entropy"
@@ -113,10 +117,12 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
             right.plot(
                 beta, np.maximum(error, 1e-16), color=color, alpha=shade, lw=1.2, label=f"{name}, order {k}"
             )
+    known = np.asarray(exact.error.free_energy) / np.abs(exact.free_energy)
+    right.plot(beta, np.maximum(known, 1e-16), color=GUIDE, lw=1, ls=":", label="error of F exact")
     right.set(
         xscale="log",
         yscale="log",
-        ylim=(1e-15, 10),
+        ylim=(1e-16, 10),
         xlabel="inverse temperature β",
         ylabel="|F expansion / F exact - 1|",
         title="Error of the expansions",
@@ -124,6 +130,22 @@ def draw_expansion(low: LowTemperatureExpansion, high: HighTemperatureExpansion)
     legend_below(right, columns=3)
     figure.suptitle(f"n = {low.n:.0f} i.i.d. {low.energies.name} energies")
     return figure
+
+
+def _both_ends(centre: float, high: HighTemperatureExpansion, count: int) -> np.ndarray:
+    """Return β from where the high-temperature series still holds to far beyond the crossover.
+
+    Behind a small gap, or at a sharp edge, many decades lie between them.
+    """
+    warm = high.valid_range[1]
+    start = min(centre, 10.0 * warm) if math.isfinite(warm) and warm > 0.0 else centre
+    return np.geomspace(0.03 * start, 30.0 * centre, count)
+
+
+def _band(axes: matplotlib.axes.Axes, beta: np.ndarray, value: Values, error: Values) -> None:
+    """Shade a value within its error, where that can be seen."""
+    low, high = np.asarray(value) - error, np.asarray(value) + error
+    axes.fill_between(beta, low, high, color=EXACT, alpha=0.25, lw=0)
 
 
 def _usable(series: Expansion, beta: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from peakedtheory._common.style import COLD, EXTRA, GUIDE, SHADE, WARM, current_axes, legend_below, new_figure
 from peakedtheory.dynamics.aligned_path import AlignedPath
+from peakedtheory.dynamics.gap_law import predict_exponent
 from peakedtheory.dynamics.interpolant import interpolant
 from peakedtheory.dynamics.regimes import TOLERANCE, stretches
 from peakedtheory.dynamics.student import StudentFlow
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
-    """Draw the loss and its two parts against τ, with a guide of slope -1/3, power law shaded."""
+    """Draw the loss and its two parts against τ, with a guide of slope -α, power law shaded."""
     if axes is None:
         axes = current_axes()
     tau, loss = np.atleast_1d(flow.tau), np.atleast_1d(flow.loss)
@@ -36,10 +37,10 @@ def plot_flow(flow: StudentFlow, axes: matplotlib.axes.Axes | None = None) -> ma
     middle = int(np.flatnonzero(show)[show.sum() // 2])
     axes.loglog(
         tau[show],
-        loss[middle] * (tau[show] / tau[middle]) ** (-1 / 3),
+        loss[middle] * (tau[show] / tau[middle]) ** -_exponent(flow),
         color=GUIDE,
         lw=0.8,
-        label="slope -1/3",
+        label=f"slope -{_written(_exponent(flow))}",
     )
     axes.set_ylim(0.5 * loss[show].min(), 2.0 * loss[show].max())
     _shade(axes, flow)
@@ -56,12 +57,13 @@ def draw_run(flow: StudentFlow) -> Figure:
         value = np.atleast_1d(getattr(flow, name))
         if (value > 0).any():
             middle.loglog(flow.tau, np.where(value > 0, value, np.nan), label=symbol)
-    middle.axhline(interpolant(flow.n).slope, color=GUIDE, lw=1, ls=":", label="c₀, onset of low temperature")
+    middle.axhline(_onset(flow), color=GUIDE, lw=1, ls=":", label="c₀, onset of low temperature")
     if math.isfinite(flow.beta_star):
         middle.axhline(flow.beta_star, color=GUIDE, lw=1, ls="--", label="β*, the teacher")
     middle.set(ylabel="inverse temperature", title="Logit scale β, alignment D, residual ρ")
     right.semilogx(flow.tau, flow.local_exponent, color=COLD)
-    right.axhline(1 / 3, color=GUIDE, lw=1, ls="--", label="1/3")
+    exponent = _exponent(flow)
+    right.axhline(exponent, color=GUIDE, lw=1, ls="--", label=_written(exponent))
     right.set(ylabel="-d ln L / d ln τ", title="Local exponent")
     for axes in (middle, right):
         _shade(axes, flow)
@@ -90,12 +92,26 @@ def draw_schedule(schedules: dict[str, Clock]) -> Figure:
     return figure
 
 
+def _exponent(flow: StudentFlow) -> float:
+    """Return α of the gap law, 1/3 for Gaussian energies."""
+    return predict_exponent(flow.n, flow.energies).exponent
+
+
+def _onset(flow: StudentFlow) -> float:
+    """Return β = c0."""
+    return interpolant(flow.n, flow.energies, flow.beta_star).onset
+
+
+def _written(exponent: float) -> str:
+    return "1/3" if abs(exponent - 1 / 3) < 1e-9 else f"{exponent:.3g}"
+
+
 def _shade(axes: matplotlib.axes.Axes, flow: StudentFlow) -> None:
-    """Shade where the local exponent lies within 10 % of 1/3 at β beyond c0."""
+    """Shade where the local exponent lies within 10 % of α at β beyond c0."""
     tau, beta = np.atleast_1d(flow.tau), np.atleast_1d(flow.beta)
-    local, onset = np.atleast_1d(flow.local_exponent), interpolant(flow.n).slope
-    label = f"within {100 * TOLERANCE:.0f} % of 1/3"
-    for first, last in stretches(local, beta, 1 / 3, onset):
+    local, exponent = np.atleast_1d(flow.local_exponent), _exponent(flow)
+    label = f"within {100 * TOLERANCE:.0f} % of {_written(exponent)}"
+    for first, last in stretches(local, beta, exponent, _onset(flow)):
         if last - first > 1:
             axes.axvspan(tau[first], tau[last - 1], color=SHADE, zorder=0, label=label)
             label = "_nolegend_"

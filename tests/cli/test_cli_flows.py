@@ -147,3 +147,18 @@ def test_bad_input(run, arguments, message):
     result = run(*arguments)
     assert result.exit_code != 0
     assert message in str(result.exception)
+
+
+def test_flow_of_other_energies(run, tmp_path):
+    given = ("flow", "-n", 64, "--entropy", 1.5, "--energies", "laplace", "--tau", "1:1e5:5:log")
+    answer = json.loads(run(*given, "--json").stdout)
+    star = float(match_entropy(1.5, 64, "laplace").beta_star)
+    flow = student_flow(answer["tau"], star, 64, energies="laplace")
+    assert answer["energies"] == "laplace"
+    assert answer["beta_star"] == pytest.approx(star)
+    np.testing.assert_allclose(answer["loss"], flow.loss)
+    drawn = run(*given, "--plot", tmp_path / "flow.png")
+    assert "laplace energies" in drawn.stdout
+    assert (tmp_path / "flow.png").stat().st_size > 1000
+    refused = run(*given, "--optimizer", "sgd")
+    assert refused.exit_code != 0

@@ -156,3 +156,19 @@ def test_hard_labels_of_a_sharp_edge_are_exact(beta):
     exact_loss = float(0.2 * mp.quad(outer, edges))
     value, error = loss_with_error(beta, np.inf, 2, "beta:a=1,b=0.1")
     assert abs(value - exact_loss) <= error < 1e-6 * value
+
+
+@pytest.mark.parametrize("energies", [None, "laplace", "gamma:a=0.25", "atoms:0=0.3,1=0.5,2.5=0.2"])
+@pytest.mark.parametrize("step", [1e-8, -1e-3, 0.02])
+def test_next_to_the_teacher(energies, step):
+    """∫ (β - b) Φ'' db and ∫ Φ'' db by a rule of thirty-two nodes."""
+    star, n = 4.0, 60
+    beta = star * (1.0 + step)
+    nodes, weights = np.polynomial.legendre.leggauss(32)
+    at = star + 0.5 * (beta - star) * (1.0 + nodes)
+    variance = exact(at, n, energies).energy_variance
+    weights = 0.5 * (beta - star) * weights * variance
+    value, error = loss_with_error(beta, star, n, energies)
+    assert abs(value - weights @ (beta - at)) <= error + 1e-15 * value
+    assert error <= 1e-10 * value
+    assert loss_gradient(beta, star, n, energies) == pytest.approx(weights.sum(), rel=1e-10)

@@ -6,7 +6,7 @@ from scipy import stats
 
 import peakedtheory as pt
 from peakedtheory.energies.components import Density
-from peakedtheory.exact import quadrature
+from peakedtheory.exact import averages, quadrature
 from peakedtheory.exact.quadrature import general_thermodynamics
 
 
@@ -35,7 +35,7 @@ def test_the_error_says_what_the_density_misses():
 @pytest.mark.parametrize("lost", [0.5, 1e-4])
 def test_averages_that_miss_something_are_taken_again(monkeypatch, lost):
     """A rule that loses part of the density: panels of every s, which do not use it, give the right values."""
-    honest = quadrature.resolved_averages
+    honest = averages.resolved_averages
 
     def blind(*arguments):
         columns, resolved = honest(*arguments)
@@ -48,13 +48,13 @@ def test_averages_that_miss_something_are_taken_again(monkeypatch, lost):
     monkeypatch.setattr(
         quadrature, "_integrated", lambda *a, **k: calls.append(bool(k.get("careful"))) or integrated(*a, **k)
     )
-    monkeypatch.setattr(quadrature, "resolved_averages", blind)
+    monkeypatch.setattr(averages, "resolved_averages", blind)
     found = pt.thermodynamics(40.0, 50, "laplace")
     assert calls == [False, True]
     for name in ("log_partition", "internal_energy", "entropy", "energy_variance"):
         allowed = 3.0 * (getattr(found.error, name) + getattr(right.error, name))
         assert abs(getattr(found, name) - getattr(right, name)) <= allowed
         assert allowed < 1e-9
-    monkeypatch.setattr(quadrature, "resolved_averages", honest)
+    monkeypatch.setattr(averages, "resolved_averages", honest)
     pt.thermodynamics(40.0, 50, "laplace")
     assert calls == [False, True, False]

@@ -47,3 +47,14 @@ def test_singular_edges_at_huge_n(law, beta, right):
     exact = pt.thermodynamics(beta, 1e9, law)
     assert abs(exact.log_partition - right) <= 3.0 * exact.error.log_partition
     assert exact.error.log_partition < 2e-12
+
+
+def test_transitions_far_from_each_other_ask_for_no_lattice_between():
+    """At β this large the lowest of 295 and of 885 energies lie a thousand million temperatures apart."""
+    law = pt.Mixture([(0.265, "logistic"), (0.735, stats.semicircular(loc=-0.872, scale=0.236))])
+    both = pt.thermodynamics(3.7e8, [295, 885], law)
+    for i, n in enumerate([295, 885]):
+        alone = pt.thermodynamics(3.7e8, n, law)
+        for name in ("log_partition", "internal_energy", "entropy", "energy_variance"):
+            allowed = getattr(both.error, name)[i] + getattr(alone.error, name)
+            assert abs(getattr(both, name)[i] - getattr(alone, name)) <= allowed
