@@ -161,8 +161,8 @@ def _images(reach: Reach, beta: float) -> np.ndarray:
 def _tails(components: tuple[Component, ...], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return P(X > x) and ln P(X < x)."""
     with np.errstate(all="ignore"):
-        above = sum(w * part.above(x) for w, part in components)
-        below = sum(w * part.below(x) for w, part in components)
+        above = sum((w * part.above(x) for w, part in components), np.zeros_like(x))
+        below = sum((w * part.below(x) for w, part in components), np.zeros_like(x))
         near = np.log1p(-np.minimum(above, 0.5))
         return above, np.where(above < 0.5, near, np.log(np.maximum(below, 1e-300)))
 

@@ -44,13 +44,9 @@ def parse_schedule(text: str, steps: int | None = None) -> Clock:
     """
     head, values = named_values("schedule", text, "peak=3e-4")
     if head not in (*BUILDERS, "steps"):
-        known = (*BUILDERS, "steps")
-        fail(
-            "schedule",
-            f"must be one of {', '.join(known)}",
-            repr(head),
-            did_you_mean(head, known, "name a family"),
-        )
+        names = (*BUILDERS, "steps")
+        remedy = did_you_mean(head, names, "name a family")
+        fail("schedule", f"must be one of {', '.join(names)}", repr(head), remedy)
     if steps is not None:
         values.setdefault("steps", steps)
     if "steps" not in values:
