@@ -76,7 +76,7 @@ def main():
     for (source, fraction, law), rows in sorted(cases.items()):
         table = np.array(rows)
         known = ~np.isnan(table[:, 0])
-        error, inside, half, seconds = table[known].mean(axis=0)
+        error, inside, half, seconds = table[known].mean(axis=0) if known.any() else 4 * (np.nan,)
         told = ("–", "–") if np.isnan(inside) else (f"{inside:.3f}", f"{half:.3f}")
         print(f"| {source} | {fraction:.0%} | {law} | {known.size} | {known.sum()} | {error:.4f} | "
               f"{told[0]} | {told[1]} | {seconds:.2f} |")  # fmt: skip
