@@ -41,6 +41,7 @@ from peakedtheory.curves.curve import LossCurve
 from peakedtheory.curves.forecast_results import Forecast
 from peakedtheory.curves.forecasts import first_step, forecast
 from peakedtheory.curves.law_registry import LAWS
+from peakedtheory.curves.plans import decays
 from peakedtheory.figures.forecasts import draw_forecasts
 
 _ROWS = 8
@@ -67,6 +68,14 @@ def command(
             help="Learning rates of the run to predict, as in cosine:peak=3e-4,warmup=2160,steps=72000, or"
             " from now on, as in now:hold=10000,decay=2000; several are ranked.",
             metavar="TEXT",
+        ),
+    ] = None,
+    left: Annotated[
+        int | None,
+        typer.Option(
+            "--left",
+            help="Steps that are left: ranks a decay to zero over the last 5 to 100 % of them.",
+            metavar="N",
         ),
     ] = None,
     target: Annotated[
@@ -115,8 +124,9 @@ def command(
     Predicts the loss at more steps or under another schedule, by what the log says and what public runs
     taught.
     """
-    if steps is None and schedule is None:
+    if steps is None and schedule is None and left is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
+    schedule = [*(schedule or []), *(decays(left) if left is not None else [])]
     curves = read_logs(
         files,
         column=column,
@@ -133,7 +143,7 @@ def command(
     choices = (
         Options(window=parse_window(window), origin=parse_origin(origin)) if law != "auto" else Options()
     )
-    plans: list[str | None] = [*schedule] if schedule else [None]
+    plans: list[str | None] = [*schedule] or [None]
     with reporter(True, "forecasting"):
         found = [
             forecast(curves, _steps(steps, plan, curves[0]), plan, law, level, **choices) for plan in plans

@@ -11,6 +11,8 @@ from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.reading import ScheduleLike, as_schedule
 
 _NOW = "now"
+#: Shares of the steps that are left over which a decay is tried.
+_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 _EXAMPLE = "now:hold=10000,decay=2000"
 
 
@@ -49,3 +51,16 @@ def planned(curve: LossCurve, schedule: ScheduleLike) -> Clock:
     past = curve.clock.rates[: int(np.ceil(curve.step[-1]))]
     falling = np.linspace(past[-1], values.get("final", 0.0), decay + 1)[1:]
     return Clock(np.concatenate([past, np.full(hold, past[-1]), falling]), name=schedule)
+
+
+def decays(left: int) -> list[str]:
+    """Return plans for `left` more steps, of which the last 5 to 100 % bring the rate down to zero.
+
+    Raises
+    ------
+    ValueError
+        If no step is left.
+    """
+    steps = whole_number("left", left, 1, remedy="say how many steps are left")
+    falling = sorted({max(1, round(share * steps)) for share in _SHARES})
+    return [f"{_NOW}:hold={steps - fall},decay={fall}" for fall in falling]

@@ -10,7 +10,7 @@ from peakedtheory.curves.curve import LossCurve, Times
 from peakedtheory.curves.forecasts import forecast
 from peakedtheory.curves.foresight import foresee
 from peakedtheory.curves.learned import learned
-from peakedtheory.curves.plans import planned
+from peakedtheory.curves.plans import decays, planned
 from peakedtheory.curves.posterior import Prior, most_likely
 from peakedtheory.schedules.clock import Clock
 from peakedtheory.schedules.families import warmup_cosine, wsd
@@ -230,3 +230,14 @@ def test_a_law_that_says_nothing_is_refused():
 def test_unknown_rates_are_told():
     told = forecast(LossCurve(np.arange(1.0, 30.0), 3.0 + np.arange(1.0, 30.0) ** -0.5), steps=[60])
     assert "rates are not known" in told.explanation
+
+
+def test_decays_of_what_is_left_end_together():
+    seen = run_of(DECAYED, until=2000)
+    plans = [planned(seen, text) for text in decays(1000)]
+    assert {plan.steps for plan in plans} == {3000}
+    assert all(plan.rates[-1] == 0.0 for plan in plans)
+    assert [int((plan.rates[2000:] < 1e-3).sum()) for plan in plans] == [50, 100, 200, 300, 500, 700, 1000]
+    assert decays(1) == ["now:hold=0,decay=1"]
+    with pytest.raises(ValueError, match="left: must be a whole number"):
+        decays(0)
