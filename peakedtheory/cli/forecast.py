@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from peakedtheory._common.checks import fail
+from peakedtheory._common.checks import fail, positive_number
 from peakedtheory._common.progress import reporter
 from peakedtheory.cli._common import (
     JsonFlag,
@@ -126,6 +126,8 @@ def command(
     """
     if steps is None and schedule is None and left is None:
         fail("steps, schedule", "one at least must be given", "neither", "say how far or along which rates")
+    if target is not None:
+        positive_number("target", target)
     schedule = [*(schedule or []), *(decays(left) if left is not None else [])]
     curves = read_logs(
         files,
