@@ -129,5 +129,8 @@ def _unseen(components: tuple[Component, ...], s: np.ndarray, beta: float) -> np
                 falling = np.append(-np.inf, np.logaddexp.accumulate(np.log(mass) + beta * end))
                 inside = np.append(0.0, np.cumsum(mass))
                 first, last = (np.searchsorted(end, (v - s) / beta) for v in (0.0, np.ceil(V_MAX) + _LONG))
-                bound += weight * (np.exp(np.minimum(falling[first] + s, 0.0)) + inside[last] - inside[first])
+                # The difference first: what lies far below is smaller than the rounding of either mass.
+                bound += weight * (
+                    (inside[last] - inside[first]) + np.exp(np.minimum(falling[first] + s, 0.0))
+                )
     return bound

@@ -43,6 +43,8 @@ _TOLERANCE = 2e-13
 _INNER = 4e-14
 _MAX_ROUNDS = 60
 _MAX_PANELS = 20_000
+#: Its defect, in units of that accuracy, beyond which the trapezoidal rule has missed something.
+_SOUND = 10.0
 #: Defect of a probability density in s beyond which the quadrature has missed a part of the law.
 _MISSED = 1e-6
 #: Defect that leaves no digit, and widths within which all transitions lie.
@@ -109,7 +111,9 @@ def _integrated(
     nothing = _ZERO * min(unit, 1.0 / beta) ** 2
     floor = np.array([1e-3, _LEVEL * unit, nothing, _ZERO, 1.0])[:, None]
     found = None if careful or averages.few else trapezoidal(averages, mean, n, floor)
-    values, errors, transitions, reference = found or _by_panels(averages, mean, n, floor, doubt)
+    if found is None or not _is_sound(found, doubt):
+        found = _by_panels(averages, mean, n, floor, doubt)
+    values, errors, transitions, reference = found
     centre, inner = transitions[0], _inner(transitions, doubt)
     # The last row integrates a probability density over s: its defect measures the whole quadrature.
     defect = np.abs(values[4] - 1.0)
@@ -128,6 +132,11 @@ def _integrated(
     errors += doubtful(components, beta, n, values)
     rounding = min(float(np.abs(transitions).max()), _ALL * beta * averages.width)
     return values, errors, float(defect.max()) - 1e-13 * rounding
+
+
+def _is_sound(found: Integrals, doubt: float) -> bool:
+    """Return whether the probability density in s integrates to one as well as its averages allow."""
+    return bool(np.abs(found.values[4] - 1.0).max() <= _SOUND * _inner(found.transitions, doubt))
 
 
 def _inner(transitions: np.ndarray, doubt: float) -> float:

@@ -1,9 +1,11 @@
 """Parts of a mixture that a rule could miss: narrow ones, far ones, and edges at which nothing is left."""
 
+import numpy as np
 import pytest
 from scipy import stats
 
 import peakedtheory as pt
+from peakedtheory.exact.averages import Averages
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,13 @@ def test_transitions_far_from_each_other_ask_for_no_lattice_between():
         for name in ("log_partition", "internal_energy", "entropy", "energy_variance"):
             allowed = getattr(both.error, name)[i] + getattr(alone.error, name)
             assert abs(getattr(both, name)[i] - getattr(alone, name)) <= allowed
+
+
+def test_a_narrow_part_far_below_the_kernel_weighs_in_the_variance():
+    """It adds 1e-14 to m and, from a distance of forty temperatures, a thousand times that to the variance."""
+    law = pt.Mixture([(0.55, stats.norm(-0.7, 0.002)), (0.45, stats.t(24.5, scale=7.1))])
+    s = np.arange(-45.0, -30.0, 0.37)
+    few, panels = (
+        Averages(law.components, 2.53, np.array([100.0]), 5.0, careful) for careful in (False, True)
+    )
+    assert few(s) == pytest.approx(panels(s), rel=3e-13)
