@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, real_array, shown
+from peakedtheory._common.checks import MOST_STEPS, fail, real_array, shown
 from peakedtheory._common.types import Reals
 from peakedtheory.curves.noise import local_noise
 from peakedtheory.curves.rates import recorded, scheduled
@@ -281,6 +281,8 @@ def ahead(run: Times, steps: Reals | None, schedule: ScheduleLike | None) -> Tim
     rising = wanted.ndim == 1 and (wanted >= _EARLIEST).all() and (np.diff(wanted) > 0).all()
     if not rising or not np.isfinite(wanted).all():
         fail("steps", "must be positive and increase", shown(steps), "list optimizer steps in order")
+    if wanted[-1] > MOST_STEPS:
+        fail("steps", f"must not exceed {MOST_STEPS:g}", f"{wanted[-1]:g}", "predict a shorter run")
     clock = run.clock
     if schedule is not None:
         clock = as_schedule(schedule)

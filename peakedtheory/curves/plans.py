@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from peakedtheory._common.checks import fail, whole_number
+from peakedtheory._common.checks import MOST_STEPS, fail, whole_number
 from peakedtheory._common.texts import named_values
 from peakedtheory.curves.curve import LossCurve
 from peakedtheory.schedules.clock import Clock
@@ -40,7 +40,7 @@ def planned(curve: LossCurve, schedule: ScheduleLike) -> Clock:
     if unknown:
         fail("schedule", "now takes hold, decay and final", unknown[0], f"write {_EXAMPLE}")
     hold, decay = (
-        whole_number(f"schedule {key}", values.get(key, 0), 0, remedy=f"write {_EXAMPLE}")
+        whole_number(f"schedule {key}", values.get(key, 0), 0, MOST_STEPS, f"write {_EXAMPLE}")
         for key in ("hold", "decay")
     )
     if hold + decay == 0:
@@ -61,6 +61,6 @@ def decays(left: int) -> list[str]:
     ValueError
         If no step is left.
     """
-    steps = whole_number("left", left, 1, remedy="say how many steps are left")
+    steps = whole_number("left", left, 1, MOST_STEPS, "say how many steps are left")
     falling = sorted({max(1, round(share * steps)) for share in _SHARES})
     return [f"{_NOW}:hold={steps - fall},decay={fall}" for fall in falling]
