@@ -249,7 +249,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=Path, help="a former table whose runs are taken")
-    parser.add_argument("--most", type=int, default=40, help="runs of a source that choose the prior")
+    parser.add_argument("--most", type=int, default=20, help="runs of a source that choose the prior")
     parser.add_argument("--sweeps", type=int, default=3)
     options = parser.parse_args()
     runs = read_runs(options.folder)

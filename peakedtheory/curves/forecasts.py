@@ -180,7 +180,7 @@ def _second(curves: tuple[LossCurve, ...], times: Times, options: Options) -> np
 def _explained(
     seen: Foresight, curves: tuple[LossCurve, ...], times: Times, continued: bool, second: bool
 ) -> str:
-    text = "The annealed power law, with what 600 public runs taught of it"
+    text = "The annealed power law, with what some 200 public runs taught of it"
     text += ", and the multi-power law, in the mean." if second else "."
     if not continued:
         text += " The schedule is not the log's: this is a run of its own, from its first step."
