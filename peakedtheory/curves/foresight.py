@@ -29,7 +29,7 @@ _SEEDS = _DIFFERENCES[0]
 #: counts.
 _PAST, _RATIO = 0.65, 20.0
 #: Where no test was possible, the misses that a tenth of the tests on public runs exceed.
-UNTESTED = (3.1, 0.015)
+_UNTESTED = (3.1, 0.015)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,8 @@ class Foresight:
     log_loss : ndarray
     parts : dict of str to ndarray
         Standard errors of ln L by what they come from.
-    parameters, deviations : dict of str to float
-        The law's parameters, and the standard deviation of their logarithms.
+    parameters : dict of str to float
+        The law's parameters.
     differences : float or None
         By how much the runs differ in ln L; None for one run.
     tested : bool
@@ -54,7 +54,6 @@ class Foresight:
     log_loss: np.ndarray
     parts: dict[str, np.ndarray]
     parameters: dict[str, float]
-    deviations: dict[str, float]
     differences: float | None
     tested: bool
     past_miss: float
@@ -111,12 +110,10 @@ def foresee(curves: tuple[LossCurve, ...], target: Times, continued: bool) -> Fo
     parts = {name: np.sqrt(part) for name, part in learned().parts(ahead).items()}
     if not continued:
         parts["run"] = np.full(target.step.size, fitted.apart)
-    deviations = np.sqrt(np.diag(fitted.posterior.covariance[0]))
     return Foresight(
         log_loss=value,
         parts=parts,
         parameters=dict(zip(PARAMETERS, np.exp(fitted.posterior.theta[0]).tolist(), strict=False)),
-        deviations=dict(zip(PARAMETERS, deviations.tolist(), strict=False)),
         differences=fitted.apart if len(runs) > 1 else None,
         tested=tested,
         past_miss=miss,
@@ -238,7 +235,7 @@ def _past(runs: list[_Run], clock: Clock, end: float, continued: bool) -> tuple[
     """Forecast what is known from less: the end of a run from its beginning, or each run from the others."""
     found = _left_out(runs, clock, end) if len(runs) > 2 and not continued else _cut(runs, clock)
     if not found:
-        return *UNTESTED, False
+        return *_UNTESTED, False
     ratios, misses = np.array(found).T
     return math.sqrt(np.mean(np.minimum(ratios**2, _RATIO**2))), math.sqrt(np.mean(misses**2)), True
 

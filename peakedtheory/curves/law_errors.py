@@ -18,7 +18,7 @@ from peakedtheory.curves.law import Law
 from peakedtheory.curves.results import LossCurveFit
 
 
-def spreads(fit: LossCurveFit, times: Times, others: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def spreads(fit: LossCurveFit, times: Times) -> dict[str, np.ndarray]:
     """Return the parts of a forecast's standard deviation at the given times."""
     loss = fit.at(times)
     slopes = fit.log_slopes(times)
@@ -27,7 +27,6 @@ def spreads(fit: LossCurveFit, times: Times, others: dict[str, np.ndarray]) -> d
     for part in ("window", "origin"):
         changes = [fit.at(times, a) - loss for a in fit.alternatives if a.part == part]
         parts[part] = _between(changes, loss)
-    parts["law"] = _between([other - loss for other in others.values()], loss)
     parts["scatter"] = loss * float(np.std(fit.residuals))
     return parts
 
@@ -38,17 +37,15 @@ def _between(changes: list[np.ndarray], like: np.ndarray) -> np.ndarray:
 
 
 def widened_by_the_past(comparison: LawComparison | None) -> float:
-    """Return how much too narrow the best law's interval was on the second half of the curves, at least 1."""
+    """Return how much too narrow the law's interval was on the second half of the curves, at least 1."""
     if comparison is None:
         return 1.0
     best = comparison.scores[0]
     assert best.fit is not None  # a comparison holds at least one fit
-    alike = [s for s in comparison.scores[1:] if s.fit is not None and not s.told_apart]
     squares = []
     for early, whole in zip(best.fit.curves, comparison.curves, strict=True):
         late = whole.window(np.nextafter(early.step[-1], np.inf))
-        others = {s.name: s.fit.at(late) for s in alike if s.fit is not None}
-        squares.append(_misses(best.fit, late, others))
+        squares.append(_misses(best.fit, late))
     return math.sqrt(max(1.0, float(np.concatenate(squares).mean())))
 
 
@@ -61,11 +58,11 @@ def widened_by_other_curves(curves: tuple[LossCurve, ...], law: Law, options: Op
             fit = fit_loss_curve(rest, law, **options)
         except ValueError:  # the other curves do not determine the law
             continue
-        squares.append(_misses(fit, curve.window(max(curve.warmup, fit.window[0])), {}).mean())
+        squares.append(_misses(fit, curve.window(max(curve.warmup, fit.window[0]))).mean())
     return math.sqrt(max(1.0, float(np.mean(squares)))) if squares else 1.0
 
 
-def _misses(fit: LossCurveFit, late: LossCurve, others: dict[str, np.ndarray]) -> np.ndarray:
+def _misses(fit: LossCurveFit, late: LossCurve) -> np.ndarray:
     """Return the squared misses of a forecast of `late` over the squares of its standard deviation."""
-    parts = spreads(fit, late, others)
+    parts = spreads(fit, late)
     return (fit.at(late) - late.loss) ** 2 / sum(part**2 for part in parts.values())

@@ -41,7 +41,7 @@ def by_law(fit: LossCurveFit, times: Times, level: float, options: Options, dema
     """
     comparison = _past(fit.curves, fit.law, options)
     loss = fit.at(times)
-    parts = spreads(fit, times, {})
+    parts = spreads(fit, times)
     widening = max(widened_by_the_past(comparison), widened_by_other_curves(fit.curves, fit.law, options))
     own = student(level, _FREEDOM) * widening * np.sqrt(sum(part**2 for part in parts.values()))
     if not (np.isfinite(own).all() and np.isfinite(loss).all() and (loss > 0).all()):

@@ -134,8 +134,11 @@ def test_five_records_are_enough_and_four_are_not():
 
 
 def test_what_could_not_be_tested_says_so():
-    late = LossCurve([1.0, 2.0, 3.0, 4.0, 3000.0], [4.0, 3.9, 3.8, 3.7, 3.0], Clock(np.full(T, 1e-3)))
-    assert "predicted the end of the data" in forecast(late).explanation
+    sibling, short = run_of(COSINE), run_of(COSINE, count=12)
+    told, known = (forecast([short.window(0.0, short.step[last]), sibling]) for last in (3, 5))
+    assert "could not be tested on the past" in told.explanation
+    assert "predicted the end of the data" in known.explanation
+    assert told.error[-1] > known.error[-1]
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.99])
